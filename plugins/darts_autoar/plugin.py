@@ -1,0 +1,52 @@
+"""What this package adds to dasha: Auto-AR by name, as an engine and as a Darts model, and two commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dasha import Requirement, hookimpl
+
+if TYPE_CHECKING:
+    from dasha.hookspecs import CommandTable, Register
+    from dasha.types import Forecaster
+
+requires = (Requirement("darts", install="dasha-plugins[darts]"),)
+
+
+@hookimpl
+def register_forecasters(register: Register[Forecaster]) -> None:
+    """Offer the engine, which works on arrays."""
+    register("autoar", _engine)
+
+
+@hookimpl
+def register_adapters(register: Register[object]) -> None:
+    """Offer the model that Darts users meet."""
+    register("darts", _darts_model)
+
+
+@hookimpl
+def register_commands(cli: CommandTable) -> None:
+    """Offer the commands that compare forecasts inside Darts."""
+    cli.add_command(
+        "backtest",
+        "darts_autoar.commands.backtest:backtest",
+        help="Compare Auto-AR with Darts models by rolling backtest.",
+    )
+    cli.add_command(
+        "demo",
+        "darts_autoar.commands.demo:demo",
+        help="Backtest Auto-AR on real series and write a report.",
+    )
+
+
+def _engine(**options: Any) -> Forecaster:
+    from dasha.autoar import AutoAR
+
+    return AutoAR(**options)
+
+
+def _darts_model(**options: Any) -> object:
+    from darts_autoar.darts_model import AutoARModel
+
+    return AutoARModel(**options)

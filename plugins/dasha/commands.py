@@ -1,0 +1,75 @@
+"""Commands offered by plugins: named early, imported only when they are run."""
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dasha.errors import InvalidArgumentError, PluginError
+from dasha.registry import Registry
+
+_COMMAND = re.compile(r"[a-z][a-z0-9-]*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the ``dasha`` command line.
+
+    Attributes:
+        target: A typer-style function, a ``typer.Typer``, or ``"module:attribute"`` naming one of these.
+        help: One line for ``dasha --help``.
+    """
+
+    target: Callable[..., object] | str
+    help: str
+
+    def __call__(self) -> Callable[..., object]:
+        """Return the function or ``typer.Typer``, importing it if it is given by name.
+
+        Raises:
+            PluginError: If the module has no such attribute.
+        """
+        if callable(self.target):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        found: Callable[..., object] | None = getattr(importlib.import_module(module), attribute, None)
+        if found is None:
+            raise PluginError(f"command target {self.target!r} does not exist: {module!r} has no {attribute!r}")
+        return found
+
+
+class CommandCollector:
+    """The ``cli`` object that :func:`dasha.hookspecs.register_commands` receives.
+
+    Args:
+        registry: Where the commands of all plugins are kept.
+        owner: Plugin whose commands are collected.
+    """
+
+    def __init__(self, registry: Registry[Command], *, owner: str) -> None:
+        self._registry = registry
+        self._owner = owner
+
+    def add_command(self, name: str, target: Callable[..., object] | str, *, help: str | None = None) -> None:
+        """Add one command; see :class:`dasha.hookspecs.CommandTable`."""
+        if not isinstance(name, str) or not _COMMAND.fullmatch(name):
+            raise InvalidArgumentError(
+                f"command name={name!r} must be small letters, digits or '-', starting with a letter"
+            )
+        if not callable(target) and not (isinstance(target, str) and _TARGET.fullmatch(target)):
+            raise InvalidArgumentError(
+                f"target={target!r} of command {name!r} must be a function, a typer.Typer or 'module:attribute'"
+            )
+        text = (help or _first_line(target)).strip()
+        if not text:
+            raise InvalidArgumentError(f"command {name!r} has no help; pass help='one line' or write a docstring")
+        self._registry.register(name, Command(target, text), owner=self._owner)
+
+
+def _first_line(target: Callable[..., object] | str) -> str:
+    """Return the first line of a function's own docstring, or an empty string."""
+    # The docstring of typer.Typer describes typer, not the command.
+    doc = inspect.getdoc(target) if inspect.isroutine(target) else None
+    return doc.partition("\n")[0] if doc else ""

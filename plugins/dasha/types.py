@@ -1,0 +1,95 @@
+"""Types shared by the core, the plugins and the adapters: protocols and frozen dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from dasha.errors import InvalidArgumentError
+
+FloatArray = NDArray[np.float64]
+
+
+@runtime_checkable
+class Forecast(Protocol):
+    """Predictive distribution of ``H`` steps of ``C`` channels; leading axes ``…`` stand for several origins."""
+
+    @property
+    def mean(self) -> FloatArray:
+        """Expected values, shape ``(…, H, C)``, in the units of the series."""
+
+    def quantile(self, level: float) -> FloatArray:
+        """Quantile of every value, shape ``(…, H, C)``; ``level`` lies strictly between 0 and 1."""
+
+    def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Paths that are correlated over the steps as the model says, shape ``(count, …, H, C)``."""
+
+
+class Forecaster(Protocol):
+    """What a forecaster factory returns; `dasha.testing.check_forecaster` is its conformance suite."""
+
+    def fit(self, series: ArrayLike | Sequence[ArrayLike]) -> Self:
+        """Learn from one series or several, each ``(T,)`` or ``(T, C)``, oldest first."""
+
+    def predict(self, horizon: int, context: ArrayLike | None = None) -> Any:
+        """Forecast ``horizon`` steps after ``context``, or after the training data.
+
+        Returns a `Forecast`; without a context, a list of them if a list of series was fitted.
+        """
+
+
+@dataclass(frozen=True)
+class GaussianForecast:
+    """Forecast of a linear process with independent Gaussian innovations.
+
+    Attributes:
+        mean: Expected values, shape ``(…, H, C)``, in the units of the series.
+        sigma: Standard deviation of the one-step innovations, shape ``(…, C)``, in the units of the series.
+        psi: Response to a unit innovation after ``0 … H-1`` steps, shape ``(H,)``.
+    """
+
+    mean: FloatArray
+    sigma: FloatArray
+    psi: FloatArray
+
+    @property
+    def std(self) -> FloatArray:
+        """Standard deviation of every value, shape ``(…, H, C)``."""
+        return self.sigma[..., None, :] * np.sqrt(np.cumsum(self.psi**2))[:, None]
+
+    def quantile(self, level: float) -> FloatArray:
+        """Quantile of every value, shape ``(…, H, C)``.
+
+        Raises:
+            InvalidArgumentError: If ``level`` is not strictly between 0 and 1.
+        """
+        if not 0.0 < level < 1.0:
+            raise InvalidArgumentError(f"quantile level is {level!r}, but must lie strictly between 0 and 1")
+        return self.mean + float(ndtri(level)) * self.std
+
+    def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Draw paths whose steps are correlated through the shared innovations.
+
+        Args:
+            count: Number of paths, at least 1.
+            rng: Source of randomness.
+
+        Returns:
+            Shape ``(count, …, H, C)``.
+
+        Raises:
+            InvalidArgumentError: If ``count`` is below 1.
+        """
+        if count < 1:
+            raise InvalidArgumentError(f"count is {count!r}, but must be at least 1")
+        horizon = len(self.psi)
+        lag = np.subtract.outer(np.arange(horizon), np.arange(horizon))
+        response = np.where(lag >= 0, self.psi[lag.clip(min=0)], 0.0)  # (H, H), lower triangular Toeplitz
+        innovations = rng.standard_normal((count, *self.mean.shape)) * self.sigma[..., None, :]
+        paths: FloatArray = self.mean + response @ innovations
+        return paths

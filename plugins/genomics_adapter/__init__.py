@@ -1,0 +1,1 @@
+"""DNA sequences: dasha for genomic prediction tasks."""

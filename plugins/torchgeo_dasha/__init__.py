@@ -1,0 +1,1 @@
+"""Satellite imagery: dasha inside TorchGeo."""

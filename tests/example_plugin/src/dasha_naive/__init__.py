@@ -1,0 +1,1 @@
+"""The last value as a forecast: the smallest useful plugin for dasha."""

@@ -1,0 +1,123 @@
+"""A folder appears complete or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dasha.errors import InvalidArgumentError
+from dasha.runs import atomic_folder
+
+MARKER = "done.json"
+
+
+def write(target: Path, text: str = "new") -> None:
+    with atomic_folder(target, marker=MARKER) as folder:
+        (folder / MARKER).write_text(text)
+        (folder / "more").mkdir()
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir() if entry.name.startswith(".")]
+
+
+def test_makes_the_folder_and_its_parents(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b"
+    write(target)
+    assert (target / MARKER).read_text() == "new"
+    assert (target / "more").is_dir()
+    assert not leftovers(target.parent)
+
+
+def test_nothing_is_there_before_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    with atomic_folder(target, marker=MARKER) as folder:
+        (folder / MARKER).write_text("half")
+        assert not target.exists()
+    assert target.exists()
+
+
+def test_a_folder_of_the_same_kind_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    write(target, "old")
+    (target / "stale").write_text("")
+    write(target)
+    assert (target / MARKER).read_text() == "new"
+    assert not (target / "stale").exists()
+    assert not leftovers(tmp_path)
+
+
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert (tmp_path / MARKER).exists()
+
+
+def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    write(target, "old")
+    with pytest.raises(KeyError), atomic_folder(target, marker=MARKER) as folder:
+        (folder / MARKER).write_text("half")
+        raise KeyError
+    assert (target / MARKER).read_text() == "old"
+    assert not leftovers(tmp_path)
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InvalidArgumentError, match=r"holds other files \(no done.json\) and is left alone"):
+        write(tmp_path)
+    assert os.listdir(tmp_path) == ["thesis.tex"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+def test_something_that_is_no_folder_is_refused(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "run"
+    if kind == "file":
+        target.write_text("")
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InvalidArgumentError, match="exists and is not a folder"):
+        write(target)
+
+
+def test_a_parent_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidArgumentError, match="cannot write .*choose another folder"):
+        write(tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_parent_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(InvalidArgumentError, match="cannot write .*choose another folder"):
+        write(tmp_path / "run")
+    tmp_path.chmod(0o700)
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "run")
+        assert os.umask(0o027) == 0o027  # and the umask itself is as it was
+    finally:
+        os.umask(before)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_failing_swap_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "run"
+    write(target, "old")
+    replace = os.replace
+
+    def fail_on_the_new_one(source: Path, destination: Path) -> None:
+        if Path(destination) == target and Path(source).name != "old":
+            raise OSError("disk full")
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", fail_on_the_new_one)
+    with pytest.raises(OSError, match="disk full"):
+        write(target)
+    assert (target / MARKER).read_text() == "old"
+    assert not leftovers(tmp_path)
