@@ -1,0 +1,7 @@
+"""Auto-AR: arrays in, arrays out, on CPU and GPU."""
+
+from dasha.autoar.config import AutoARConfig
+from dasha.autoar.fitting import FittedAR
+from dasha.autoar.model import AutoAR
+
+__all__ = ["AutoAR", "AutoARConfig", "FittedAR"]

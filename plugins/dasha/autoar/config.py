@@ -1,0 +1,55 @@
+"""Settings of `AutoAR`, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from dasha.autoar.device import resolve_device
+from dasha.autoar.differencing import MAX_DIFF_ORDER
+from dasha.autoar.selection import HORIZON_CRITERIA, INFORMATION_CRITERIA
+from dasha.errors import InvalidArgumentError
+
+
+def whole_number(name: str, value: object, *, minimum: int) -> int:
+    """Check that an argument is an integer of at least ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise InvalidArgumentError(f"{name} is {value!r}, but must be an integer of at least {minimum}")
+    return int(value)
+
+
+@dataclass(frozen=True)
+class AutoARConfig:
+    """Arguments of `dasha.autoar.AutoAR`, documented there."""
+
+    max_lookback: int = 512
+    lookback: int | None = None
+    diff_order: str | int = "kpss"
+    criterion: str = "bic"
+    horizon: int = 1
+    validation_fraction: float = 0.2
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check every value, and keep plain Python numbers (they are saved as JSON)."""
+        self._set("max_lookback", whole_number("max_lookback", self.max_lookback, minimum=1))
+        if self.lookback is not None:
+            self._set("lookback", whole_number("lookback", self.lookback, minimum=0))
+        self._set("horizon", whole_number("horizon", self.horizon, minimum=1))
+        if self.diff_order != "kpss":
+            order = self.diff_order
+            if isinstance(order, bool) or not isinstance(order, Integral) or not 0 <= order <= MAX_DIFF_ORDER:
+                raise InvalidArgumentError(f"diff_order is {order!r}, but must be 'kpss', 0, 1 or 2")
+            self._set("diff_order", int(order))
+        if self.criterion not in INFORMATION_CRITERIA + HORIZON_CRITERIA:
+            allowed = ", ".join(map(repr, INFORMATION_CRITERIA + HORIZON_CRITERIA))
+            raise InvalidArgumentError(f"criterion is {self.criterion!r}, but must be one of {allowed}")
+        if not isinstance(self.validation_fraction, Real) or not 0.0 < self.validation_fraction < 1.0:
+            raise InvalidArgumentError(
+                f"validation_fraction is {self.validation_fraction!r}, but must lie strictly between 0 and 1"
+            )
+        self._set("validation_fraction", float(self.validation_fraction))
+        resolve_device(self.device)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)

@@ -1,0 +1,198 @@
+"""Series as a flat panel of channels: checked on entry, scaled and blocked for the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from dasha.errors import DashaWarning, InvalidSeriesError
+from dasha.types import FloatArray
+
+# Elements of one block of channels (32 MB in float64).
+_BLOCK_ELEMENTS = 1 << 22
+
+
+def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
+    """Check one series and return it as a float64 matrix.
+
+    Args:
+        values: Numbers of shape ``(T,)`` or ``(T, C)``, oldest first; NaN marks a missing value.
+        name: How messages call the series.
+
+    Returns:
+        Shape ``(T, C)``.
+
+    Raises:
+        InvalidSeriesError: If the values are not real numbers, are infinite, or have another shape.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = (values.double() if values.is_floating_point() else values).numpy()
+    array = _real_numbers(np.asarray(values), name)
+    if array.ndim not in (1, 2) or 0 in array.shape:
+        raise InvalidSeriesError(
+            f"{name} has shape {array.shape}, but must be (T,) or (T, C) with at least one step and one channel"
+        )
+    matrix = array.astype(np.float64, copy=False).reshape(array.shape[0], -1)
+    infinite = np.argwhere(np.isinf(matrix))
+    if infinite.size:
+        step, channel = infinite[0]
+        raise InvalidSeriesError(
+            f"{name} is infinite at step {step} of channel {channel} ({len(infinite)} infinite values in all); "
+            "replace them by NaN to treat them as missing"
+        )
+    return matrix
+
+
+def _real_numbers(array: np.ndarray, name: str) -> np.ndarray:
+    """The array itself if it is numeric, or its objects as floats."""
+    if array.dtype.kind in "fiub":
+        return array
+    with contextlib.suppress(TypeError, ValueError):
+        if array.dtype.kind == "O":
+            return array.astype(np.float64)
+    raise InvalidSeriesError(f"{name} has dtype {array.dtype}, but must hold real numbers; convert or drop the column")
+
+
+def as_matrices(series: ArrayLike | Tensor | Sequence[ArrayLike | Tensor], name: str) -> list[FloatArray]:
+    """Check one series, or a list or tuple of series; see `as_matrix`."""
+    if not isinstance(series, list | tuple):
+        return [as_matrix(cast(ArrayLike, series), name)]
+    if not series:
+        raise InvalidSeriesError(f"{name} is an empty list; pass at least one series")
+    if all(np.ndim(values) == 0 for values in series):
+        raise InvalidSeriesError(
+            f"{name} is a list of numbers, but must be a list of series; wrap it with numpy.asarray for a single series"
+        )
+    return [as_matrix(values, f"{name}[{index}]") for index, values in enumerate(series)]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Units of channels.
+
+    Attributes:
+        mean: Mean of the observed values, shape ``(…, C)``; NaN for a channel without any.
+        std: Standard deviation (``ddof=0``), shape ``(…, C)``; 0 for a constant channel.
+        sigma: Standard deviation of one-step innovations in the units of the series, shape ``(…, C)``.
+    """
+
+    mean: FloatArray
+    std: FloatArray
+    sigma: FloatArray
+
+    @property
+    def unit(self) -> FloatArray:
+        """What to divide by: the standard deviation, and 1 for a constant channel."""
+        return np.where(self.std > 0, self.std, 1.0)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Channels of all series in a row.
+
+    Attributes:
+        channels: One array ``(T_i,)`` per channel, oldest first.
+        offsets: ``channels[offsets[i]:offsets[i+1]]`` are those of series ``i``.
+    """
+
+    channels: list[FloatArray]
+    offsets: list[int]
+
+    @staticmethod
+    def of(matrices: Sequence[FloatArray]) -> Panel:
+        """Flatten series of shape ``(T, C)``."""
+        channels = [channel for matrix in matrices for channel in np.ascontiguousarray(matrix.T)]
+        return Panel(channels, np.cumsum([0, *(matrix.shape[1] for matrix in matrices)]).tolist())
+
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of every channel, shape ``(C_total,)``; see `Scale`.
+
+        Raises:
+            InvalidSeriesError: If values are too large or too close together for their variance to be a float.
+        """
+        mean, std = np.full(len(self.channels), np.nan), np.zeros(len(self.channels))
+        for index, channel in enumerate(self.channels):
+            observed = channel[~np.isnan(channel)]
+            if observed.size == 0:
+                continue
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean[index] = observed.mean()
+                varies = observed.max() > observed.min()
+                std[index] = observed.std() if varies else 0.0
+            if not np.isfinite(std[index]) or (varies and std[index] == 0.0):
+                raise InvalidSeriesError(
+                    f"channel {index} holds values from {observed.min():.3g} to {observed.max():.3g}, whose variance "
+                    "is not a positive finite number; rescale the series"
+                )
+        return mean, std
+
+    def varying(self) -> list[int]:
+        """Channels that can teach something: at least two different observed values.
+
+        Warns of channels without any value.
+        """
+        result, empty = [], []
+        for index, channel in enumerate(self.channels):
+            observed = channel[~np.isnan(channel)]
+            if observed.size == 0:
+                empty.append(index)
+            elif observed.max() > observed.min():
+                result.append(index)
+        if empty:
+            warnings.warn(
+                f"{len(empty)} of {len(self.channels)} channels hold no value at all (the first is number {empty[0]}); "
+                "they are left out of the fit and their forecasts are NaN",
+                DashaWarning,
+                stacklevel=4,
+            )
+        return result
+
+    def blocks(
+        self, rows: Sequence[int], mean: FloatArray, std: FloatArray, device: torch.device
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Standardised channels in blocks of bounded size.
+
+        Args:
+            rows: Channels wanted.
+            mean: Mean of every channel of the panel.
+            std: Standard deviation of every channel of the panel.
+            device: Where the blocks are made.
+
+        Yields:
+            Numbers of the channels in the block, and their values, shape ``(C, T)``, float64; channels of unequal
+            length are padded with NaN at the end.
+        """
+        by_length = sorted(rows, key=lambda row: -len(self.channels[row]))
+        start = 0
+        while start < len(by_length):
+            width = len(self.channels[by_length[start]])
+            stop = start
+            # Channels much shorter than the first wait for the next block rather than carry padding.
+            while (
+                stop < len(by_length)
+                and (stop - start) * width < _BLOCK_ELEMENTS
+                and 2 * len(self.channels[by_length[stop]]) >= width
+            ):
+                stop += 1
+            chosen = by_length[start:stop]
+            block = np.full((len(chosen), width), np.nan)
+            for position, row in enumerate(chosen):
+                block[position, : len(self.channels[row])] = (self.channels[row] - mean[row]) / std[row]
+            yield chosen, torch.from_numpy(block).to(device)
+            start = stop
+
+
+def gap_free_lengths(channel: FloatArray) -> FloatArray:
+    """Lengths of the gap-free stretches of a channel ``(T,)``, as a float array."""
+    bounds = np.concatenate([[-1], np.flatnonzero(np.isnan(channel)), [len(channel)]])
+    lengths = np.diff(bounds) - 1.0
+    return lengths[lengths > 0]
