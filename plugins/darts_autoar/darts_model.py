@@ -1,0 +1,530 @@
+"""Auto-AR as a Darts global forecasting model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from darts import TimeSeries
+from darts.models.forecasting.forecasting_model import GlobalForecastingModel
+from darts.typing import TimeSeriesLike
+from darts.utils.historical_forecasts.utils import (
+    _check_optimizable_historical_forecasts_global_models,
+    _get_historical_forecast_boundaries,
+)
+from darts.utils.likelihood_models.base import Likelihood, LikelihoodType, quantile_names
+from darts.utils.serialization import add_safe_globals
+from darts.utils.ts_utils import series2seq
+from darts.utils.utils import generate_index
+from matplotlib.axes import Axes
+from sklearn.utils import check_random_state
+
+from darts_autoar.series import KnownSeries, TrainingEnd, forecast_series, rows_after, to_matrix, window_series
+from dasha.autoar import AutoAR
+from dasha.autoar.state import from_plain, to_plain
+from dasha.types import FloatArray, GaussianForecast
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"max_lookback": 512, "lookback": None, "diff_order": "kpss", "criterion": "horizon_bic"},
+}
+# The engine needs two values to difference twice, and four differences to regress on.
+_MIN_TRAIN_LENGTH = 6
+
+
+class AutoARModel(GlobalForecastingModel):
+    """Linear auto-regression that chooses its own differencing (KPSS) and lookback (an information criterion).
+
+    One auto-regression is shared by all components of all series. The defaults are the procedure of
+    arXiv 2411.02796. See `dasha.autoar.AutoAR` for the engine and for the parameters that are not explained here.
+
+    A series that continues a training series (it holds the last rows of it, at the same times) is scaled with the
+    statistics of that training series. Every other series is scaled with its own past.
+
+    Parameters
+    ----------
+    output_chunk_length
+        Horizon that the criteria ``"horizon_bic"`` and ``"validation"`` score, in steps; set it to the horizon you
+        will forecast. Forecasts may be longer; as everywhere in Darts, likelihood parameters may not.
+    max_lookback
+        Largest number of past steps that a forecast may use, differencing included.
+    lookback
+        Fixed order of the auto-regression instead of a search.
+    diff_order
+        ``"kpss"``, 0, 1 or 2.
+    criterion
+        ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``.
+    validation_fraction
+        Part of every series that ``criterion="validation"`` holds out when `fit` is given no ``val_series``.
+    preset
+        ``"paper"`` insists on the published procedure: any other value of the four parameters above is an error.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+    add_encoders
+        Not supported: the model uses no covariates.
+    random_state
+        Seed of the sampled paths.
+
+    Examples:
+    --------
+    >>> from darts.utils.timeseries_generation import sine_timeseries
+    >>> from darts_autoar import AutoARModel
+    >>> series = sine_timeseries(length=120, value_frequency=1 / 12)
+    >>> forecast = AutoARModel(output_chunk_length=12).fit(series[:-12]).predict(12)
+    >>> bool(abs(forecast.values() - series[-12:].values()).max() < 1e-6)
+    True
+    """
+
+    def __init__(
+        self,
+        output_chunk_length: int = 1,
+        *,
+        max_lookback: int = 512,
+        lookback: int | None = None,
+        diff_order: str | int = "kpss",
+        criterion: str = "horizon_bic",
+        validation_fraction: float = 0.2,
+        preset: str | None = None,
+        device: str = "auto",
+        add_encoders: dict[str, Any] | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        super().__init__(add_encoders=None)
+        if add_encoders is not None:
+            raise ValueError("`add_encoders` is given, but AutoARModel uses no covariates; leave it out")
+        self._engine = AutoAR(
+            max_lookback=max_lookback,
+            lookback=lookback,
+            diff_order=diff_order,
+            criterion=criterion,
+            horizon=output_chunk_length,
+            validation_fraction=validation_fraction,
+            device=device,
+        )
+        self._check_preset(preset)
+        # Plain integers: the state of numpy's generators is not on Darts' list of safe classes.
+        self._seed = int(check_random_state(random_state).randint(2**31 - 1))
+        self._draws = 0
+        self._ends: list[TrainingEnd] = []
+        self._known: KnownSeries | None = None
+
+    def _check_preset(self, preset: str | None) -> None:
+        if preset is None:
+            return
+        if preset not in _PRESETS:
+            raise ValueError(f"`preset` is {preset!r}, but must be one of {', '.join(map(repr, _PRESETS))}")
+        for name, value in _PRESETS[preset].items():
+            given = getattr(self._engine.config, name)
+            if given != value:
+                raise ValueError(
+                    f"`preset={preset!r}` means `{name}={value!r}`, but `{name}={given!r}` was given; drop one"
+                )
+
+    # ---- fitting and predicting -------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        series: TimeSeriesLike,
+        past_covariates: TimeSeriesLike | None = None,
+        future_covariates: TimeSeriesLike | None = None,
+        val_series: TimeSeriesLike | None = None,
+        verbose: bool | None = None,
+    ) -> AutoARModel:
+        """Choose differencing and lookback, and estimate the coefficients.
+
+        Parameters
+        ----------
+        series
+            One series, or several with the same number of components and any lengths. Missing values are allowed.
+        past_covariates
+            Not supported.
+        future_covariates
+            Not supported.
+        val_series
+            One continuation per series, as the engine's ``validation``; steps that overlap the training series are
+            ignored. Chooses the lookback with ``criterion="validation"``, else adds data.
+        verbose
+            Not used.
+
+        Returns:
+        -------
+        AutoARModel
+            The model itself.
+
+        Raises:
+        ------
+        ValueError
+            If covariates are given, the series differ in components, or there is too little data.
+        """
+        self._refuse_covariates(past_covariates, future_covariates)
+        super().fit(series, verbose=verbose)
+        train = list(series2seq(series))
+        widths = {one.n_components for one in train}
+        if len(widths) > 1:
+            raise ValueError(f"all `series` must have the same number of components, but they have {sorted(widths)}")
+        later = None if val_series is None else list(series2seq(val_series))
+        if later is not None and len(later) != len(train):
+            raise ValueError(f"`val_series` has {len(later)} series, but must have one for each of the {len(train)}")
+        matrices = [to_matrix(one) for one in train]
+        following = None if later is None else [rows_after(*pair) for pair in zip(train, later, strict=True)]
+        self._engine.fit(matrices, validation=following)
+        self._ends = [TrainingEnd.of(one, matrix, one.end_time()) for one, matrix in zip(train, matrices, strict=True)]
+        self._known = None
+        return self
+
+    def predict(
+        self,
+        n: int,
+        series: TimeSeriesLike | None = None,
+        past_covariates: TimeSeriesLike | None = None,
+        future_covariates: TimeSeriesLike | None = None,
+        num_samples: int = 1,
+        verbose: bool | None = None,
+        predict_likelihood_parameters: bool = False,
+        show_warnings: bool = True,
+        random_state: int | None = None,
+    ) -> TimeSeriesLike:
+        """Forecast ``n`` steps after the end of the training series, or of the series given.
+
+        Parameters
+        ----------
+        n
+            Steps to forecast.
+        series
+            One or several series, seen in `fit` or not, of at least as many steps as the model looks back.
+        past_covariates
+            Not supported.
+        future_covariates
+            Not supported.
+        num_samples
+            1 gives the mean; more gives sampled paths, correlated over the steps.
+        verbose
+            Not used.
+        predict_likelihood_parameters
+            Give mean (``_mu``) and standard deviation (``_sigma``) of every value instead.
+        show_warnings
+            Not used.
+        random_state
+            Seed of these samples alone.
+
+        Returns:
+        -------
+        TimeSeriesLike
+            One forecast per series.
+        """
+        self._refuse_covariates(past_covariates, future_covariates)
+        inputs, as_list = self._prediction_inputs(series)
+        super().predict(
+            n,
+            inputs,
+            num_samples=num_samples,
+            predict_likelihood_parameters=predict_likelihood_parameters,
+            show_warnings=show_warnings,
+        )
+        rng = self._generator(random_state) if num_samples > 1 else None
+        forecasts = []
+        for one in inputs:
+            forecast = self._forecast(one, np.array([len(one)]), n)
+            values, components = self._values(forecast, one, num_samples, predict_likelihood_parameters, rng)
+            forecasts.append(forecast_series(one, values[0], components, one.end_time() + one.freq))
+        return forecasts if as_list else forecasts[0]
+
+    def predict_quantiles(
+        self, n: int, quantiles: Sequence[float] = (0.1, 0.5, 0.9), series: TimeSeriesLike | None = None
+    ) -> TimeSeriesLike:
+        """Exact quantiles of the forecast distribution, without sampling.
+
+        Parameters
+        ----------
+        n
+            Steps to forecast.
+        quantiles
+            Levels, each strictly between 0 and 1.
+        series
+            As in `predict`.
+
+        Returns:
+        -------
+        TimeSeriesLike
+            Series with a component ``<component>_q<level>`` for every component and level, named as Darts does.
+        """
+        inputs, as_list = self._prediction_inputs(series)
+        super().predict(n, inputs)
+        forecasts = []
+        for one in inputs:
+            forecast = self._forecast(one, np.array([len(one)]), n)
+            values = np.stack([forecast.quantile(level)[0] for level in quantiles], axis=-1)  # (H, C, Q)
+            names = [name for component in one.components for name in quantile_names(list(quantiles), component)]
+            values = values.reshape(n, -1, 1).astype(one.dtype)
+            forecasts.append(forecast_series(one, values, names, one.end_time() + one.freq))
+        return forecasts if as_list else forecasts[0]
+
+    def _refuse_covariates(self, past: object, future: object) -> None:
+        for name, given in (("past_covariates", past), ("future_covariates", future)):
+            if given is not None:
+                raise ValueError(f"`{name}` is given, but AutoARModel does not support `{name}`; leave it out")
+
+    def _prediction_inputs(self, series: TimeSeriesLike | None) -> tuple[Sequence[TimeSeries], bool]:
+        if series is None:
+            if self.training_series is None:
+                raise ValueError(  # Darts' own words, which its users and tests know
+                    "Input `series` must be provided. This is the result either from fitting on multiple series, "
+                    "from not having fit the model yet, or from loading a model saved with `clean=True`."
+                )
+            series = self.training_series
+        inputs = series2seq(series)
+        if self._fit_called:
+            for index, one in enumerate(inputs):
+                self._check_input(one, index)
+        return inputs, not isinstance(series, TimeSeries)
+
+    def _check_input(self, series: TimeSeries, index: int) -> None:
+        width = len(self._ends[0].components)
+        if series.n_components != width:
+            raise ValueError(
+                f"`series` at index {index} has {series.n_components} components, but the model was fitted on {width}"
+            )
+        if len(series) < self._engine.context_length_:
+            raise ValueError(
+                f"`series` at index {index} has {len(series)} steps, but the model looks back "
+                f"{self._engine.context_length_} (lookback {self.lookback_}, differencing {self.diff_order_}); "
+                "supply more history or fit with a smaller `max_lookback`"
+            )
+
+    def _forecast(self, series: TimeSeries, origins: np.ndarray, horizon: int) -> GaussianForecast:
+        """Forecasts from every origin, ``mean`` of shape ``(N, H, C)``."""
+        values = to_matrix(series)
+        if self._known is None:
+            self._known = KnownSeries(self._ends)
+        match = self._known.find(series, values)
+        if match is None:
+            return self._engine.predict_origins(horizon, values, origins, unseen=True)
+        number, known_from = match
+        # Before its end the training series was not known either: such origins use the past they have.
+        earlier, later = origins[origins < known_from], origins[origins >= known_from]
+        seen = self._engine.predict_origins(horizon, values, later, series=number)
+        if not len(earlier):
+            return seen
+        unseen = self._engine.predict_origins(horizon, values, earlier, unseen=True)
+        return GaussianForecast(
+            np.concatenate([unseen.mean, seen.mean]), np.concatenate([unseen.sigma, seen.sigma]), seen.psi
+        )
+
+    def _values(
+        self,
+        forecast: GaussianForecast,
+        series: TimeSeries,
+        num_samples: int,
+        as_parameters: bool,
+        rng: np.random.Generator | None,
+    ) -> tuple[np.ndarray, Sequence[str]]:
+        """Values of shape ``(N, H, components, samples)`` in the dtype of the series, and the component names."""
+        if as_parameters:
+            both = np.stack([forecast.mean, forecast.std], axis=-1)  # (N, H, C, 2)
+            values, components = both.reshape(*both.shape[:2], -1, 1), self.likelihood.component_names(series=series)
+        elif rng is None:
+            values, components = forecast.mean[..., None], list(series.components)
+        else:
+            values, components = np.moveaxis(forecast.sample(num_samples, rng), 0, -1), list(series.components)
+        return values.astype(series.dtype, copy=False), components
+
+    def _generator(self, random_state: int | None) -> np.random.Generator:
+        """Generator of one call: its own seed, else the next of the model's stream; numpy's own is left alone."""
+        if random_state is not None:
+            return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        self._draws += 1
+        return np.random.default_rng([self._seed, self._draws])
+
+    # ---- historical forecasts ---------------------------------------------------------------------------------------
+
+    def _check_optimizable_historical_forecasts(self, retrain: Any) -> bool:
+        return bool(_check_optimizable_historical_forecasts_global_models(retrain))
+
+    def _optimized_historical_forecasts(
+        self,
+        series: Sequence[TimeSeries],
+        past_covariates: Sequence[TimeSeries] | None = None,
+        future_covariates: Sequence[TimeSeries] | None = None,
+        num_samples: int = 1,
+        start: pd.Timestamp | float | int | Literal["end"] | None = None,
+        start_format: Literal["position", "value"] = "value",
+        forecast_horizon: int = 1,
+        stride: int = 1,
+        overlap_end: bool = False,
+        last_points_only: bool = True,
+        verbose: bool = False,
+        show_warnings: bool = True,
+        predict_likelihood_parameters: bool = False,
+        random_state: int | None = None,
+        predict_kwargs: dict[str, Any] | None = None,
+    ) -> Sequence[TimeSeries] | Sequence[Sequence[TimeSeries]]:
+        """All windows of a series as one matrix product; equal to calling `predict` for each."""
+        self._refuse_covariates(past_covariates, future_covariates)
+        GlobalForecastingModel.predict(
+            self,
+            forecast_horizon,
+            series,
+            num_samples=num_samples,
+            predict_likelihood_parameters=predict_likelihood_parameters,
+            show_warnings=show_warnings,
+        )
+        rng = self._generator(random_state) if num_samples > 1 else None
+        results = []
+        for index, one in enumerate(series):
+            self._check_input(one, index)
+            first, last = _get_historical_forecast_boundaries(
+                model=self,
+                series=one,
+                series_idx=index,
+                past_covariates=None,
+                future_covariates=None,
+                start=start,
+                start_format=start_format,
+                forecast_horizon=forecast_horizon,
+                overlap_end=overlap_end,
+                stride=stride,
+                freq=one.freq,
+                show_warnings=show_warnings,
+            )[:2]
+            times = generate_index(start=first, end=last, freq=one.freq * stride)
+            known = len(one) if first > one.end_time() else one.get_index_at_point(first)
+            origins = known + stride * np.arange(len(times))
+            forecast = self._forecast(one, origins, forecast_horizon)
+            values, components = self._values(forecast, one, num_samples, predict_likelihood_parameters, rng)
+            if last_points_only:
+                first_point = first + (forecast_horizon - 1) * one.freq
+                results.append(forecast_series(one, values[:, -1], components, first_point, stride))
+            else:
+                results.append(window_series(one, values, components, first, stride))
+        return results
+
+    # ---- what was learned -------------------------------------------------------------------------------------------
+
+    @property
+    def lookback_(self) -> int:
+        """Order of the fitted auto-regression."""
+        return self._engine.lookback_
+
+    @property
+    def diff_order_(self) -> int:
+        """Differencing order of the fitted model."""
+        return self._engine.diff_order_
+
+    @property
+    def criterion_path_(self) -> FloatArray:
+        """Criterion of every lookback searched, shape ``(P+1,)``; empty when the lookback was given."""
+        return self._engine.criterion_path_
+
+    @property
+    def coefficients_(self) -> FloatArray:
+        """Lag coefficients on differenced standardised data, shape ``(lookback_,)``, lag 1 first."""
+        return self._engine.coefficients_
+
+    @property
+    def intercept_(self) -> float:
+        """Intercept of the same regression."""
+        return self._engine.intercept_
+
+    @property
+    def engine(self) -> AutoAR:
+        """The fitted core model, free of Darts."""
+        return self._engine
+
+    def plot_criterion(self, ax: Axes | None = None) -> Axes:
+        """Draw the criterion over the lookbacks and mark the one chosen."""
+        from darts_autoar.plots import plot_criterion
+
+        return plot_criterion(self._engine, ax)
+
+    def plot_coefficients(self, ax: Axes | None = None) -> Axes:
+        """Draw the lag coefficients."""
+        from darts_autoar.plots import plot_coefficients
+
+        return plot_coefficients(self._engine, ax)
+
+    def __repr__(self) -> str:
+        """Darts' description, and what was fitted."""
+        text: str = super().__repr__()
+        return f"{text}: lookback {self.lookback_}, differencing {self.diff_order_}" if self._fit_called else text
+
+    # ---- what Darts asks a model ------------------------------------------------------------------------------------
+
+    @property
+    def output_chunk_length(self) -> int:
+        """Horizon the model was tuned for."""
+        return self._engine.config.horizon
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """Gaussian, with mean and standard deviation as parameters."""
+        return Likelihood(LikelihoodType.Gaussian, ["mu", "sigma"])
+
+    @property
+    def supports_multivariate(self) -> bool:
+        """All components share the coefficients."""
+        return True
+
+    @property
+    def supports_probabilistic_prediction(self) -> bool:
+        """Sampled paths and likelihood parameters come with every fit."""
+        return True
+
+    @property
+    def supports_sample_weight(self) -> bool:
+        """Every observation counts alike."""
+        return False
+
+    @property
+    def _supports_val_series(self) -> bool:
+        return True
+
+    @property
+    def _context_length(self) -> int:
+        if self._fit_called:
+            return self._engine.context_length_
+        return max(1, self._engine.config.lookback or 0)
+
+    @property
+    def min_train_samples(self) -> int:
+        """Completes the windows to a minimum training length that does not depend on the lookback found before."""
+        lookback, horizon = self._engine.config.lookback, self.output_chunk_length
+        needed = _MIN_TRAIN_LENGTH + horizon - 1 if lookback is None else 2 * lookback + 4
+        return needed - self._context_length - horizon + 1
+
+    @property
+    def _target_window_lengths(self) -> tuple[int, int]:
+        return self._context_length, self.output_chunk_length
+
+    @property
+    def extreme_lags(self) -> tuple[int | None, int | None, int | None, int | None, int | None, int | None, int]:
+        """Reach of the inputs and outputs relative to the first predicted step."""
+        return -self._context_length, self.output_chunk_length - 1, None, None, None, None, 0
+
+    @property
+    def _model_encoder_settings(
+        self,
+    ) -> tuple[int | None, int | None, bool, bool, list[int] | None, list[int] | None]:
+        return self._context_length, self.output_chunk_length, False, False, None, None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State in plain containers, which Darts' restricted loading accepts."""
+        state = self.__dict__.copy()
+        engine: AutoAR = state.pop("_engine")
+        state["_known"] = None
+        state["_ends"] = [tuple(end) for end in self._ends]
+        state["_engine_state"] = to_plain(engine) if self._fit_called else asdict(engine.config)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Inverse of `__getstate__`."""
+        state = dict(state)
+        stored = state.pop("_engine_state")
+        state["_engine"] = AutoAR(**stored) if isinstance(stored, dict) else from_plain(*stored)
+        state["_ends"] = [TrainingEnd(*end) for end in state["_ends"]]
+        self.__dict__.update(state)
+
+
+# Lets Darts' restricted loading name this class, also inside ensembles and conformal models.
+add_safe_globals([AutoARModel])

@@ -1,0 +1,155 @@
+"""Darts series to arrays and back, and how a series is recognised as the continuation of a training series."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from darts import TimeSeries
+from darts.utils.utils import generate_index
+
+from dasha.types import FloatArray
+
+# Rows at the end of a training series by which it is recognised.
+_PROBE_ROWS = 16
+
+
+def to_matrix(series: TimeSeries) -> FloatArray:
+    """Values of a deterministic series, shape ``(T, C)``, float64.
+
+    Raises:
+        ValueError: If the series holds samples.
+    """
+    series._assert_deterministic()
+    values: FloatArray = series.values(copy=False).astype(np.float64)
+    return values
+
+
+def rows_after(series: TimeSeries, later: TimeSeries) -> FloatArray:
+    """Rows of ``later`` that follow the end of ``series``, NaN for steps between the two, shape ``(T, C)``.
+
+    Raises:
+        ValueError: If the two differ in frequency or components, or nothing follows.
+    """
+    if later.freq != series.freq or later.n_components != series.n_components:
+        raise ValueError(
+            f"`val_series` has frequency {later.freq_str} and {later.n_components} components, but must have "
+            f"{series.freq_str} and {series.n_components} as the training series has"
+        )
+    if later.end_time() <= series.end_time():
+        raise ValueError(
+            f"`val_series` ends at {later.end_time()}, but must reach beyond the training series, which ends at "
+            f"{series.end_time()}"
+        )
+    values = to_matrix(later)
+    if later.start_time() <= series.end_time():
+        return values[_position(later, series.end_time()) + 1 :]
+    between = len(pd.date_range(series.end_time(), later.start_time(), freq=series.freq)) - 2
+    if series.has_range_index:
+        between = (later.start_time() - series.end_time()) // series.freq - 1
+    return np.vstack([np.full((between, values.shape[1]), np.nan), values])
+
+
+class TrainingEnd(NamedTuple):
+    """The last rows of a training series; plain values, so that Darts' safe loading accepts them."""
+
+    components: list[str]
+    freq: str
+    end: pd.Timestamp | int
+    values: FloatArray
+
+    @staticmethod
+    def of(series: TimeSeries, values: FloatArray, end: pd.Timestamp | int) -> TrainingEnd:
+        """Ends of a training series with ``values`` up to the time ``end``."""
+        return TrainingEnd(list(series.components), series.freq_str, end, values[-_PROBE_ROWS:].copy())
+
+
+class KnownSeries:
+    """Finds which training series, if any, a given series continues.
+
+    A series continues a training series when it has the same components and frequency and holds the last rows of
+    the training series, at the same times and with the same values.
+    """
+
+    def __init__(self, ends: Sequence[TrainingEnd]) -> None:
+        self._ends = ends
+        self._candidates: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        self._times: dict[tuple[Any, ...], set[pd.Timestamp | int]] = defaultdict(set)
+        for number, end in enumerate(ends):
+            kind = (tuple(end.components), end.freq)
+            self._times[kind].add(end.end)
+            self._candidates[(*kind, end.end, end.values[-1].tobytes())].append(number)
+
+    def find(self, series: TimeSeries, values: FloatArray) -> tuple[int, int] | None:
+        """Number of the training series and how many rows of ``series`` its end takes; None if there is none.
+
+        Args:
+            series: The series.
+            values: Its values, shape ``(T, C)``.
+        """
+        kind = (tuple(series.components), series.freq_str)
+        for time in self._times.get(kind, ()):
+            if not series.start_time() <= time <= series.end_time():
+                continue
+            position = _position(series, time)
+            for number in self._candidates.get((*kind, time, values[position].tobytes()), ()):
+                probe = self._ends[number].values[-(position + 1) :]
+                if np.array_equal(probe, values[position + 1 - len(probe) : position + 1], equal_nan=True):
+                    return number, position + 1
+        return None
+
+
+def forecast_series(
+    series: TimeSeries, values: np.ndarray, components: Sequence[str], start: pd.Timestamp | int, stride: int = 1
+) -> TimeSeries:
+    """Forecast as a series, with what belongs to the input carried over.
+
+    Args:
+        series: What was forecast; gives frequency, static covariates, hierarchy and metadata.
+        values: Shape ``(H, components, samples)``.
+        components: Names; other than those of ``series`` when they are parameters or quantiles, which belong to no
+            hierarchy and have no static covariates.
+        start: Time of the first row.
+        stride: Steps between two rows.
+    """
+    times = generate_index(start=start, length=len(values), freq=series.freq * stride, name=series.time_index.name)
+    return _build(series, times, values, components)
+
+
+def window_series(
+    series: TimeSeries, values: np.ndarray, components: Sequence[str], first: pd.Timestamp | int, stride: int
+) -> list[TimeSeries]:
+    """One series per origin, as `forecast_series`, their times cut from one shared index.
+
+    Args:
+        series: What was forecast.
+        values: Shape ``(N, H, components, samples)``.
+        components: Names.
+        first: Time of the first step of the first origin.
+        stride: Steps between two origins.
+    """
+    count, horizon = values.shape[:2]
+    length = horizon + (count - 1) * stride
+    times = generate_index(start=first, length=length, freq=series.freq, name=series.time_index.name)
+    starts = range(0, count * stride, stride)
+    return [_build(series, times[s : s + horizon], block, components) for s, block in zip(starts, values, strict=True)]
+
+
+def _build(series: TimeSeries, times: pd.Index, values: np.ndarray, components: Sequence[str]) -> TimeSeries:
+    is_renamed = list(components) != list(series.components)
+    return TimeSeries(
+        times=times,
+        values=values,
+        components=components,
+        static_covariates=None if is_renamed else series.static_covariates,
+        hierarchy=None if is_renamed else series.hierarchy,
+        metadata=series.metadata,
+        copy=False,
+    )
+
+
+def _position(series: TimeSeries, time: pd.Timestamp | int) -> int:
+    return int(series.get_index_at_point(time))

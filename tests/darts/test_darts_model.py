@@ -1,0 +1,460 @@
+"""AutoARModel as a Darts user meets it."""
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from darts import TimeSeries, concatenate
+from darts.dataprocessing.transformers import Scaler
+from darts.metrics import mae, mse
+from matplotlib.figure import Figure
+
+from darts_autoar import AutoARModel
+from dasha.autoar import AutoAR
+
+from .conftest import make_series
+
+# Cheap settings: the search itself is tested on the engine.
+SMALL = {"max_lookback": 30, "criterion": "bic"}
+
+
+def fitted(series, **kwargs):
+    return AutoARModel(**{"output_chunk_length": 6, "random_state": 1, **SMALL, **kwargs}).fit(series)
+
+
+class TestPredict:
+    def test_single_series_equals_the_engine(self, multivariate):
+        model = fitted(multivariate)
+        engine = AutoAR(**SMALL, horizon=6).fit(multivariate.values())
+        forecast = model.predict(9)
+        np.testing.assert_array_equal(forecast.values(), engine.predict(9).mean)
+        assert list(forecast.components) == list(multivariate.components)
+        assert forecast.start_time() == multivariate.end_time() + multivariate.freq
+        assert (model.lookback_, model.diff_order_) == (engine.lookback_, engine.diff_order_)
+        np.testing.assert_array_equal(model.criterion_path_, engine.criterion_path_)
+        np.testing.assert_array_equal(model.coefficients_, engine.coefficients_)
+
+    def test_forecast_is_better_than_the_mean_and_the_last_cycle(self, univariate):
+        train, test = univariate[:-24], univariate[-24:]
+        forecast = fitted(train).predict(24)
+        last_cycle = np.tile(train.values()[-12:], (2, 1))
+        assert mse(test, forecast) < 0.5 * float(np.var(test.values()))
+        assert mae(test, forecast) < np.abs(test.values() - last_cycle).mean()
+
+    def test_list_of_series_and_unseen_series(self, univariate):
+        train = [univariate, make_series(150, seed=3), make_series(80, seed=4)]
+        model = fitted(train)
+        unseen = make_series(90, seed=9)
+        forecasts = model.predict(5, [*train, unseen])
+        assert [f.start_time() for f in forecasts] == [s.end_time() + s.freq for s in [*train, unseen]]
+        assert isinstance(model.predict(5, unseen), TimeSeries)
+        np.testing.assert_array_equal(model.predict(5, unseen).values(), forecasts[3].values())
+        # its own values give the units of an unseen series
+        moved = model.predict(5, unseen * 1000 - 7).values()
+        np.testing.assert_allclose(moved, forecasts[3].values() * 1000 - 7, rtol=1e-9)
+        with pytest.raises(ValueError, match="Input `series` must be provided"):
+            model.predict(5)
+
+    def test_continuation_of_a_training_series_uses_its_statistics(self, univariate):
+        train = univariate[:120]
+        model = fitted(train)
+        expected = model.engine.predict(5, univariate.values()).mean
+        np.testing.assert_array_equal(model.predict(5, univariate).values(), expected)
+        # cut inside the training rows, but still holding their end
+        window = univariate[119 - model.engine.context_length_ + 1 :]
+        np.testing.assert_allclose(model.predict(5, window).values(), expected, rtol=1e-12)
+        # same name and times, other values: not the same series
+        other = univariate * 100
+        np.testing.assert_allclose(
+            model.predict(5, other).values(),
+            model.engine.predict_origins(5, other.values(), [200], unseen=True).mean[0],
+            rtol=1e-12,
+        )
+
+    @pytest.mark.parametrize("freq", ["h", "MS", "W-SUN", "B", None])
+    def test_frequencies(self, freq):
+        series = make_series(90, freq=freq)
+        forecast = fitted(series).predict(4)
+        assert forecast.freq == series.freq
+        assert len(forecast) == 4
+
+    def test_float32_stays_float32(self, univariate):
+        forecast = fitted(univariate.astype(np.float32)).predict(3)
+        assert forecast.dtype == np.float32
+
+    def test_missing_values(self, univariate):
+        values = univariate.values()
+        values[50:55] = np.nan
+        values[-2:] = np.nan
+        holed = univariate.with_values(values)
+        forecast = fitted(holed).predict(4)
+        assert np.isfinite(forecast.values()).all()
+
+    def test_static_covariates_hierarchy_and_metadata_are_carried(self):
+        series = make_series(100, 3, names=["total", "a", "b"])
+        series = series.with_static_covariates(pd.DataFrame({"place": [1.0, 2.0, 3.0]})).with_hierarchy(
+            {"a": ["total"], "b": ["total"]}
+        )
+        series = series.with_metadata({"unit": "kW"})
+        model = fitted(series)
+        forecast = model.predict(3)
+        assert forecast.hierarchy == series.hierarchy
+        pd.testing.assert_frame_equal(forecast.static_covariates, series.static_covariates)
+        assert forecast.metadata == {"unit": "kW"}
+        fast = model.historical_forecasts(series, retrain=False, start=0.8, last_points_only=False)[0]
+        slow = model.historical_forecasts(
+            series, retrain=False, start=0.8, last_points_only=False, enable_optimization=False
+        )[0]
+        assert fast.hierarchy == slow.hierarchy == series.hierarchy
+        pd.testing.assert_frame_equal(fast.static_covariates, slow.static_covariates)
+
+
+class TestDistribution:
+    def test_samples_agree_with_the_parameters(self, multivariate):
+        model = fitted(multivariate)
+        samples = model.predict(6, num_samples=4000)
+        parameters = model.predict(6, predict_likelihood_parameters=True)
+        assert list(parameters.components) == ["c0_mu", "c0_sigma", "c1_mu", "c1_sigma", "c2_mu", "c2_sigma"]
+        mean, sigma = parameters.values()[:, ::2], parameters.values()[:, 1::2]
+        drawn = samples.all_values()
+        assert drawn.shape == (6, 3, 4000)
+        np.testing.assert_allclose(drawn.mean(-1), mean, atol=5 * sigma.max() / np.sqrt(4000))
+        np.testing.assert_allclose(drawn.std(-1), sigma, rtol=0.08)
+        # steps share innovations
+        assert np.corrcoef(drawn[4, 0], drawn[5, 0])[0, 1] > 0.3
+
+    def test_exact_quantiles(self, univariate):
+        model = fitted(univariate)
+        quantiles = model.predict_quantiles(6, [0.1, 0.5, 0.9])
+        assert list(quantiles.components) == ["c0_q0.100", "c0_q0.500", "c0_q0.900"]
+        np.testing.assert_allclose(quantiles["c0_q0.500"].values(), model.predict(6).values(), rtol=1e-12)
+        sampled = model.predict(6, num_samples=6000).quantile([0.1, 0.9]).values()
+        np.testing.assert_allclose(quantiles.values()[:, [0, 2]], sampled, atol=0.06)
+
+    def test_parameters_are_refused_beyond_the_output_chunk(self, univariate):
+        with pytest.raises(ValueError, match="output_chunk_length"):
+            fitted(univariate).predict(7, predict_likelihood_parameters=True)
+
+    def test_determinism(self, univariate):
+        first, second = fitted(univariate, random_state=42), fitted(univariate, random_state=42)
+        one, two = first.predict(4, num_samples=3).all_values(), second.predict(4, num_samples=3).all_values()
+        np.testing.assert_array_equal(one, two)
+        assert not np.array_equal(first.predict(4, num_samples=3).all_values(), one)
+        again = [model.predict(4, num_samples=3, random_state=7).all_values() for model in (first, fitted(univariate))]
+        np.testing.assert_array_equal(*again)
+
+    def test_predict_leaves_numpys_global_state_alone(self, univariate):
+        model = fitted(univariate)
+        before = np.random.get_state()[1].copy()  # noqa: NPY002
+        model.predict(4, num_samples=5)
+        np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+HISTORICAL = [
+    {},
+    {"start": 0.6},
+    {"start": 150, "start_format": "position"},
+    {"start": -20, "start_format": "position", "stride": 3},
+    {"start": 100, "start_format": "position", "stride": 5, "forecast_horizon": 6},
+    {"forecast_horizon": 17},
+    {"overlap_end": True, "forecast_horizon": 4},
+    {"last_points_only": False, "forecast_horizon": 3, "stride": 2},
+    {"last_points_only": False, "forecast_horizon": 9, "overlap_end": True, "start": 0.7},
+    {"start": 0.9, "predict_likelihood_parameters": True, "forecast_horizon": 4},
+    {"start": 0.9, "predict_likelihood_parameters": True, "forecast_horizon": 4, "last_points_only": False},
+]
+
+
+def assert_same_forecasts(left, right):
+    left, right = ([item] if isinstance(item, TimeSeries) else item for item in (left, right))
+    assert len(left) == len(right)
+    for one, two in zip(left, right, strict=True):
+        if isinstance(one, list):
+            assert_same_forecasts(one, two)
+            continue
+        assert one.time_index.equals(two.time_index)
+        assert list(one.components) == list(two.components)
+        np.testing.assert_allclose(one.all_values(), two.all_values(), rtol=1e-9, atol=1e-9)
+
+
+class TestHistoricalForecasts:
+    @pytest.mark.parametrize("options", HISTORICAL)
+    @pytest.mark.parametrize("kind", ["seen", "unseen", "list", "gaps", "range"])
+    def test_fast_path_equals_slow_path(self, options, kind, univariate, multivariate):
+        if kind == "list":
+            model, series = fitted([univariate, make_series(160, seed=5)]), [univariate, make_series(190, seed=6)]
+        elif kind == "range":
+            series = make_series(freq=None)
+            model = fitted(series[:150])
+        elif kind == "gaps":
+            values = univariate.values()
+            values[[3, 60, 61, 130, 185]] = np.nan
+            series = univariate.with_values(values)
+            model = fitted(series[:150], diff_order=1)
+        else:
+            series = multivariate
+            model = fitted(multivariate[:150] if kind == "seen" else make_series(components=3, seed=8))
+        fast, slow = (
+            model.historical_forecasts(series, retrain=False, enable_optimization=on, show_warnings=False, **options)
+            for on in (True, False)
+        )
+        assert_same_forecasts(fast, slow)
+
+    def test_start_at_a_time_and_at_the_end(self, univariate):
+        model = fitted(univariate[:150])
+        for start in (univariate.time_index[160], "end"):
+            options = {"start": start, "overlap_end": start == "end", "last_points_only": False, "forecast_horizon": 4}
+            fast, slow = (
+                model.historical_forecasts(univariate, retrain=False, enable_optimization=on, **options)
+                for on in (True, False)
+            )
+            assert_same_forecasts(fast, slow)
+
+    def test_future_values_change_nothing(self, univariate):
+        model = fitted(univariate[:120])
+        values = univariate.values()
+        values[170:] = 1e6
+        changed = univariate.with_values(values)
+        options = {"retrain": False, "start": 130, "start_format": "position", "forecast_horizon": 1}
+        before, after = (model.historical_forecasts(one, **options)[:40] for one in (univariate, changed))
+        np.testing.assert_array_equal(before.values(), after.values())
+
+    def test_samples(self, univariate):
+        model = fitted(univariate[:150])
+        forecasts = model.historical_forecasts(univariate, retrain=False, start=0.8, num_samples=50, forecast_horizon=3)
+        assert forecasts.n_samples == 50
+
+    @pytest.mark.parametrize("retrain", [True, 7])
+    def test_retraining(self, univariate, retrain):
+        options = {"start": 180, "start_format": "position", "retrain": retrain, "forecast_horizon": 2}
+        model = AutoARModel(output_chunk_length=2, **SMALL)
+        forecasts = model.historical_forecasts(univariate, **options)
+        by_hand = AutoARModel(output_chunk_length=2, **SMALL).fit(univariate[:180]).predict(2)
+        np.testing.assert_allclose(forecasts.values()[0], by_hand.values()[-1], rtol=1e-12)
+        # a fitted model with a long lookback refits on short windows too
+        again = fitted(univariate, lookback=None).historical_forecasts(univariate, train_length=40, **options)
+        assert np.isfinite(again.values()).all()
+
+    def test_retraining_from_the_very_start(self):
+        forecasts = AutoARModel(output_chunk_length=2, **SMALL).historical_forecasts(make_series(40), retrain=True)
+        assert np.isfinite(forecasts.values()).all()
+
+    def test_validation_length_is_passed_to_fit(self, univariate):
+        model = AutoARModel(output_chunk_length=2, max_lookback=20, criterion="validation")
+        options = {"start": 190, "start_format": "position", "val_length": 40, "forecast_horizon": 2}
+        forecasts = model.historical_forecasts(univariate, retrain=True, **options)
+        by_hand = AutoARModel(output_chunk_length=2, max_lookback=20, criterion="validation")
+        by_hand.fit(univariate[:150], val_series=univariate[100:190])
+        np.testing.assert_allclose(forecasts.values()[0], by_hand.predict(2, univariate[:190]).values()[-1], rtol=1e-9)
+
+    def test_transformers(self, univariate):
+        scaler = Scaler().fit(univariate[:150])
+        model = fitted(scaler.transform(univariate[:150]))
+        options = {"retrain": False, "start": 0.8, "data_transformers": {"series": scaler}}
+        fast, slow = (model.historical_forecasts(univariate, enable_optimization=on, **options) for on in (True, False))
+        assert_same_forecasts(fast, slow)
+
+
+class TestEvaluationTools:
+    def test_backtest_and_residuals(self, univariate):
+        model = fitted(univariate[:150])
+        options = {"retrain": False, "start": 150, "start_format": "position", "forecast_horizon": 6}
+        score = model.backtest(univariate, metric=mae, **options)
+        origins = range(150, 195)
+        by_hand = np.mean([mae(univariate[t : t + 6], model.predict(6, univariate[:t])) for t in origins])
+        assert score == pytest.approx(by_hand, rel=1e-9)
+        residuals = model.residuals(univariate, retrain=False, start=150, start_format="position", forecast_horizon=1)
+        forecasts = model.historical_forecasts(univariate, retrain=False, start=150, start_format="position")
+        np.testing.assert_allclose(residuals.values(), (univariate[150:] - forecasts).values(), rtol=1e-9, atol=1e-12)
+
+    def test_gridsearch(self, univariate):
+        grid = {"output_chunk_length": [6], "max_lookback": [2, 30], "criterion": ["bic"]}
+        model, parameters, score = AutoARModel.gridsearch(grid, univariate, forecast_horizon=6, start=0.8, stride=6)
+        assert parameters["max_lookback"] == 30
+        assert np.isfinite(score)
+        assert isinstance(model, AutoARModel)
+        _, parameters, _ = AutoARModel.gridsearch(grid, univariate[:150], val_series=univariate[150:])
+        assert set(parameters) == set(grid)
+
+    def test_conformal_models(self, univariate):
+        from darts.models import ConformalNaiveModel, ConformalQRModel
+
+        train, test = univariate[:150], univariate[150:]
+        for wrapper in (ConformalNaiveModel, ConformalQRModel):
+            model = wrapper(fitted(train), quantiles=[0.1, 0.5, 0.9], cal_length=40)
+            forecast = model.predict(4, univariate, predict_likelihood_parameters=True)
+            assert list(forecast.components) == ["c0_q0.100", "c0_q0.500", "c0_q0.900"]
+            assert (np.diff(forecast.values(), axis=1) >= 0).all()
+            error = model.backtest(univariate, start=190, start_format="position", metric=mae)
+            assert error < float(np.std(test.values()))
+
+    def test_ensembles(self, univariate):
+        from darts.models import LinearRegressionModel, NaiveEnsembleModel, RegressionEnsembleModel
+
+        naive = NaiveEnsembleModel([AutoARModel(6, **SMALL), LinearRegressionModel(lags=12, output_chunk_length=6)])
+        forecast = naive.fit(univariate[:150]).predict(6)
+        parts = [model.predict(6).values() for model in naive.forecasting_models]
+        np.testing.assert_allclose(forecast.values(), np.mean(parts, axis=0), rtol=1e-9)
+        for pretrained in (False, True):
+            members = [fitted(univariate[:150]), fitted(univariate[:150], lookback=3)]
+            if not pretrained:
+                members = [member.untrained_model() for member in members]
+            model = RegressionEnsembleModel(
+                members, regression_train_n_points=24, train_forecasting_models=not pretrained
+            )
+            assert np.isfinite(model.fit(univariate[:150]).predict(6).values()).all()
+
+    def test_anomaly_model(self, univariate):
+        from darts.ad import ForecastingAnomalyModel, NormScorer
+
+        values = univariate.values()
+        values[180] += 20
+        detector = ForecastingAnomalyModel(model=fitted(univariate[:150]), scorer=NormScorer())
+        scores = detector.score(univariate.with_values(values), start=0.8)
+        assert scores.time_index[int(scores.values().argmax())] == univariate.time_index[180]
+
+
+class TestStorage:
+    def test_save_and_load(self, tmp_path, univariate):
+        model = fitted(univariate)
+        expected = model.predict(5).values()
+        model.save(str(tmp_path / "model.pkl"))
+        loaded = AutoARModel.load(str(tmp_path / "model.pkl"))
+        np.testing.assert_array_equal(loaded.predict(5).values(), expected)
+        assert loaded.lookback_ == model.lookback_
+        np.testing.assert_array_equal(
+            loaded.predict(5, num_samples=4).all_values(), model.predict(5, num_samples=4).all_values()
+        )
+
+    def test_clean_model_needs_the_series_and_recognises_it(self, tmp_path, univariate):
+        model = fitted(univariate)
+        model.save(str(tmp_path / "model.pkl"), clean=True)
+        loaded = AutoARModel.load(str(tmp_path / "model.pkl"))
+        assert loaded.training_series is None
+        with pytest.raises(ValueError, match="loading a model saved with `clean=True`"):
+            loaded.predict(5)
+        np.testing.assert_array_equal(loaded.predict(5, univariate).values(), model.predict(5).values())
+        assert univariate.values().tobytes() not in (tmp_path / "model.pkl").read_bytes()
+
+    def test_unfitted_model_and_ensemble_load(self, tmp_path, univariate):
+        from darts.models import NaiveEnsembleModel
+
+        AutoARModel(4, lookback=3).save(str(tmp_path / "unfitted.pkl"))
+        assert AutoARModel.load(str(tmp_path / "unfitted.pkl")).fit(univariate).lookback_ == 3
+        ensemble = NaiveEnsembleModel([AutoARModel(6, **SMALL), AutoARModel(6, lookback=2)]).fit(univariate)
+        ensemble.save(str(tmp_path / "ensemble.pkl"))
+        loaded = NaiveEnsembleModel.load(str(tmp_path / "ensemble.pkl"))
+        np.testing.assert_array_equal(loaded.predict(3).values(), ensemble.predict(3).values())
+
+    def test_untrained_model_and_deepcopy(self, univariate):
+        model = fitted(univariate, lookback=4)
+        fresh = model.untrained_model()
+        assert fresh.model_params == model.model_params
+        assert not fresh._fit_called
+        np.testing.assert_array_equal(copy.deepcopy(model).predict(3).values(), model.predict(3).values())
+
+
+class TestRefusals:
+    def test_covariates(self, univariate):
+        for name in ("past_covariates", "future_covariates"):
+            with pytest.raises(ValueError, match=f"`{name}`"):
+                AutoARModel(**SMALL).fit(univariate, **{name: univariate})
+            with pytest.raises(ValueError, match=f"`{name}`"):
+                fitted(univariate).predict(2, **{name: univariate})
+            with pytest.raises(ValueError, match=f"`{name}`"):
+                fitted(univariate).historical_forecasts(univariate, retrain=False, **{name: univariate})
+        with pytest.raises(ValueError, match="add_encoders"):
+            AutoARModel(add_encoders={"cyclic": {"past": ["hour"]}})
+        model = AutoARModel()
+        assert not model.supports_past_covariates
+        assert not model.supports_future_covariates
+        assert not model.supports_sample_weight
+
+    def test_sample_weight(self, univariate):
+        with pytest.raises(ValueError, match="sample_weight"):
+            AutoARModel(**SMALL).historical_forecasts(univariate, sample_weight="linear", start=0.9)
+
+    def test_components_and_length(self, univariate, multivariate):
+        with pytest.raises(ValueError, match="same number of components"):
+            AutoARModel(**SMALL).fit([univariate, multivariate])
+        with pytest.raises(ValueError, match="has 3 components, but the model was fitted on 1"):
+            fitted(univariate).predict(2, multivariate)
+        with pytest.raises(ValueError, match="index 1 has 3 steps, but the model looks back 10"):
+            fitted(univariate, lookback=10, diff_order=0).predict(2, [univariate, univariate[:3]])
+        with pytest.raises(ValueError, match="leaves 6 observations for 41 coefficients"):
+            AutoARModel(lookback=40, diff_order=0).fit(univariate[:46])
+
+    def test_probabilistic_series_and_unfitted_model(self, univariate):
+        samples = concatenate([univariate, univariate + 1], axis="sample")
+        with pytest.raises((ValueError, AssertionError), match="deterministic"):
+            AutoARModel(**SMALL).fit(samples)
+        with pytest.raises(ValueError, match="Input `series` must be provided"):
+            AutoARModel().predict(3)
+        with pytest.raises(ValueError, match="must be fit"):
+            AutoARModel().predict(3, univariate)
+
+    def test_presets(self, univariate):
+        paper, default = AutoARModel(4, preset="paper"), AutoARModel(4)
+        assert paper.engine.config == default.engine.config
+        assert (paper.engine.config.criterion, paper.engine.config.max_lookback) == ("horizon_bic", 512)
+        with pytest.raises(ValueError, match="`preset='paper'` means `criterion='horizon_bic'`"):
+            AutoARModel(preset="paper", criterion="aic")
+        with pytest.raises(ValueError, match="`preset` is 'best'"):
+            AutoARModel(preset="best")
+
+    def test_bad_arguments_are_value_errors(self):
+        for arguments in ({"criterion": "mdl"}, {"diff_order": 3}, {"output_chunk_length": 0}, {"device": "tpu"}):
+            with pytest.raises(ValueError, match=r"but must be"):
+                AutoARModel(**arguments)
+
+    def test_validation_series(self, univariate):
+        model = AutoARModel(2, max_lookback=20, criterion="validation")
+        with pytest.raises(ValueError, match="must reach beyond the training series"):
+            model.fit(univariate[:150], val_series=univariate[:100])
+        with pytest.raises(ValueError, match="frequency"):
+            model.fit(univariate[:150], val_series=make_series(100, freq="D", start="2021-01-01"))
+        with pytest.raises(ValueError, match="`val_series` has 1 series"):
+            model.fit([univariate, univariate], val_series=[univariate])
+
+    def test_a_gap_before_the_validation_series_is_missing_data(self, univariate):
+        model = AutoARModel(2, max_lookback=20, criterion="validation")
+        model.fit(univariate[:100], val_series=univariate[104:])
+        engine = AutoAR(max_lookback=20, criterion="validation", horizon=2)
+        later = univariate.values()[100:]
+        later[:4] = np.nan
+        engine.fit(univariate.values()[:100], validation=later)
+        np.testing.assert_array_equal(model.coefficients_, engine.coefficients_)
+
+
+class TestPresentation:
+    def test_descriptions(self, univariate):
+        assert str(AutoARModel(6)) == "AutoARModel(output_chunk_length=6)"
+        model = fitted(univariate, lookback=4, diff_order=1)
+        assert repr(model).endswith("lookback 4, differencing 1")
+
+    def test_plots(self, univariate):
+        model = fitted(univariate)
+        criterion, coefficients = Figure().subplots(1, 2)
+        assert model.plot_criterion(criterion) is criterion
+        np.testing.assert_array_equal(criterion.lines[0].get_ydata(), model.criterion_path_)
+        assert criterion.lines[1].get_xdata()[0] == model.lookback_
+        assert model.plot_coefficients(coefficients) is coefficients
+        assert len(coefficients.collections[0].get_segments()) == model.lookback_
+        with pytest.raises(ValueError, match="the lookback was given"):
+            fitted(univariate, lookback=3).plot_criterion()
+
+    @pytest.mark.parametrize("first", ["darts_autoar", "darts.models"])
+    def test_import_from_darts(self, first):
+        code = (
+            f"import {first}, darts_autoar\n"
+            "from darts.models import AutoARModel\n"
+            "assert AutoARModel is darts_autoar.AutoARModel"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def test_importing_the_package_does_not_import_darts(self):
+        code = "import sys, darts_autoar.plugin\nassert not {'darts', 'torch', 'pandas'} & set(sys.modules)"
+        subprocess.run([sys.executable, "-c", code], check=True)
