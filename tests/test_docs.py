@@ -7,9 +7,22 @@ import pytest
 from dasha import manager
 from dasha.hookcheck import HOOKS
 
-GUIDE = Path(__file__).parents[1] / "docs" / "plugins.md"
+ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "docs" / "plugins.md"
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)```", re.DOTALL)
-BLOCKS = [match.groupdict() for match in BLOCK.finditer(GUIDE.read_text(encoding="utf-8"))]
+
+
+def blocks_of(path):
+    return [match.groupdict() for match in BLOCK.finditer(path.read_text(encoding="utf-8"))]
+
+
+def run_examples(path, examples):
+    namespace = {"__name__": "example"}
+    for code in examples:
+        exec(compile(code, str(path), "exec"), namespace)
+
+
+BLOCKS = blocks_of(GUIDE)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -38,4 +51,26 @@ def test_examples_in_the_guide_run():
     examples = [block["code"] for block in BLOCKS if block["language"] == "python" and not block["file"]]
     assert len(examples) == 4
     for code in examples:
-        exec(compile(code, str(GUIDE), "exec"), {"__name__": "example"})
+        run_examples(GUIDE, [code])
+
+
+@pytest.mark.parametrize(("name", "count"), [("README.md", 3), ("docs/forecasting.md", 3)])
+def test_examples_of_a_page_run_in_order(name, count, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    examples = [block["code"] for block in blocks_of(ROOT / name) if block["language"] == "python"]
+    assert len(examples) == count
+    run_examples(ROOT / name, examples)
+
+
+def test_the_darts_quickstart_fits_in_ten_lines():
+    quickstart = next(block["code"] for block in blocks_of(ROOT / "README.md") if "AutoARModel" in block["code"])
+    assert len([line for line in quickstart.splitlines() if line]) <= 10
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
+)
+def test_local_links_lead_somewhere(path):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []

@@ -1,0 +1,101 @@
+"""``dasha forecast``: the series of one file, forecast by Auto-AR."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dasha.cli._output import JsonOption, note, print_json, print_table
+
+if TYPE_CHECKING:
+    from dasha.tables import SeriesTable
+
+
+def forecast(
+    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ or Parquet file with one column per series.")],
+    horizon: Annotated[int, typer.Option(min=1, help="Steps to forecast.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; new, empty, or of an earlier forecast.")],
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of dates or whole numbers. [default: found]", show_default=False)
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(help="Columns to forecast, separated by commas. [default: all numeric]", show_default=False),
+    ] = None,
+    freq: Annotated[
+        str | None,
+        typer.Option(
+            help="Put the rows on this pandas frequency (15min, h, D, MS, …) and leave missing ones to the model. "
+            "[default: found; gaps are refused]",
+            show_default=False,
+        ),
+    ] = None,
+    row_numbers: Annotated[
+        bool, typer.Option("--row-numbers", help="Ignore times and take the rows as evenly spaced.")
+    ] = False,
+    quantiles: Annotated[str, typer.Option(help="Levels to write, separated by commas.")] = ".1,.5,.9",
+    max_lookback: Annotated[int, typer.Option(help="Longest lookback tried.")] = 512,
+    lookback: Annotated[
+        int | None, typer.Option(help="Fix the lookback. [default: chosen by --criterion]", show_default=False)
+    ] = None,
+    diff_order: Annotated[str, typer.Option(help="Differencing: kpss (a test chooses), 0, 1 or 2.")] = "kpss",
+    criterion: Annotated[
+        str, typer.Option(help="What chooses the lookback: horizon_bic, bic, aic, hqic or validation.")
+    ] = "horizon_bic",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Forecast the series of a file: table, model, plot and summary are written to a folder.
+
+    Rows out of order are sorted, empty fields are missing values, and numbers with thousands or decimal commas are
+    understood; what was assumed is said on standard error and in summary.json.
+    """
+    from dasha.tables import read_table
+    from dasha.tables.forecasts import parse_quantiles
+
+    levels = parse_quantiles(quantiles)
+    engine = {
+        "max_lookback": max_lookback,
+        "lookback": lookback,
+        "diff_order": int(diff_order) if diff_order.isdecimal() else diff_order,
+        "criterion": criterion,
+        "device": device,
+    }
+    table = read_table(file, time_column=time_column, targets=split_names(targets), freq=freq, count_rows=row_numbers)
+    from dasha.cli._forecast_run import ForecastOptions, run_forecast
+
+    summary = run_forecast(table, ForecastOptions(horizon, levels, engine), out)
+    for line in summary["notes"]:
+        note(f"note: {line}")
+    if as_json:
+        print_json(summary)
+        return
+    print_table(_rows(table, summary), title=f"Forecast of {file.name}")
+    typer.echo(f"forecast: wrote {out} (forecast.csv, forecast.parquet, forecast.png, summary.json, model)")
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Split ``"a,b"``; quotes protect a comma that belongs to a name."""
+    import csv
+
+    if text is None:
+        return None
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True)) if name.strip()]
+
+
+def _rows(table: "SeriesTable", summary: dict[str, Any]) -> list[dict[str, object]]:
+    names = ", ".join(table.columns[:8]) + (f" and {len(table.columns) - 8} more" if len(table.columns) > 8 else "")
+    order = summary["diff_order"]
+    chosen = f"by {summary['criterion']} of 0 … {summary['max_lookback']}" if summary["criterion"] else "as given"
+    seconds = summary["seconds"]
+    facts = {
+        f"series ({len(table.columns)})": names,
+        "times": f"{summary['first_time']} to {summary['last_time']}, {summary['rows']} steps of {summary['freq']}",
+        "time column": summary["time_column"] or "none, row numbers",
+        "missing values": summary["missing_values"],
+        "steps forecast": summary["horizon"],
+        "lookback": f"{summary['lookback']}, chosen {chosen}",
+        "differencing": f"{order} ({'none' if order == 0 else 'once' if order == 1 else 'twice'})",
+        "seconds": f"fit {seconds['fit']:.2f}, predict {seconds['predict']:.2f} on {summary['device']}",
+    }
+    return [{"": name, "value": value} for name, value in facts.items()]

@@ -1,0 +1,191 @@
+"""Times put in order on a regular grid; gaps become missing values only where ``--freq`` asks for it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dasha.errors import InvalidTableError
+from dasha.tables.times import looks_like_calendar_dates, readings, whole_numbers
+
+# More grid points per row than this mean a wrong frequency, not gaps.
+_MAX_EXPANSION = 100
+_OLD_NAMES = {"H": "h", "T": "min", "S": "s", "L": "ms", "A": "Y", "BH": "bh"}
+_ANCHORED = {"M": ("ME", "MS"), "Q": ("QE", "QS"), "Y": ("YE", "YS"), "BM": ("BME", "BMS"), "BQ": ("BQE", "BQS")}
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Where the rows of a file lie on a regular grid.
+
+    Attributes:
+        index: The grid, a ``DatetimeIndex`` with a frequency or a ``RangeIndex``, length ``T``.
+        rows: Row of the file at every grid point, shape ``(T,)``; -1 where there is none.
+        notes: What was assumed, sorted or filled in.
+    """
+
+    index: pd.DatetimeIndex | pd.RangeIndex
+    rows: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def row_numbers(count: int) -> Timeline:
+    """Timeline without times: the rows, counted from 1."""
+    return Timeline(pd.RangeIndex(1, count + 1), np.arange(count), ("times are row numbers, counted from 1",))
+
+
+def build_timeline(column: pd.Series, freq: str | None) -> Timeline:
+    """Read the times of a file and find, or check, their frequency.
+
+    Rows out of order are sorted, with a note.
+
+    Args:
+        column: Dates, or whole numbers.
+        freq: Pandas frequency to put the rows on (older names such as ``H`` and ``M`` too); None finds it.
+
+    Raises:
+        InvalidTableError: If times are missing, unreadable, duplicated or irregular, or ``freq`` is unknown or does
+            not fit.
+    """
+    numbers = whole_numbers(column)
+    if numbers is not None and not looks_like_calendar_dates(numbers):
+        return _integer_timeline(str(column.name), numbers, freq)
+    if numbers is None and pd.api.types.is_numeric_dtype(column) and column.notna().all():
+        raise InvalidTableError(
+            f"time column {column.name!r} holds {column.iloc[0]!s}, but must hold dates or whole numbers; "
+            "name another --time-column"
+        )
+    problems = []
+    for times, note in readings(column):
+        try:
+            timeline = _date_timeline(str(column.name), times, freq)
+        except InvalidTableError as error:
+            problems.append(error)
+            continue
+        return Timeline(timeline.index, timeline.rows, tuple(filter(None, (note, *timeline.notes))))
+    raise problems[0]
+
+
+def _date_timeline(name: str, times: pd.DatetimeIndex, freq: str | None) -> Timeline:
+    order, notes = _order(name, times)
+    ordered = times[order]
+    if freq is not None:
+        grid = _grid(ordered, freq)
+        rows = np.full(len(grid), -1)
+        rows[grid.get_indexer(ordered)] = order
+        gaps = len(grid) - len(ordered)
+        if gaps:
+            notes.append(f"{gaps} times between the first and the last are not in the file and count as missing values")
+        return Timeline(grid, rows, tuple(notes))
+    if len(ordered) < 3:
+        raise InvalidTableError(
+            f"the file has {len(ordered)} data row(s), too few to tell how often values come; supply more history"
+        )
+    found = pd.infer_freq(ordered)
+    if found is None:
+        raise _irregular(ordered)
+    return Timeline(pd.DatetimeIndex(ordered, freq=found), order, tuple(notes))
+
+
+def _order(name: str, times: pd.Index) -> tuple[np.ndarray, list[str]]:
+    """Rows in order of time, and a note if that is not the order of the file."""
+    order = np.argsort(times.to_numpy(), kind="stable")
+    ordered = times[order]
+    repeated = ordered[ordered.duplicated()]
+    if len(repeated):
+        raise InvalidTableError(
+            f"time column {name!r} holds {repeated[0]} {int((ordered == repeated[0]).sum())} times "
+            f"({repeated.nunique()} duplicated times in all); remove the duplicates, write times in UTC if clocks were "
+            "changed, give every series a column of its own if the file stacks several, or pass --row-numbers to take "
+            "the rows as evenly spaced"
+        )
+    if (order[1:] > order[:-1]).all():
+        return order, []
+    first = int(np.flatnonzero(times[1:] < times[:-1])[0]) + 2
+    return order, [f"rows were not in order of time (the first is data row {first}) and have been sorted"]
+
+
+def _grid(ordered: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
+    """The regular grid from the first to the last time that holds them all."""
+    misfit = None
+    for name in _spellings(freq, ordered[0]):
+        try:
+            offset = pd.tseries.frequencies.to_offset(name)
+        except ValueError:
+            raise InvalidTableError(
+                f"--freq is {freq!r}, but must be a pandas frequency such as 15min, h, D, B, W, MS, ME, QS or YS"
+            ) from None
+        step = (ordered[0] + offset) - ordered[0]
+        if step <= pd.Timedelta(0) or (ordered[-1] - ordered[0]) / step > _MAX_EXPANSION * len(ordered) + 1000:
+            raise InvalidTableError(
+                f"--freq {freq} would leave more than {_MAX_EXPANSION} missing rows for each one in the file; "
+                f"choose a coarser one (the usual step is {_usual_step(ordered)})"
+            )
+        grid = pd.date_range(ordered[0], ordered[-1], freq=name)
+        off = ordered[~ordered.isin(grid)]
+        if len(off) == 0 and len(grid):
+            return grid
+        misfit = misfit or (name, off[0] if len(off) else ordered[0])
+    name, time = misfit or (freq, ordered[0])
+    raise InvalidTableError(
+        f"--freq {freq} does not fit: {time} is not on the grid of {name!r} that starts at {ordered[0]}; "
+        "choose another frequency or round the times"
+    )
+
+
+def _spellings(freq: str, first: pd.Timestamp) -> list[str]:
+    """Current pandas names for a frequency; where it leaves the anchor open, every anchor the data may have."""
+    match = re.fullmatch(r"(\d*)([A-Za-z]+)", freq.strip())
+    if match is None:
+        return [freq.strip()]
+    count, unit = match[1], _OLD_NAMES.get(match[2], match[2])
+    if unit == "W":
+        return [f"{count}W-{first.day_name()[:3].upper()}"]
+    if unit in _ANCHORED:
+        month = "" if unit.endswith("M") else f"-{first.month_name()[:3].upper()}"
+        return [f"{count}{name}{month}" for name in _ANCHORED[unit]]
+    return [f"{count}{unit}"]
+
+
+def _usual_step(ordered: pd.DatetimeIndex) -> str:
+    steps = pd.Series(ordered[1:] - ordered[:-1])
+    usual = steps.mode().iloc[0]
+    if pd.Timedelta(days=28) <= usual <= pd.Timedelta(days=31):
+        return "MS" if (ordered.day == 1).all() else "ME"
+    return str(pd.tseries.frequencies.to_offset(usual).freqstr)
+
+
+def _irregular(ordered: pd.DatetimeIndex) -> InvalidTableError:
+    steps = ordered[1:] - ordered[:-1]
+    usual = pd.Series(steps).mode().iloc[0]
+    odd = np.flatnonzero(steps != usual)
+    first = int(odd[0]) if odd.size else 0
+    return InvalidTableError(
+        f"times are irregular: {ordered[first + 1]} follows {ordered[first]}, but the usual step is {usual} "
+        f"({odd.size} of {len(steps)} steps differ); pass --freq {_usual_step(ordered)} to put the rows on a regular "
+        "grid and leave the missing ones to the model, or --row-numbers to take the rows as evenly spaced"
+    )
+
+
+def _integer_timeline(name: str, numbers: np.ndarray, freq: str | None) -> Timeline:
+    if freq is not None:
+        raise InvalidTableError(
+            f"--freq is {freq!r}, but time column {name!r} holds whole numbers; leave --freq out, or name a column "
+            "of dates"
+        )
+    order, notes = _order(name, pd.Index(numbers))
+    ordered = numbers[order]
+    steps = np.diff(ordered)
+    if steps.size == 0:
+        raise InvalidTableError("the file has one data row, too few to forecast from; supply more history")
+    odd = np.flatnonzero(steps != steps[0])
+    if odd.size:
+        raise InvalidTableError(
+            f"time column {name!r} is irregular: {ordered[odd[0] + 1]} follows {ordered[odd[0]]}, but the first step "
+            f"is {steps[0]}; add the missing rows with empty values"
+        )
+    step = int(steps[0])
+    return Timeline(pd.RangeIndex(int(ordered[0]), int(ordered[-1]) + step, step), order, tuple(notes))

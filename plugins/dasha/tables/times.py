@@ -1,0 +1,135 @@
+"""Columns as times: which column holds them, and how its values are read."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dasha.errors import InvalidTableError
+
+# Whole numbers are values like any other unless the column is called one of these.
+_INTEGER_TIME_NAMES = {"date", "datetime", "ds", "index", "period", "step", "t", "time", "timestamp", "year"}
+_SAMPLE = 5
+_DAY_OR_MONTH_FIRST = re.compile(r"\s*\d{1,2}[./-]\d{1,2}[./-]\d")
+_UTC_OFFSET = r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2})$"
+
+
+def find_time_column(frame: pd.DataFrame) -> str | None:
+    """Return the first column that holds dates, else one of whole numbers that is named like a time, else None."""
+    for name in frame.columns:
+        if _holds_dates(frame[name]):
+            return str(name)
+    for name in frame.columns:
+        if name.lower() in _INTEGER_TIME_NAMES and whole_numbers(frame[name]) is not None:
+            return str(name)
+    return None
+
+
+def row_number_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns without a name that only count the rows, as pandas and R write them."""
+    unnamed = [name for name in frame.columns if name == "" or name.startswith("Unnamed: ")]
+    counts = {name: whole_numbers(frame[name]) for name in unnamed}
+    return [name for name, count in counts.items() if count is not None and (np.diff(count) == 1).all()]
+
+
+def whole_numbers(column: pd.Series) -> np.ndarray | None:
+    """Return the column as int64, or None if a value is missing or is no whole number."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column) or column.isna().any():
+        return None
+    values = column.to_numpy(dtype=np.float64)
+    return values.astype(np.int64) if (values == np.floor(values)).all() and np.isfinite(values).all() else None
+
+
+def readings(column: pd.Series) -> list[tuple[pd.DatetimeIndex, str]]:
+    """Every way to read a column as dates, the likeliest first, each with a note on what it assumes.
+
+    Raises:
+        InvalidTableError: If a value is missing or cannot be read; the first such row is named.
+    """
+    missing = np.flatnonzero(column.isna().to_numpy())
+    if missing.size:
+        raise InvalidTableError(
+            f"time column {column.name!r} is empty in data row {missing[0] + 1} ({missing.size} such rows in all); "
+            "fill in the times or delete the rows"
+        )
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return _by_zone(pd.DatetimeIndex(column))
+    text = column.astype(str).str.strip()
+    if pd.api.types.is_numeric_dtype(column):
+        text = text.str.removesuffix(".0")
+    found = []
+    if _DAY_OR_MONTH_FIRST.match(text.iloc[0]):
+        found += _parse(text, "dates were read as month first", dayfirst=False)
+        found += _parse(text, "dates were read as day first", dayfirst=True)
+    else:
+        found += _parse(text, "") or _parse(text, "", format="ISO8601")
+    if not found and text.str.contains(_UTC_OFFSET).all():  # offsets that change with the season
+        found += _parse(text, "times carry different UTC offsets and were turned into UTC", utc=True)
+        local = text.str.replace(_UTC_OFFSET, "", regex=True)
+        found += _parse(local, "times carry different UTC offsets and are kept as local times")
+    if not found:
+        raise _unreadable(column, text)
+    return found
+
+
+def looks_like_calendar_dates(numbers: np.ndarray) -> bool:
+    """Tell whether whole numbers are dates written as ``YYYYMMDD``."""
+    if numbers.min() < 1677_09_22 or numbers.max() > 2262_04_11:
+        return False
+    return bool(pd.Series(pd.to_datetime(numbers.astype(str), format="%Y%m%d", errors="coerce")).notna().all())
+
+
+def _holds_dates(column: pd.Series) -> bool:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return True
+    if pd.api.types.is_numeric_dtype(column):
+        numbers = whole_numbers(column) if column.name and "date" in str(column.name).lower() else None
+        return numbers is not None and numbers.size > 0 and looks_like_calendar_dates(numbers)
+    sample = column.dropna().head(_SAMPLE).astype(str)
+    if sample.empty or not sample.str.contains(r"\d").all() or pd.to_numeric(sample, errors="coerce").notna().any():
+        return False
+    return bool(_to_datetime(sample, format="mixed", errors="coerce", utc=True).notna().all())
+
+
+def _parse(text: pd.Series, note: str, **options: Any) -> list[tuple[pd.DatetimeIndex, str]]:
+    try:
+        index = pd.DatetimeIndex(_to_datetime(text, **options))
+    except (ValueError, TypeError, OverflowError):
+        return []
+    if options.get("utc"):
+        return [(index.tz_localize(None), note)]
+    return [(times, "; ".join(filter(None, (note, zone)))) for times, zone in _by_zone(index)]
+
+
+def _by_zone(index: pd.DatetimeIndex) -> list[tuple[pd.DatetimeIndex, str]]:
+    if index.tz is None:
+        return [(index, "")]
+    utc, local = index.tz_convert(None), index.tz_localize(None)
+    if (utc == local).all():
+        return [(utc, "")]
+    return [
+        (utc, f"times were turned from {index.tz} into UTC"),
+        (local, f"times are kept as local times of {index.tz}"),
+    ]
+
+
+def _to_datetime(text: pd.Series, **options: Any) -> pd.Series:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the format had to be guessed: every reading is checked afterwards
+        result: pd.Series = pd.to_datetime(text, **options)
+    return result
+
+
+def _unreadable(column: pd.Series, text: pd.Series) -> InvalidTableError:
+    for options in ({"format": "mixed", "utc": True}, {}):
+        bad = np.flatnonzero(_to_datetime(text, errors="coerce", **options).isna().to_numpy())
+        if bad.size:
+            return InvalidTableError(
+                f"time column {column.name!r} holds {str(column.iloc[bad[0]])!r} in data row {bad[0] + 1}, which is "
+                "no date that can be read; write dates like 2024-01-31 23:00"
+            )
+    return InvalidTableError(f"time column {column.name!r} mixes ways to write dates; use one, like 2024-01-31 23:00")

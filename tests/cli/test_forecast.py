@@ -1,0 +1,147 @@
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dasha.autoar import AutoAR
+from dasha.cli import main
+
+pytestmark = pytest.mark.filterwarnings("error::UserWarning:dasha")
+FILES = {"forecast.csv", "forecast.parquet", "forecast.png", "summary.json", "model"}
+
+
+@pytest.fixture
+def data():
+    generator, steps = np.random.default_rng(0), np.arange(120)
+    columns = {name: np.sin(steps / 4 + shift) + 0.1 * generator.normal(size=120) for shift, name in enumerate("ab")}
+    return pd.DataFrame({"date": pd.date_range("2020-01-01", periods=120, freq="h"), **columns})
+
+
+@pytest.fixture
+def file(data, tmp_path):
+    data.to_csv(tmp_path / "data.csv", index=False)
+    return tmp_path / "data.csv"
+
+
+@pytest.fixture
+def run(file, tmp_path, capsys):
+    def run(*arguments, path=file, out=tmp_path / "out", horizon=5):
+        status = main(["forecast", str(path), "--horizon", str(horizon), "--out", str(out), *arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def test_everything_is_written(run, data, file, tmp_path):
+    status, stdout, stderr = run("--quantiles", ".9,.05,.5")
+    out = tmp_path / "out"
+    assert (status, stderr) == (0, "")
+    assert "lookback" in stdout
+    assert {path.name for path in out.iterdir()} == FILES
+    frame = pd.read_csv(out / "forecast.csv", parse_dates=["time"])
+    pd.testing.assert_frame_equal(frame, pd.read_parquet(out / "forecast.parquet"), check_dtype=False)
+    assert list(frame.columns) == ["time", "series", "step", "mean", "std", "q0.05", "q0.5", "q0.9"]
+    assert list(frame["series"]) == ["a"] * 5 + ["b"] * 5
+    assert list(frame["time"][:5]) == list(pd.date_range("2020-01-06", periods=5, freq="h"))
+    expected = AutoAR(criterion="horizon_bic", horizon=5).fit(data[["a", "b"]].to_numpy()).predict(5)
+    np.testing.assert_allclose(frame["mean"], expected.mean.T.reshape(-1), rtol=1e-9)
+    np.testing.assert_allclose(frame["q0.05"], expected.quantile(0.05).T.reshape(-1), rtol=1e-9)
+    np.testing.assert_allclose(AutoAR.load(out / "model").predict(5).mean, expected.mean, rtol=1e-12)
+    assert (out / "forecast.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_is_the_summary(run, file, tmp_path):
+    status, stdout, _ = run("--json", "--criterion", "bic", "--max-lookback", "12", "--diff-order", "0")
+    summary = json.loads(stdout)
+    assert status == 0
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    expected = {
+        "file": "data.csv",
+        "rows": 120,
+        "columns": ["a", "b"],
+        "time_column": "date",
+        "first_time": "2020-01-01 00:00:00",
+        "last_time": "2020-01-05 23:00:00",
+        "freq": "h",
+        "criterion": "bic",
+        "diff_order": 0,
+    }
+    assert {key: summary[key] for key in expected} == expected
+    assert 0 <= summary["lookback"] <= 12
+    assert np.isfinite(summary["criterion_value"])
+    assert {"dasha-plugins", "python", "numpy", "torch"} <= set(summary["versions"])
+    assert summary["seconds"]["fit"] > 0
+
+
+def test_fixed_lookback_has_no_criterion(run):
+    summary = json.loads(run("--json", "--lookback", "3")[1])
+    assert (summary["lookback"], summary["criterion"], summary["criterion_value"]) == (3, None, None)
+
+
+def test_missing_values_reach_the_engine_and_targets_are_chosen(run, data, tmp_path):
+    data.loc[50, "b"] = np.nan
+    data[::-1].to_parquet(tmp_path / "holes.parquet")
+    _, stdout, stderr = run("--targets", "b", "--json", path=tmp_path / "holes.parquet")
+    summary = json.loads(stdout)
+    assert (summary["columns"], summary["missing_values"]) == (["b"], 1)
+    assert "note: rows were not in order of time" in stderr
+
+
+def test_twenty_five_series_and_one_step(run, tmp_path):
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 25)), columns=[f"$s{i}_" for i in range(25)])
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    assert run(path=tmp_path / "wide.csv", horizon=1)[0] == 0
+    assert len(pd.read_csv(tmp_path / "out" / "forecast.csv")) == 25
+
+
+def test_an_earlier_forecast_is_replaced_and_other_folders_are_left_alone(run, tmp_path):
+    assert run()[0] == run("--lookback", "2")[0] == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["lookback"] == 2
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    status, _, stderr = run(out=tmp_path / "mine")
+    assert status == 2
+    assert "is left alone" in stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--quantiles", ".1,1.5"], "'1.5'"),
+        (["--quantiles", ".1,.1"], "twice"),
+        (["--targets", "c"], "'c' is not a column"),
+        (["--lookback", "500"], "shorten lookback"),
+        (["--criterion", "best"], "criterion is 'best'"),
+        (["--diff-order", "7"], "diff_order is 7"),
+        (["--freq", "never"], "pandas frequency"),
+        (["--device", "abacus"], "abacus"),
+        (["--horizon", "0"], "--horizon"),
+        (["--horizon", "500"], "500"),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(run, tmp_path, arguments, message):
+    status, stdout, stderr = run(*arguments)
+    assert (status, stdout) == (2, "")
+    assert stderr.count("\n") == 1
+    assert message in stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv"]
+
+
+def test_unwritable_folder(run, file):
+    status, _, stderr = run(out=file / "below")
+    assert status == 2
+    assert "cannot write" in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from dasha.cli import main; main(['forecast', '--help']); "
+    code += "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'darts', 'matplotlib')))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

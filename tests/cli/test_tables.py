@@ -1,0 +1,195 @@
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dasha.errors import InvalidTableError
+from dasha.tables import read_table
+
+HOURS = pd.date_range("2020-01-01", periods=30, freq="h")
+
+
+def frame(times=HOURS, **columns):
+    generator = np.random.default_rng(0)
+    columns = columns or {"a": generator.normal(size=len(times)), "b": np.arange(len(times))}
+    return pd.DataFrame({"date": times, **columns})
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(data, name="data.csv", **options):
+        path = tmp_path / name
+        if isinstance(data, bytes):
+            path.write_bytes(data)
+        elif isinstance(data, str):
+            path.write_text(data, encoding="utf-8")
+        elif name.endswith("parquet"):
+            data.to_parquet(path, **options)
+        else:
+            data.to_csv(path, index=False, **options)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.csv.gz", "data.parquet", "DATA.CSV"])
+def test_formats_give_the_same_table(write, name):
+    data = frame()
+    table = read_table(write(data, name))
+    assert (table.columns, table.time_column, table.freq, table.notes) == (("a", "b"), "date", "h", ())
+    np.testing.assert_array_equal(table.values, data[["a", "b"]])
+    assert table.future(2)[-1] == HOURS[-1] + pd.Timedelta(hours=2)
+
+
+def test_parquet_index_is_a_column(write):
+    assert read_table(write(frame().set_index("date"), "x.parquet")).time_column == "date"
+
+
+@pytest.mark.parametrize("freq", ["15min", "h", "D", "B", "W-TUE", "MS", "ME", "QS-OCT", "YS-JAN", "2h"])
+def test_frequencies_are_found_and_continued(write, freq):
+    times = pd.date_range("2019-01-01", periods=24, freq=freq)
+    table = read_table(write(frame(times[:20])))
+    assert table.freq == freq
+    pd.testing.assert_index_equal(table.future(4), times[20:], check_names=False, exact="equiv")
+
+
+def test_integer_times(write):
+    table = read_table(write(pd.DataFrame({"YEAR": range(1700, 1760, 2), "n": range(30)})))
+    assert (table.time_column, table.freq, list(table.future(2))) == ("YEAR", "2", [1760, 1762])
+    dates = read_table(write(frame(pd.date_range("2020-01-01", periods=30).strftime("%Y%m%d").astype(int))))
+    assert (dates.freq, dates.index[0]) == ("D", pd.Timestamp("2020-01-01"))
+
+
+def test_without_times_rows_are_counted(write):
+    table = read_table(write("a,b\n1,2\n,3\n5,6\n"))
+    assert (table.time_column, list(table.future(2)), table.missing) == (None, [4, 5], 1)
+    assert "row numbers" in table.notes[0]
+
+
+def test_one_column_keeps_its_empty_lines_as_missing_values(write):
+    np.testing.assert_array_equal(read_table(write("v\n1\n\n3\n\n")).values[:, 0], [1, np.nan, 3])
+
+
+def test_row_numbers_written_by_pandas_are_no_series(write):
+    assert read_table(write(frame().drop(columns="date").reset_index().rename(columns={"index": ""}))).columns == (
+        "a",
+        "b",
+    )
+
+
+def test_first_line_of_data_is_kept(write):
+    table = read_table(write("2020-01-01,1.5\n2020-01-02,2.5\n2020-01-03,3.5\n"))
+    assert table.values[:, 0].tolist() == [1.5, 2.5, 3.5]
+    assert read_table(write("0,1,2\n5,6,7\n8,9,1\n")).columns == ("0", "1", "2")
+
+
+def test_sorted_with_a_note(write):
+    data = frame()
+    table = read_table(write(data[::-1]))
+    np.testing.assert_array_equal(table.values[:, 1], np.arange(30))
+    assert "data row 2" in table.notes[0]
+
+
+def test_day_or_month_first_is_settled_by_regularity(write):
+    times = pd.date_range("2015-01-01", periods=30, freq="MS")
+    for style, note in (("%d/%m/%Y", "day first"), ("%m/%d/%Y", "month first")):
+        table = read_table(write(frame(times.strftime(style))))
+        assert table.freq == "MS"
+        assert note in table.notes[0]
+
+
+def test_time_zones(write):
+    berlin = pd.date_range("2020-03-28", periods=72, freq="h", tz="Europe/Berlin")  # clocks change on the 29th
+    for data in (frame(berlin), frame(berlin.map(lambda time: time.isoformat()))):
+        for name in ("x.parquet", "x.csv"):
+            table = read_table(write(data, name))
+            assert (table.freq, table.index[0]) == ("h", pd.Timestamp("2020-03-27 23:00"))
+            assert "UTC" in table.notes[0]
+    days = pd.date_range("2020-03-20", periods=30, freq="D", tz="Europe/Berlin")  # irregular in UTC
+    assert read_table(write(frame(days), "x.parquet")).index[0] == pd.Timestamp("2020-03-20")
+
+
+def test_decimal_and_thousands_commas(write):
+    lines = [f"{time:%d.%m.%Y %H:%M};{number},5" for number, time in enumerate(HOURS)]
+    table = read_table(write("Datum;Größe\n".encode("latin-1") + "\n".join(lines).encode()))
+    assert table.columns == ("Größe",)
+    assert table.values[3, 0] == 3.5
+    assert any("Latin-1" in note for note in table.notes)
+    thousands = read_table(write(frame(a=[f"{number:,}" for number in range(1000, 31000, 1000)])))
+    assert thousands.values[-1, 0] == 30000
+
+
+def test_freq_fills_gaps_with_missing_values(write):
+    data = frame().drop(index=[4, 5, 9])
+    with pytest.raises(InvalidTableError, match=r"2020-01-01 06:00:00 follows 2020-01-01 03:00:00.*--freq h "):
+        read_table(write(data))
+    table = read_table(write(data), freq="H")
+    assert (len(table.index), table.missing) == (30, 6)
+    assert np.isnan(table.values[[4, 5, 9]]).all()
+    assert table.values[10, 1] == 10
+
+
+def test_columns_that_are_no_numbers_are_left_out_unless_asked_for(write):
+    path = write(frame(a=range(30), name="x", flag=True, empty=np.nan))
+    table = read_table(path)
+    assert table.columns == ("a",)
+    assert all(name in table.notes[-1] for name in ("'name'", "'flag'", "'empty'"))
+    with pytest.raises(InvalidTableError, match=r"'name' is not numeric \(data row 1 holds 'x'\)"):
+        read_table(path, targets=["name"])
+
+
+BAD = {
+    "empty": (b"", {}, "is empty"),
+    "header only": ("date,a\n", {}, "no data rows"),
+    "no numbers": (frame(a="x"), {}, "no numeric column"),
+    "not text": (b"PK\0\0", {}, "not a text file"),
+    "ragged": ("a,b\n1,2\n1,2,3\n", {}, "cannot be read as CSV"),
+    "more fields than names": ("a,b\n1,2,3\n1,2,3\n", {}, "more fields than its header"),
+    "unknown target": (frame(), {"targets": ["A"]}, "did you mean 'a'"),
+    "target twice": (frame(), {"targets": ["a", "a"]}, "twice"),
+    "time as target": (frame(), {"targets": ["date"]}, "is the time column"),
+    "unknown time column": (frame(), {"time_column": "dte"}, "did you mean 'date'"),
+    "no such time": (
+        frame(HOURS.astype(str).to_series().replace("2020-01-01 06:00:00", "soon").values),
+        {},
+        "'soon'.*row 7",
+    ),
+    "missing time": (frame(HOURS.to_series().mask(HOURS.hour == 3).values), {}, r"empty in data row 4 \(2 such"),
+    "duplicated": (frame(HOURS[[0, 1, 2, 2, 2, 3, 3]]), {}, r"2020-01-01 02:00:00 3 times \(2 duplicated"),
+    "too few": (frame(HOURS[:2]), {}, "too few"),
+    "infinite": (frame(a=[1.0] * 29 + [np.inf]), {}, r"'a' is infinite in data row 30"),
+    "unknown freq": (frame(), {"freq": "often"}, "'often', but must be a pandas frequency"),
+    "freq off the grid": (frame(), {"freq": "7min"}, "not on the grid"),
+    "freq far too fine": (frame(), {"freq": "s"}, "coarser one .the usual step is h"),
+    "freq of numbers": ("year,a\n1,2\n2,3\n3,4\n", {"freq": "D"}, "holds whole numbers"),
+    "freq without times": ("a,b\n1.5,2\n2,3\n3,4\n", {"freq": "D"}, "no dates"),
+    "decimal times": ("t,a\n1.5,2\n2,3\n3,4\n", {"time_column": "t"}, "dates or whole numbers"),
+    "irregular numbers": ("year,a\n1,2\n2,3\n5,4\n", {}, "5 follows 2"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_errors_name_what_is_wrong(write, case):
+    data, options, message = BAD[case]
+    with pytest.raises(InvalidTableError, match=message):
+        read_table(write(data), **options)
+
+
+def test_path_errors(tmp_path):
+    (tmp_path / "x.txt").write_text("a\n1\n")
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a\n1\n2\n")[:-6])
+    for name, message in {
+        "no.csv": "does not exist",
+        ".": "is a folder",
+        "x.txt": "must end in",
+        "cut.csv.gz": "gzip",
+    }.items():
+        with pytest.raises(InvalidTableError, match=message):
+            read_table(tmp_path / name)
+
+
+def test_duplicates_can_be_taken_as_rows(write):
+    data = frame(HOURS[[0, 1, 2, 2, 3]])
+    table = read_table(write(data), count_rows=True)
+    assert (table.time_column, table.columns, len(table.index)) == (None, ("a", "b"), 5)

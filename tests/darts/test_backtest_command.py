@@ -1,0 +1,175 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from darts_autoar import baselines
+from darts_autoar.baselines import BASELINES, Baseline, choose_baselines
+from darts_autoar.comparison import Task, compare, fill_gaps
+from darts_autoar.scores import mean_ranks, score_all
+from darts_autoar.windows import plan_windows, season_of
+from dasha.cli import main
+from dasha.errors import InvalidArgumentError, SeriesTooShortError, UnknownNameError
+
+ROWS = 120
+
+
+@pytest.fixture(scope="module")
+def values():
+    generator, steps = np.random.default_rng(0), np.arange(ROWS)
+    cycle = 10 + np.sin(2 * np.pi * steps / 12)[:, None] * [1.0, 300.0]
+    return cycle + generator.normal(size=(ROWS, 2)) * [0.1, 30.0]
+
+
+@pytest.fixture
+def index():
+    return pd.date_range("2010-01-01", periods=ROWS, freq="MS")
+
+
+@pytest.fixture
+def file(values, index, tmp_path):
+    pd.DataFrame(values, columns=["a", "b"], index=pd.Index(index, name="month")).to_csv(tmp_path / "data.csv")
+    return tmp_path / "data.csv"
+
+
+def task(values, index, **options):
+    return Task(values, index, plan_windows(index, horizon=6, count=3), season_length=12, **options)
+
+
+def test_windows_end_with_the_last_row(index):
+    plan = plan_windows(index, horizon=6)
+    assert (plan.origins, plan.stride) == ((96, 102, 108, 114), 6)
+    assert plan_windows(index, horizon=6, stride=2, count=3).origins == (110, 112, 114)
+    for start in ("0.9", "108", "2019-01-01"):
+        assert plan_windows(index, horizon=6, start=start).origins == (108, 114)
+    with pytest.raises(InvalidArgumentError, match="one of the two"):
+        plan_windows(index, horizon=6, start="0.5", count=2)
+    with pytest.raises(InvalidArgumentError, match="must be a time of the file"):
+        plan_windows(index, horizon=6, start="soon")
+    with pytest.raises(SeriesTooShortError, match="use fewer windows"):
+        plan_windows(index, horizon=6, count=18)
+
+
+@pytest.mark.parametrize(
+    ("freq", "season"),
+    [("h", 24), ("15min", 96), ("D", 7), ("B", 5), ("W-SUN", 52), ("MS", 12), ("QS-OCT", 4), ("YS", 1)],
+)
+def test_season_by_frequency(freq, season):
+    assert season_of(pd.date_range("2020-01-01", periods=9, freq=freq)) == season
+
+
+def test_scores_equal_the_plain_formulas(values, index):
+    one = task(values, index)
+    naive = score_all(one, compare(one, choose_baselines(["naive"])))[1]
+    errors = np.stack([values[o - 12 : o - 6] - values[o : o + 6] for o in (102, 108, 114)])
+    spread = values[:102].std(axis=0)
+    scale = np.abs(values[12:102] - values[:90]).mean(axis=0)
+    assert naive.mae == pytest.approx(np.abs(errors / spread).mean())
+    assert naive.mse == pytest.approx(((errors / spread) ** 2).mean())
+    assert naive.mase == pytest.approx((np.abs(errors) / scale).mean())
+
+
+def test_the_future_does_not_leak(values, index):
+    """What follows a window changes no forecast of it; what lies in later windows changes no earlier one."""
+    values = values.copy()
+    values[20, 0] = np.nan
+    spoilt = values.copy()
+    spoilt[102:] = 1e6
+    models = choose_baselines(["naive", "linear", "theta"])
+    for refit in (True, False):
+        honest = compare(task(values, index, refit=refit), models)
+        other = compare(task(spoilt, index, refit=refit), models)
+        for one, two in zip(honest, other, strict=True):
+            assert one.error == ""
+            np.testing.assert_allclose(one.forecasts[0], two.forecasts[0])
+
+
+def test_local_models_are_refitted_unless_told_otherwise(values, index):
+    refitted, kept = (
+        compare(task(values, index, refit=refit), choose_baselines(["ets"]))[1] for refit in (True, False)
+    )
+    assert (refitted.fitted, kept.fitted) == ("at every window", "once")
+    np.testing.assert_allclose(refitted.forecasts[0], kept.forecasts[0])
+    assert not np.allclose(refitted.forecasts[-1], kept.forecasts[-1])
+
+
+def test_every_baseline_runs(values, index):
+    parts = {}
+    outcomes = compare(
+        task(values[:, :1], index, refit=False),
+        choose_baselines(list(BASELINES)),
+        advance=lambda name, amount: parts.update({name: parts.get(name, 0) + amount}),
+    )
+    assert [outcome.error for outcome in outcomes] == [""] * (1 + len(BASELINES))
+    assert {outcome.forecasts.shape for outcome in outcomes} == {(3, 6, 1)}
+    assert parts == pytest.approx({outcome.label: 1.0 for outcome in outcomes})
+
+
+def test_a_failing_model_says_why_and_does_not_stop_the_others(values, index, monkeypatch):
+    def broken(setting):
+        raise ArithmeticError("no\nsuch luck")
+
+    monkeypatch.setitem(baselines.BASELINES, "ets", Baseline("Broken", broken))
+    one = task(values, index)
+    scores = score_all(one, compare(one, choose_baselines(["ets", "naive"])))
+    assert (scores[1].failed, scores[1].remark) == (True, "ArithmeticError: no such luck")
+    assert not scores[2].failed
+    assert mean_ranks([scores])["Broken"] == 3.0
+
+
+def test_gaps_are_filled_from_the_history_alone():
+    np.testing.assert_array_equal(fill_gaps(np.array([np.nan, 1, np.nan, 3, np.nan])), [1, 1, 2, 3, 3])
+
+
+def test_unknown_baseline():
+    with pytest.raises(UnknownNameError, match=r"'autoarma'; did you mean 'autoarima'\? known are naive, drift"):
+        choose_baselines(["naive", "autoarma"])
+
+
+def test_command_writes_report_tables_and_plot(file, tmp_path, capsys):
+    out = tmp_path / "out"
+    status = main(["backtest", str(file), "--horizon", "6", "--against", "naive,linear", "--out", str(out), "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert status == 0
+    assert result == json.loads((out / "backtest.json").read_text())
+    assert {path.name for path in out.iterdir()} == {"report.html", "backtest.png", "scores.csv", "backtest.json"}
+    assert (result["season_length"], result["windows"], result["training_rows"]) == (12, 4, 96)
+    assert [row["model"] for row in result["scores"]] == ["Auto-AR", "Seasonal naive", "Linear regression"]
+    assert all(row["mase"] > 0 and row["seconds"] > 0 for row in result["scores"])
+    assert "standard deviation before the first window" in result["notes"][0]
+    page = (out / "report.html").read_text()
+    assert all(text in page for text in ("Auto-AR", "<svg", result["sha256"], "at every window"))
+
+
+def test_command_prints_the_table_and_the_rules(file, capsys):
+    assert main(["backtest", str(file), "--horizon", "6", "--against", "naive", "--windows", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "Seasonal naive" in text
+    assert "MASE in units of its seasonal naive error" in text
+    assert "Auto-AR and linear regression are fitted once" in text
+
+
+def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch):
+    monkeypatch.setattr("darts_autoar.comparison.compare", lambda *arguments, **options: pytest.fail("worked first"))
+    assert main(["backtest", str(file), "--horizon", "6", "--out", str(file / "below")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against", "prophet9"], "no model 'prophet9'"),
+        (["--against", "naive,naive"], "twice"),
+        (["--windows", "50"], "use fewer windows"),
+        (["--criterion", "best"], "criterion is 'best'"),
+        (["--horizon", "120"], "too few"),
+        (["--start", "2030-01-01"], "start earlier"),
+    ],
+)
+def test_errors_are_one_line(file, tmp_path, capsys, arguments, message):
+    status = main(["backtest", str(file), "--horizon", "6", "--out", str(tmp_path / "out"), *arguments])
+    captured = capsys.readouterr()
+    assert (status, captured.out, captured.err.count("\n")) == (2, "", 1)
+    assert message in captured.err
+    assert not (tmp_path / "out").exists()
