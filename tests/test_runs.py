@@ -57,9 +57,14 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
 def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "run"
     write(target, "old")
-    with pytest.raises(KeyError), atomic_folder(target, marker=MARKER) as folder:
-        (folder / MARKER).write_text("half")
-        raise KeyError
+
+    def write_half() -> None:
+        with atomic_folder(target, marker=MARKER) as folder:
+            (folder / MARKER).write_text("half")
+            raise KeyError("the power went")
+
+    with pytest.raises(KeyError, match="the power went"):
+        write_half()
     assert (target / MARKER).read_text() == "old"
     assert not leftovers(tmp_path)
 
@@ -84,14 +89,14 @@ def test_something_that_is_no_folder_is_refused(tmp_path: Path, kind: str) -> No
 
 def test_a_parent_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidArgumentError, match="cannot write .*choose another folder"):
+    with pytest.raises(InvalidArgumentError, match=r"cannot write .*choose another folder"):
         write(tmp_path / "file" / "run")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_an_unwritable_parent_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(InvalidArgumentError, match="cannot write .*choose another folder"):
+    with pytest.raises(InvalidArgumentError, match=r"cannot write .*choose another folder"):
         write(tmp_path / "run")
     tmp_path.chmod(0o700)
 

@@ -26,8 +26,9 @@ from dasha.autoar.selection import (
 from dasha.errors import InvalidSeriesError, SeriesTooShortError
 from dasha.types import FloatArray
 
-# With fewer observations per unknown than this, in-sample criteria (above all the one at the horizon) overfit.
-_ROWS_PER_COEFFICIENT = 4
+# With fewer time steps per unknown than this, in-sample criteria overfit, above all the one at the horizon. Channels of
+# one series move together: a step of all of them counts once.
+_STEPS_PER_COEFFICIENT = 4
 _MIN_ROWS = 4
 
 
@@ -118,9 +119,40 @@ class _TrainingData:
         parts = zip(self.panel.channels, start.tolist(), stop.tolist(), strict=True)
         return Panel([channel[first:last] for channel, first, last in parts], self.panel.offsets)
 
-    def stretches(self, panel: Panel) -> FloatArray:
-        """Lengths of the gap-free stretches of all channels that take part."""
-        return np.concatenate([gap_free_lengths(panel.channels[row]) for row in self.rows])
+    def stretches(self, panel: Panel, diff_order: int) -> _Stretches:
+        """Gap-free stretches, after differencing, of all channels that take part."""
+        series = np.searchsorted(panel.offsets, self.rows, side="right")
+        weights = 1.0 / np.bincount(series)[series]
+        lengths = [gap_free_lengths(panel.channels[row]) - diff_order for row in self.rows]
+        return _Stretches(np.concatenate(lengths), np.repeat(weights, [len(part) for part in lengths]), diff_order)
+
+
+@dataclass(frozen=True)
+class _Stretches:
+    """Gap-free stretches of differenced channels.
+
+    Attributes:
+        lengths: Steps in each.
+        weights: One over the number of channels that take part in the same series.
+        diff_order: Differencing order ``d``.
+    """
+
+    lengths: FloatArray
+    weights: FloatArray
+    diff_order: int
+
+    def windows(self, length: int) -> int:
+        """Windows of ``length`` values in all stretches together."""
+        return int(np.maximum(self.lengths - length + 1, 0).sum())
+
+    def steps(self, length: int) -> float:
+        """The same, where windows of the channels of one series at one time count as one."""
+        return float((self.weights * np.maximum(self.lengths - length + 1, 0)).sum())
+
+    @property
+    def longest(self) -> int:
+        """Levels in the longest stretch."""
+        return int(self.lengths.max(initial=-self.diff_order)) + self.diff_order
 
 
 def _values(blocks: Iterator[tuple[list[int], Tensor]]) -> Iterator[Tensor]:
@@ -145,7 +177,7 @@ def _criterion_path(config: AutoARConfig, data: _TrainingData, order: int, held_
     lengths = np.array([len(channel) for channel in data.panel.channels])
     fitting = data.cut(np.zeros_like(lengths), lengths - held_out)
     ahead = config.horizon if config.criterion == "horizon_bic" else 1
-    largest = _largest_lookback(config, data.stretches(fitting) - order, order, ahead)
+    largest = _largest_lookback(config, data.stretches(fitting, order), ahead)
     moments = window_moments(_values(data.blocks(fitting, diff_order=order)), largest + 1, device=data.device)
     regression = nested_regression(moments)
     if config.criterion not in HORIZON_CRITERIA:
@@ -166,34 +198,30 @@ def _criterion_path(config: AutoARConfig, data: _TrainingData, order: int, held_
     return mse.cpu().numpy()
 
 
-def _largest_lookback(config: AutoARConfig, stretches: FloatArray, order: int, ahead: int) -> int:
+def _largest_lookback(config: AutoARConfig, stretches: _Stretches, ahead: int) -> int:
     """Largest lookback that the data can carry, at most ``max_lookback - d``."""
-
-    def rows(lookback: int, ahead: int = 1) -> float:
-        return float(np.maximum(stretches - lookback - (ahead - 1), 0).sum())
-
-    if rows(0) < _MIN_ROWS or rows(0, ahead) < 1:
-        longest = int(stretches.max(initial=0)) + order
+    order = stretches.diff_order
+    if stretches.windows(1) < _MIN_ROWS or stretches.windows(ahead) < 1:
         raise SeriesTooShortError(
-            f"the longest gap-free stretch to fit on has {longest} steps, but diff_order={order} and horizon={ahead} "
-            f"need at least {order + max(_MIN_ROWS, ahead)}; supply more history, or lower diff_order or horizon"
+            f"the longest gap-free stretch to fit on has {stretches.longest} steps, but diff_order={order} and "
+            f"horizon={ahead} need at least {order + max(_MIN_ROWS, ahead)}; supply more history, or lower diff_order "
+            "or horizon"
         )
     low, high = 0, max(0, config.max_lookback - order)
     while low < high:
         middle = (low + high + 1) // 2
-        enough = rows(middle) >= _ROWS_PER_COEFFICIENT * (middle + 2) and rows(middle, ahead) >= 1
-        low, high = (middle, high) if enough else (low, middle - 1)
+        is_enough = stretches.steps(middle + 1) >= _STEPS_PER_COEFFICIENT * (middle + 2)
+        low, high = (middle, high) if is_enough and stretches.windows(middle + ahead) else (low, middle - 1)
     return low
 
 
 def _require_rows(data: _TrainingData, order: int, lookback: int) -> None:
-    stretches = data.stretches(data.panel) - order
-    rows = int(np.maximum(stretches - lookback, 0).sum())
+    stretches = data.stretches(data.panel, order)
+    rows = stretches.windows(lookback + 1)
     if rows < lookback + 2:
-        longest = int(stretches.max(initial=0)) + order
         raise SeriesTooShortError(
             f"lookback={lookback} with diff_order={order} leaves {rows} observations for {lookback + 1} coefficients "
-            f"(the longest gap-free stretch has {longest} steps); shorten lookback or supply more history"
+            f"(the longest gap-free stretch has {stretches.longest} steps); shorten lookback or supply more history"
         )
 
 

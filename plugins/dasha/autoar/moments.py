@@ -17,8 +17,8 @@ from torch import Tensor
 
 from dasha.errors import InvalidArgumentError
 
-# Elements of a float64 work array; keeps the FFT buffers at some 100 MB whatever the size of the data.
-_BLOCK_ELEMENTS = 1 << 21
+# Elements of a float64 work array; keeps the FFT buffers at some 50 MB whatever the size of the data.
+_BLOCK_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True)

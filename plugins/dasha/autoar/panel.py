@@ -16,8 +16,8 @@ from torch import Tensor
 from dasha.errors import DashaWarning, InvalidSeriesError
 from dasha.types import FloatArray
 
-# Elements of one block of channels (32 MB in float64).
-_BLOCK_ELEMENTS = 1 << 22
+# Elements of one block of channels (8 MB in float64): larger ones only fall out of the cache.
+_BLOCK_ELEMENTS = 1 << 20
 
 
 def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:

@@ -91,8 +91,9 @@ def history_scale(y: FloatArray, ends: np.ndarray, *, diff_order: int, ratio: fl
 def _running_moments(y: FloatArray, ends: np.ndarray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean, standard deviation and count of the observed values among the first ``ends`` rows, each ``(N, C)``."""
     known = ~np.isnan(y)
-    first = np.where(known.any(0), known.argmax(0), 0)
-    reference = np.nan_to_num(np.take_along_axis(y, first[None, :], 0)[0] if len(y) else np.zeros(y.shape[1]))
+    reference = np.zeros(y.shape[1])
+    if len(y):  # nothing is left of a single row that was differenced
+        reference = np.nan_to_num(np.take_along_axis(y, known.argmax(0)[None, :], 0)[0])
     centred = np.where(known, y - reference, 0.0)  # sums of values far from zero would cancel
     start = np.zeros((1, y.shape[1]))
     count, total, squares = (
