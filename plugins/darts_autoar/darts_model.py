@@ -22,7 +22,15 @@ from darts.utils.utils import generate_index
 from matplotlib.axes import Axes
 from sklearn.utils import check_random_state
 
-from darts_autoar.series import KnownSeries, TrainingEnd, forecast_series, rows_after, to_matrix, window_series
+from darts_autoar.series import (
+    KnownSeries,
+    TrainingEnd,
+    forecast_series,
+    rows_after,
+    to_matrix,
+    window_series,
+    window_times,
+)
 from dasha.autoar import AutoAR
 from dasha.autoar.state import from_plain, to_plain
 from dasha.types import FloatArray, GaussianForecast
@@ -372,6 +380,7 @@ class AutoARModel(GlobalForecastingModel):
         )
         rng = self._generator(random_state) if num_samples > 1 else None
         results = []
+        windows: dict[tuple[Any, ...], list[pd.Index]] = {}  # series often share their times
         for index, one in enumerate(series):
             self._check_input(one, index)
             first, last = _get_historical_forecast_boundaries(
@@ -397,7 +406,10 @@ class AutoARModel(GlobalForecastingModel):
                 first_point = first + (forecast_horizon - 1) * one.freq
                 results.append(forecast_series(one, values[:, -1], components, first_point, stride))
             else:
-                results.append(window_series(one, values, components, first, stride))
+                kind = (first, len(times), one.freq, one.time_index.name)
+                if kind not in windows:
+                    windows[kind] = window_times(one, first, len(times), forecast_horizon, stride)
+                results.append(window_series(one, values, components, windows[kind]))
         return results
 
     # ---- what was learned -------------------------------------------------------------------------------------------

@@ -116,39 +116,43 @@ def forecast_series(
         stride: Steps between two rows.
     """
     times = generate_index(start=start, length=len(values), freq=series.freq * stride, name=series.time_index.name)
-    return _build(series, times, values, components)
+    return TimeSeries(times=times, values=values, **_belongings(series, components))
+
+
+def window_times(
+    series: TimeSeries, first: pd.Timestamp | int, count: int, horizon: int, stride: int
+) -> list[pd.Index]:
+    """Times of ``horizon`` steps from each of ``count`` origins, ``stride`` steps apart, as slices of one index."""
+    length = horizon + (count - 1) * stride
+    times = generate_index(start=first, length=length, freq=series.freq, name=series.time_index.name)
+    return [times[start : start + horizon] for start in range(0, count * stride, stride)]
 
 
 def window_series(
-    series: TimeSeries, values: np.ndarray, components: Sequence[str], first: pd.Timestamp | int, stride: int
+    series: TimeSeries, values: np.ndarray, components: Sequence[str], times: Sequence[pd.Index]
 ) -> list[TimeSeries]:
-    """One series per origin, as `forecast_series`, their times cut from one shared index.
+    """One series per origin, as `forecast_series`.
 
     Args:
         series: What was forecast.
         values: Shape ``(N, H, components, samples)``.
         components: Names.
-        first: Time of the first step of the first origin.
-        stride: Steps between two origins.
+        times: One index of ``H`` times for each origin.
     """
-    count, horizon = values.shape[:2]
-    length = horizon + (count - 1) * stride
-    times = generate_index(start=first, length=length, freq=series.freq, name=series.time_index.name)
-    starts = range(0, count * stride, stride)
-    return [_build(series, times[s : s + horizon], block, components) for s, block in zip(starts, values, strict=True)]
+    shared = _belongings(series, components)  # once: asking a series for them costs more than building a forecast
+    return [TimeSeries(times=index, values=block, **shared) for index, block in zip(times, values, strict=True)]
 
 
-def _build(series: TimeSeries, times: pd.Index, values: np.ndarray, components: Sequence[str]) -> TimeSeries:
+def _belongings(series: TimeSeries, components: Sequence[str]) -> dict[str, Any]:
+    """Arguments of ``TimeSeries`` other than times and values."""
     is_renamed = list(components) != list(series.components)
-    return TimeSeries(
-        times=times,
-        values=values,
-        components=components,
-        static_covariates=None if is_renamed else series.static_covariates,
-        hierarchy=None if is_renamed else series.hierarchy,
-        metadata=series.metadata,
-        copy=False,
-    )
+    return {
+        "components": pd.Index(components),
+        "static_covariates": None if is_renamed else series.static_covariates,
+        "hierarchy": None if is_renamed else series.hierarchy,
+        "metadata": series.metadata,
+        "copy": False,
+    }
 
 
 def _position(series: TimeSeries, time: pd.Timestamp | int) -> int:

@@ -167,6 +167,13 @@ class TestProcedure:
             forecast = model(diff_order="kpss").fit(y[:300]).predict(30)
         np.testing.assert_allclose(forecast.mean[:, 0], y[300:], atol=1e-3 * np.ptp(y))
 
+    def test_collinear_lags_are_reported_once(self) -> None:
+        with pytest.warns(DashaWarning, match="collinear to rounding; solved with a relative jitter of 1e-1") as caught:
+            fit = model(lookback=8, diff_order=0).fit(np.sin(np.arange(300) / 5))
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+        assert 0 < fit.fitted.jitter < 1e-9
+
 
 class TestAccepts:
     @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from numbers import Integral
@@ -16,7 +17,7 @@ from dasha.autoar.device import resolve_device
 from dasha.autoar.fitting import FittedAR, fit_auto_ar
 from dasha.autoar.panel import Scale, as_matrices, as_matrix
 from dasha.autoar.prediction import Predictor
-from dasha.errors import InvalidArgumentError, InvalidSeriesError, NotFittedError
+from dasha.errors import DashaWarning, InvalidArgumentError, InvalidSeriesError, NotFittedError
 from dasha.types import FloatArray, GaussianForecast
 
 Series = ArrayLike | Sequence[ArrayLike]
@@ -64,6 +65,8 @@ class AutoAR:
             device=device,
         )
         self._fitted: FittedAR | None = None
+        # Kept because whoever forecasts one window after another asks for the same map again and again.
+        self._latest: tuple[FittedAR, int, Predictor] | None = None
 
     @classmethod
     def restore(cls, config: AutoARConfig, fitted: FittedAR | None) -> Self:
@@ -146,6 +149,12 @@ class AutoAR:
                 f"{[m.shape[1] for m in train]}; pass the continuation of each series in the same order"
             )
         fitted = fit_auto_ar(self.config, train, following)
+        if fitted.jitter:
+            warnings.warn(
+                f"lags are collinear to rounding; solved with a relative jitter of {fitted.jitter:.0e}",
+                DashaWarning,
+                stacklevel=2,
+            )
         self._fitted = replace(fitted, is_list=isinstance(series, list | tuple))
         return self
 
@@ -236,7 +245,10 @@ class AutoAR:
 
     def _predictor(self, horizon: int) -> Predictor:
         horizon = whole_number("horizon", horizon, minimum=1)
-        return Predictor(self.fitted, horizon, resolve_device(self.config.device))
+        if self._latest is None or self._latest[0] is not self.fitted or self._latest[1] != horizon:
+            predictor = Predictor(self.fitted, horizon, resolve_device(self.config.device))
+            self._latest = (self.fitted, horizon, predictor)
+        return self._latest[2]
 
     def _training_scale(self, number: int | None, channels: int) -> Scale | None:
         scales = self.fitted.scales

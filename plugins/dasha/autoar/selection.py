@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from dasha.autoar.differencing import level_coefficients
 from dasha.autoar.forecast import forecast_maps
 from dasha.autoar.moments import WindowMoments
-from dasha.errors import DashaWarning, InvalidArgumentError
+from dasha.errors import InvalidArgumentError
 
 INFORMATION_CRITERIA = ("bic", "aic", "hqic")
 HORIZON_CRITERIA = ("horizon_bic", "validation")
@@ -65,7 +64,7 @@ def nested_regression(moments: WindowMoments) -> NestedRegression:
     """Factor the moments of windows ``[target, lag 1 … lag P]`` once for all lookbacks ``0 … P``.
 
     A relative jitter is added only when the factorisation fails (lags collinear to rounding); it is reported in the
-    result and as a warning.
+    result.
 
     Args:
         moments: Moments of windows of ``P + 1`` values, newest first.
@@ -103,10 +102,6 @@ def _cholesky(system: Tensor) -> tuple[Tensor, float]:
             raise InvalidArgumentError("the moments are not finite; check the series for values near the float limit")
         ridge = (jitter * system.diagonal().mean()).expand(system.shape[0])
         factor, info = torch.linalg.cholesky_ex(system + ridge.diag())
-    if jitter:
-        warnings.warn(
-            f"lags are collinear to rounding; solved with a relative jitter of {jitter:.0e}", DashaWarning, stacklevel=2
-        )
     return factor, jitter
 
 
