@@ -156,7 +156,7 @@ def test_plugins_json(dasha_cli):
     darts = plugins["darts_autoar"]
     assert darts["distribution"] == "dasha-plugins"
     assert darts["version"] == dasha.__version__
-    assert darts["offers"]["adapters"] == ["darts"]
+    assert darts["offers"]["adapters"] == ["darts", "gluonts"]
     assert darts["requires"][0]["fix"] == "pip install 'dasha-plugins[darts]'"
     assert darts["file"].endswith("plugin.py")
 

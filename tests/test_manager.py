@@ -34,8 +34,12 @@ def test_what_the_built_ins_offer():
     loaded = load(disabled=[])
     assert loaded.commands.names_of("dasha") == ("doctor", "forecast", "plugins")
     darts = record_of(loaded, "darts_autoar")
-    assert darts.offers == {"forecasters": ("autoar",), "adapters": ("darts",), "commands": ("backtest", "demo")}
-    assert [need.module for need in darts.requires] == ["darts"]
+    assert darts.offers == {
+        "forecasters": ("autoar",),
+        "adapters": ("darts", "gluonts"),
+        "commands": ("backtest", "demo"),
+    }
+    assert [need.module for need in darts.requires] == ["darts", "gluonts"]
 
 
 def test_an_installed_plugin_is_found(install_plugin):

@@ -1,7 +1,8 @@
 """Auto-AR inside Darts and GluonTS.
 
-``from darts_autoar import AutoARModel`` gives the Darts model. After ``import darts_autoar``,
-``from darts.models import AutoARModel`` gives the same class.
+``from darts_autoar import AutoARModel`` gives the Darts model, ``from darts_autoar import AutoAREstimator`` the GluonTS
+estimator; neither needs the other host. After ``import darts_autoar``, ``from darts.models import AutoARModel`` gives
+the same class as the first.
 """
 
 from importlib import import_module
@@ -10,9 +11,13 @@ from typing import Any
 
 import wrapt
 
-_LAZY = {"AutoARModel": "darts_autoar.darts_model"}
+_LAZY = {
+    "AutoAREstimator": "darts_autoar.gluonts_model",
+    "AutoARModel": "darts_autoar.darts_model",
+    "AutoARPredictor": "darts_autoar.gluonts_model",
+}
 
-__all__ = ["AutoARModel"]
+__all__ = ["AutoAREstimator", "AutoARModel", "AutoARPredictor"]
 
 
 def __getattr__(name: str) -> Any:

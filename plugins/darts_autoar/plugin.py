@@ -1,4 +1,4 @@
-"""What this package adds to dasha: Auto-AR by name, as an engine and as a Darts model, and two commands."""
+"""What this package adds to dasha: Auto-AR by name, as an engine, in Darts and in GluonTS, and two commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from dasha.hookspecs import CommandTable, Register
     from dasha.types import Forecaster
 
-requires = (Requirement("darts", install="dasha-plugins[darts]"),)
+requires = (
+    Requirement("darts", install="dasha-plugins[darts]"),
+    Requirement("gluonts", install="dasha-plugins[gluonts]"),
+)
 
 
 @hookimpl
@@ -21,8 +24,9 @@ def register_forecasters(register: Register[Forecaster]) -> None:
 
 @hookimpl
 def register_adapters(register: Register[object]) -> None:
-    """Offer the model that Darts users meet."""
+    """Offer what users of Darts and of GluonTS meet."""
     register("darts", _darts_model)
+    register("gluonts", _gluonts_estimator)
 
 
 @hookimpl
@@ -50,3 +54,9 @@ def _darts_model(**options: Any) -> object:
     from darts_autoar.darts_model import AutoARModel
 
     return AutoARModel(**options)
+
+
+def _gluonts_estimator(**options: Any) -> object:
+    from darts_autoar.gluonts_model import AutoAREstimator
+
+    return AutoAREstimator(**options)

@@ -1,0 +1,344 @@
+"""Auto-AR as a GluonTS estimator and predictor."""
+
+# No `from __future__ import annotations`: GluonTS checks arguments by the annotations, which must not be strings.
+
+import contextlib
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from gluonts.core.component import BaseValidatedInitializerModel, equals, validated
+from gluonts.core.serde import dump_json
+from gluonts.model.estimator import Estimator
+from gluonts.model.predictor import RepresentablePredictor
+from gluonts.pydantic import root_validator
+
+from darts_autoar.gluonts_forecast import AutoARForecast
+from darts_autoar.gluonts_series import EntrySeries, KnownSeries, continuations, period_freq, training_ends
+from dasha.autoar import AutoAR
+from dasha.autoar.config import AutoARConfig, whole_number
+from dasha.autoar.state import from_plain, to_plain
+from dasha.errors import DashaWarning, InvalidArgumentError, InvalidSeriesError, SeriesTooShortError
+from dasha.types import FloatArray
+
+_MAX_LOOKBACK = 512
+_WHOLE_NUMBERS = ("prediction_length", "lead_time", "context_length", "max_lookback", "lookback", "diff_order", "seed")
+
+
+class _Arguments(BaseValidatedInitializerModel):
+    """GluonTS turns ``"12"`` into 12, which its command line needs, but also 1.5 and ``True`` into 1."""
+
+    @root_validator(pre=True)  # type: ignore[untyped-decorator]  # the host has no types
+    def _refuse_what_would_be_rounded(cls, values: dict[str, Any]) -> dict[str, Any]:  # noqa: N805
+        for name in _WHOLE_NUMBERS:
+            value = values.get(name)
+            is_text = isinstance(value, str) and name != "diff_order" and not value.strip().lstrip("-").isdecimal()
+            if isinstance(value, bool | float) or is_text:
+                raise InvalidArgumentError(f"{name} is {value!r}, but must be an integer")
+        return values
+
+
+class AutoAREstimator(Estimator):
+    """Linear auto-regression that chooses its own differencing (KPSS) and lookback (an information criterion).
+
+    One auto-regression is shared by all channels of all series. The defaults are the procedure of arXiv 2411.02796.
+    See `dasha.autoar.AutoAR` for the engine and for the parameters that are not explained here.
+
+    Args:
+        prediction_length: Steps to forecast. With ``lead_time`` it is also the horizon that the criteria
+            ``"horizon_bic"`` and ``"validation"`` score.
+        context_length: GluonTS' word for ``max_lookback``; give one of the two.
+        freq: Frequency that every series must have, such as ``"h"``; None allows any.
+        lead_time: Steps between the end of the data and the first step that is forecast.
+        max_lookback: Largest number of past steps that a forecast may use, differencing included.
+        lookback: Fixed order of the auto-regression instead of a search.
+        diff_order: ``"kpss"``, 0, 1 or 2.
+        criterion: ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``.
+        validation_fraction: Part of every series that ``criterion="validation"`` holds out when `train` is given no
+            validation data.
+        device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``. Prediction, one series at a time,
+            runs on the CPU.
+        seed: Seed of the sample paths.
+
+    Raises:
+        ValueError: If an argument is not one of the values above.
+
+    Examples:
+        >>> import numpy as np, pandas as pd
+        >>> from darts_autoar import AutoAREstimator
+        >>> y = np.sin(np.arange(120) * np.pi / 6)
+        >>> entry = {"start": pd.Period("2020-01-01", freq="h"), "target": y[:-12]}
+        >>> predictor = AutoAREstimator(prediction_length=12).train([entry])
+        >>> forecast = next(predictor.predict([entry]))
+        >>> bool(abs(forecast.mean - y[-12:]).max() < 1e-6)
+        True
+    """
+
+    @validated(_Arguments)  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        prediction_length: int,
+        context_length: int | None = None,
+        freq: str | None = None,
+        lead_time: int = 0,
+        max_lookback: int = _MAX_LOOKBACK,
+        lookback: int | None = None,
+        diff_order: int | str = "kpss",
+        criterion: str = "horizon_bic",
+        validation_fraction: float = 0.2,
+        device: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.prediction_length = whole_number("prediction_length", prediction_length, minimum=1)
+        super().__init__(lead_time=whole_number("lead_time", lead_time, minimum=0))
+        self.seed = whole_number("seed", seed, minimum=0)
+        self.freq = None if freq is None else period_freq(freq)
+        self.config = AutoARConfig(
+            max_lookback=_bound(context_length, max_lookback),
+            lookback=lookback,
+            diff_order=diff_order,
+            criterion=criterion,
+            horizon=self.lead_time + self.prediction_length,
+            validation_fraction=validation_fraction,
+            device=device,
+        )
+        if context_length is not None and lookback is not None and lookback > context_length:
+            raise InvalidArgumentError(
+                f"lookback is {lookback}, but must be at most context_length={context_length}; drop one of the two"
+            )
+        self.context_length = self.config.max_lookback
+
+    def train(
+        self, training_data: Iterable[Mapping[str, Any]], validation_data: Iterable[Mapping[str, Any]] | None = None
+    ) -> "AutoARPredictor":
+        """Choose differencing and lookback, and estimate the coefficients.
+
+        Missing values and series of any lengths are allowed. Where all series together are too short for what was
+        asked, a simpler model is trained, with a warning.
+
+        Args:
+            training_data: Entries with ``start`` and ``target``, of shape ``(T,)`` or ``(C, T)``.
+            validation_data: The same series, continued; training rows in front do not count again. Chooses the
+                lookback with ``criterion="validation"``, else adds data.
+
+        Returns:
+            The predictor.
+
+        Raises:
+            InvalidSeriesError: If an entry cannot be used, or no series holds any value.
+        """
+        series = _read(training_data, "training_data", self.freq)
+        following: list[FloatArray] | None = None
+        if validation_data is not None:
+            following = continuations(series, _read(validation_data, "validation_data", self.freq))
+        usable = [number for number, one in enumerate(series) if one.has_values()]
+        if not usable:
+            raise InvalidSeriesError("training_data holds no value at all, only missing ones; check how it was read")
+        train = [series[number].values for number in usable]
+        later = None if following is None else [following[number] for number in usable]
+        engine = _fit(self.config, train, later)
+        lengths = {number: len(values) for number, values in zip(usable, train, strict=True)}
+        if later is not None:
+            lengths = {number: lengths[number] + len(rows) for number, rows in zip(usable, later, strict=True)}
+        _warn_of_short(engine, series, lengths)
+        predictor: AutoARPredictor = AutoARPredictor(
+            prediction_length=self.prediction_length,
+            state=_state(engine, [series[number] for number in usable]),
+            lead_time=self.lead_time,
+            freq=self.freq,
+            seed=self.seed,
+        )
+        return predictor
+
+
+class AutoARPredictor(RepresentablePredictor):
+    """What `AutoAREstimator.train` returns.
+
+    A series that continues a training series (same item id, and it holds the last rows of it, at the same times) is
+    scaled with the statistics of that training series. Every other series is scaled with its own past. A past of a
+    single value is enough; a channel without any value is forecast as NaN.
+
+    Args:
+        prediction_length: Steps to forecast.
+        state: What was learned, in plain numbers and arrays.
+        lead_time: Steps between the end of the data and the first step that is forecast.
+        freq: Frequency that every series must have; None allows any.
+        seed: Seed of the sample paths.
+    """
+
+    @validated(_Arguments)  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        prediction_length: int,
+        state: dict[str, Any],
+        lead_time: int = 0,
+        freq: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            prediction_length=whole_number("prediction_length", prediction_length, minimum=1),
+            lead_time=whole_number("lead_time", lead_time, minimum=0),
+        )
+        self.freq = freq
+        self.seed = whole_number("seed", seed, minimum=0)
+        self._engine = from_plain(state["model"], state["arrays"])
+        self._known = KnownSeries(state["ends"])
+
+    @property
+    def lookback_(self) -> int:
+        """Order of the fitted auto-regression."""
+        return self._engine.lookback_
+
+    @property
+    def diff_order_(self) -> int:
+        """Differencing order of the fitted model."""
+        return self._engine.diff_order_
+
+    @property
+    def context_length_(self) -> int:
+        """Past values that a forecast uses."""
+        return self._engine.context_length_
+
+    @property
+    def criterion_path_(self) -> FloatArray:
+        """Criterion of every lookback searched, shape ``(P+1,)``; empty when the lookback was given."""
+        return self._engine.criterion_path_
+
+    @property
+    def coefficients_(self) -> FloatArray:
+        """Lag coefficients on differenced standardised data, shape ``(lookback_,)``, lag 1 first."""
+        return self._engine.coefficients_
+
+    @property
+    def intercept_(self) -> float:
+        """Intercept of the same regression."""
+        return self._engine.intercept_
+
+    def predict(self, dataset: Iterable[Mapping[str, Any]], num_samples: int = 100) -> Iterator[AutoARForecast]:
+        """Forecast every series of a dataset.
+
+        Args:
+            dataset: Entries with ``start`` and ``target``, seen in training or not.
+            num_samples: Paths in ``forecast.samples``; mean and quantiles are exact and need none.
+
+        Yields:
+            One forecast per entry, in order.
+
+        Raises:
+            InvalidSeriesError: If an entry cannot be used.
+        """
+        count = whole_number("num_samples", num_samples, minimum=1)
+        for number, item in enumerate(dataset):
+            yield self._forecast(item, number, count)
+
+    def predict_item(self, item: Mapping[str, Any]) -> AutoARForecast:
+        """Forecast one series; see `predict`."""
+        return self._forecast(item, 0, num_samples=100)
+
+    def _forecast(self, item: Mapping[str, Any], number: int, num_samples: int) -> AutoARForecast:
+        series = EntrySeries.of(item, number, self.freq)
+        horizon = self.lead_time + self.prediction_length
+        past = series.values if len(series.values) else np.full((1, series.values.shape[1]), np.nan)
+        known = self._known.find(series)
+        with _one_thread():
+            joint = self._engine.predict_origins(horizon, past, [len(past)], series=known, unseen=known is None)
+        return AutoARForecast(
+            replace(joint, mean=joint.mean[0], sigma=joint.sigma[0]),
+            series.end + self.lead_time,
+            lead_time=self.lead_time,
+            weights=np.ones(1) if series.is_univariate else None,
+            item_id=item.get("item_id"),
+            info=item.get("info"),
+            num_samples=num_samples,
+            seed=(self.seed, _fingerprint(series)),
+        )
+
+
+def _equal_predictors(this: AutoARPredictor, that: object) -> bool:
+    """Like GluonTS compares predictors, but with missing values equal to missing values."""
+    return isinstance(that, AutoARPredictor) and bool(dump_json(this) == dump_json(that))
+
+
+equals.register(AutoARPredictor, _equal_predictors)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute without OpenMP's threads: those of a trained-in process do not survive a fork, and workers would hang."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _bound(context_length: int | None, max_lookback: int) -> int:
+    """Largest lookback, from the two words for it."""
+    if context_length is None:
+        return max_lookback
+    if max_lookback not in (_MAX_LOOKBACK, context_length):
+        raise InvalidArgumentError(
+            f"context_length is {context_length} and max_lookback is {max_lookback}, but they say the same; drop one"
+        )
+    return whole_number("context_length", context_length, minimum=1)
+
+
+def _read(dataset: Iterable[Mapping[str, Any]], name: str, freq: str | None) -> list[EntrySeries]:
+    series = [EntrySeries.of(entry, number, freq) for number, entry in enumerate(dataset)]
+    if not series:
+        raise InvalidSeriesError(f"{name} is empty; pass at least one series")
+    return series
+
+
+def _fit(config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] | None) -> AutoAR:
+    """Fit what was asked for, or the nearest that the data can carry."""
+    try:
+        return AutoAR(**asdict(config)).fit(train, validation=later)
+    except SeriesTooShortError as error:
+        reason = error
+    bound = config.max_lookback if config.lookback is None else max(1, config.lookback)
+    searched = replace(config, criterion="bic", lookback=None, max_lookback=bound)
+    try:
+        engine = AutoAR(**asdict(searched)).fit(train, validation=later)
+    except SeriesTooShortError:
+        engine = AutoAR(**asdict(replace(config, lookback=0, diff_order=0))).fit(train, validation=later)
+    warnings.warn(
+        f"training_data is too short for what was asked ({reason}); trained {engine!r} instead",
+        DashaWarning,
+        stacklevel=3,
+    )
+    return engine
+
+
+def _warn_of_short(engine: AutoAR, series: list[EntrySeries], lengths: Mapping[int, int]) -> None:
+    """Say once how many series had nothing to teach; ``lengths`` holds the rows of those with any value."""
+    needed = engine.lookback_ + engine.diff_order_ + 1
+    short = [one for number, one in enumerate(series) if lengths.get(number, 0) < needed]
+    if short:
+        warnings.warn(
+            f"{len(short)} of {len(series)} series are left out of the coefficients: they have no value, or fewer "
+            f"steps than the {needed} that lookback {engine.lookback_} and differencing {engine.diff_order_} need (the "
+            f"first is {short[0].name} with {len(short[0].values)} steps)",
+            DashaWarning,
+            stacklevel=3,
+        )
+
+
+def _state(engine: AutoAR, series: list[EntrySeries]) -> dict[str, Any]:
+    """What a predictor needs, in plain numbers and arrays."""
+    # GluonTS always gives the past with the question, so the ends kept to forecast from would only fill the file.
+    tails = [np.empty((0, one.values.shape[1])) for one in series]
+    config = replace(engine.config, device="cpu")  # workers are forked, and a GPU does not survive that
+    values, arrays = to_plain(AutoAR.restore(config, replace(engine.fitted, tails=tails)))
+    return {"model": values, "arrays": arrays, "ends": training_ends(series)}
+
+
+def _fingerprint(series: EntrySeries) -> int:
+    """Number that differs between series and does not depend on who predicts, or in which order."""
+    label = f"{series.item_id} {series.end} {series.start.freqstr} "
+    return zlib.crc32(label.encode() + series.values[-1:].tobytes())

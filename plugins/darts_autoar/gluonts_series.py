@@ -1,0 +1,224 @@
+"""GluonTS data entries to arrays, and how an entry is recognised as the continuation of a training series."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dasha.autoar.panel import as_matrix
+from dasha.errors import InvalidArgumentError, InvalidSeriesError
+from dasha.types import FloatArray
+
+# Rows at the end of a training series by which it is recognised.
+_PROBE_ROWS = 16
+
+
+@dataclass(frozen=True)
+class EntrySeries:
+    """Target of a data entry.
+
+    Attributes:
+        name: How messages call it.
+        item_id: As text; None if the entry has none.
+        start: Time of the first row.
+        values: Shape ``(T, C)``, float64; ``T`` may be 0.
+        is_univariate: Whether the target has no channel axis.
+    """
+
+    name: str
+    item_id: str | None
+    start: pd.Period
+    values: FloatArray
+    is_univariate: bool
+
+    @staticmethod
+    def of(entry: Mapping[str, Any], number: int, freq: str | None) -> EntrySeries:
+        """Read an entry.
+
+        Args:
+            entry: Data entry of GluonTS, ``target`` of shape ``(T,)`` or ``(C, T)``.
+            number: Position in its dataset.
+            freq: Frequency that it must have, as `period_freq` gives it; None allows any.
+
+        Raises:
+            InvalidSeriesError: If a field is missing or cannot be used.
+        """
+        item_id = None if entry.get("item_id") is None else str(entry["item_id"])
+        name = f"series number {number}" if item_id is None else f"series {item_id!r}"
+        for field in ("start", "target"):
+            if field not in entry:
+                raise InvalidSeriesError(f"{name} has no field {field!r}; build the dataset with PandasDataset")
+        start = entry["start"]
+        if not isinstance(start, pd.Period):
+            raise InvalidSeriesError(
+                f"start of {name} is {start!r}, but must be a pandas.Period; build the dataset with PandasDataset or "
+                "ListDataset"
+            )
+        if freq is not None and start.freqstr != freq:
+            raise InvalidSeriesError(
+                f"{name} has frequency {start.freqstr!r}, but freq is {freq!r}; leave out freq, or keep the series of "
+                "each frequency in a dataset of their own"
+            )
+        target = np.asarray(entry["target"])
+        if target.shape[-1:] == (0,):
+            values = np.empty((0, target.shape[0] if target.ndim == 2 else 1))
+        else:
+            values = as_matrix(target.T, name)  # (C, T) -> (T, C)
+        return EntrySeries(name, item_id, start, values, target.ndim == 1)
+
+    @property
+    def end(self) -> pd.Period:
+        """Time after the last row."""
+        return self.start + len(self.values)
+
+    def position(self, ordinal: int) -> int | None:
+        """Number of rows before the period with this ordinal; None if it is not on the grid of the series."""
+        rows, rest = divmod(ordinal - self.start.ordinal, self.start.freq.n)  # ordinals of "15min" count minutes
+        return None if rest else rows
+
+    def has_values(self) -> bool:
+        """Tell whether anything was observed."""
+        return not bool(np.isnan(self.values).all())
+
+    def steps_after(self, end: pd.Period) -> FloatArray:
+        """Rows from the period ``end`` on, NaN for steps between the two, shape ``(N, C)``; ``N`` may be 0."""
+        known = self.position(end.ordinal) if end.freqstr == self.start.freqstr else None
+        if known is None:
+            raise InvalidSeriesError(
+                f"validation_data of {self.name} starts at {self.start} with frequency {self.start.freqstr!r}, which "
+                f"does not continue training_data, whose next step is {end} with frequency {end.freqstr!r}"
+            )
+        between = np.full((max(0, -known), self.values.shape[1]), np.nan)
+        return np.vstack([between, self.values[max(0, known) :]])
+
+
+def period_freq(freq: str) -> str:
+    """Name of a frequency as ``Period.freqstr`` gives it: ``"ME"`` and ``"MS"`` become ``"M"``.
+
+    Raises:
+        InvalidArgumentError: If pandas does not know the frequency.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # "H": metadata of GluonTS datasets still use upper case
+        try:
+            return str(pd.Period("2000-01-01", freq=freq).freqstr)
+        except ValueError:
+            pass
+        try:
+            return str(pd.date_range("2000-01-01", periods=2, freq=freq).to_period().freqstr)
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"freq is {freq!r}, but must be a frequency of pandas such as 'h', 'D', 'W' or 'M'; leave it out to "
+                "take that of the data"
+            ) from error
+
+
+def continuations(train: Sequence[EntrySeries], validation: Sequence[EntrySeries]) -> list[FloatArray]:
+    """Rows that follow each training series.
+
+    Series are paired by item id, and by position where there are no ids, or the same one twice.
+
+    Args:
+        train: Training series.
+        validation: Their continuations, with or without the training rows in front, which do not count again.
+
+    Returns:
+        One array ``(N, C)`` per training series, a single missing row where nothing follows.
+
+    Raises:
+        InvalidSeriesError: If the two do not belong together, or nothing follows any series.
+    """
+    partners = _partners(train, validation)
+    following = []
+    for one, later in zip(train, partners, strict=True):
+        channels = one.values.shape[1]
+        if later is not None and later.values.shape[1] != channels:
+            raise InvalidSeriesError(
+                f"validation_data of {one.name} has {later.values.shape[1]} channels, but training_data has {channels}"
+            )
+        rows = np.empty((0, channels)) if later is None else later.steps_after(one.end)
+        following.append(rows if len(rows) else np.full((1, channels), np.nan))
+    if all(np.isnan(rows).all() for rows in following):
+        raise InvalidSeriesError(
+            f"validation_data holds no value after the end of training_data ({train[0].name} ends before "
+            f"{train[0].end}); pass series that reach further, or leave out validation_data"
+        )
+    return following
+
+
+def _partners(train: Sequence[EntrySeries], validation: Sequence[EntrySeries]) -> list[EntrySeries | None]:
+    names = [{one.item_id for one in part} for part in (train, validation)]
+    has_ids = all(
+        None not in ids and len(ids) == len(part) for ids, part in zip(names, (train, validation), strict=True)
+    )
+    if has_ids:
+        unknown = sorted(str(item_id) for item_id in names[1] - names[0])
+        if unknown:
+            raise InvalidSeriesError(
+                f"validation_data holds {len(unknown)} series that training_data does not (the first is "
+                f"{unknown[0]!r}); pass the continuation of training series only"
+            )
+        by_id = {one.item_id: one for one in validation}
+        return [by_id.get(one.item_id) for one in train]
+    if [one.item_id for one in train] != [one.item_id for one in validation]:
+        raise InvalidSeriesError(
+            f"validation_data has {len(validation)} series and training_data {len(train)}, without item ids that say "
+            "which belong together; pass one for each, in the same order, or give every series its own item_id"
+        )
+    return list(validation)
+
+
+class KnownSeries:
+    """Finds which training series, if any, a given series continues.
+
+    A series continues a training series when it has the same item id, frequency and channels and holds the last rows
+    of the training series, at the same times and with the same values.
+    """
+
+    def __init__(self, ends: Mapping[str, Any]) -> None:
+        """Index what `training_ends` returned."""
+        shapes = np.asarray(ends["shapes"])
+        pieces = np.split(np.asarray(ends["rows"]), np.cumsum(shapes.prod(1))[:-1])
+        self._probes = [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+        self._candidates: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        self._ordinals: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+        kinds = zip(ends["item_ids"], ends["freqs"], shapes[:, 1].tolist(), strict=True)
+        for number, (kind, ordinal) in enumerate(zip(kinds, ends["ordinals"].tolist(), strict=True)):
+            self._ordinals[kind].add(ordinal)
+            self._candidates[(kind, ordinal, self._probes[number][-1].tobytes())].append(number)
+
+    def find(self, series: EntrySeries) -> int | None:
+        """Number of the training series that this one continues; None if there is none."""
+        kind = (series.item_id, series.start.freqstr, series.values.shape[1])
+        for ordinal in self._ordinals.get(kind, ()):
+            position = series.position(ordinal)
+            if position is None or not 0 <= position < len(series.values):
+                continue
+            known = series.values[: position + 1]
+            for number in self._candidates.get((kind, ordinal, known[-1].tobytes()), ()):
+                probe = self._probes[number][-len(known) :]
+                if np.array_equal(probe, known[-len(probe) :], equal_nan=True):
+                    return number
+        return None
+
+
+def training_ends(series: Sequence[EntrySeries]) -> dict[str, Any]:
+    """Last rows and times of the training series in plain lists and arrays, for `KnownSeries`.
+
+    Args:
+        series: At least one, each of at least one row.
+    """
+    probes = [one.values[-_PROBE_ROWS:] for one in series]
+    return {
+        "item_ids": [one.item_id for one in series],
+        "freqs": [one.start.freqstr for one in series],
+        "ordinals": np.array([(one.end - 1).ordinal for one in series], dtype=np.int64),
+        "shapes": np.array([probe.shape for probe in probes], dtype=np.int64),
+        "rows": np.concatenate([probe.reshape(-1) for probe in probes]),
+    }
