@@ -19,9 +19,9 @@ from darts.utils.likelihood_models.base import Likelihood, LikelihoodType, quant
 from darts.utils.serialization import add_safe_globals
 from darts.utils.ts_utils import series2seq
 from darts.utils.utils import generate_index
-from matplotlib.axes import Axes
 from sklearn.utils import check_random_state
 
+from darts_autoar.learned import Learned
 from darts_autoar.series import (
     KnownSeries,
     TrainingEnd,
@@ -33,7 +33,7 @@ from darts_autoar.series import (
 )
 from dasha.autoar import AutoAR
 from dasha.autoar.state import from_plain, to_plain
-from dasha.types import FloatArray, GaussianForecast
+from dasha.types import GaussianForecast
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"max_lookback": 512, "lookback": None, "diff_order": "kpss", "criterion": "horizon_bic"},
@@ -42,7 +42,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
 _MIN_TRAIN_LENGTH = 6
 
 
-class AutoARModel(GlobalForecastingModel):
+class AutoARModel(Learned, GlobalForecastingModel):
     """Linear auto-regression that chooses its own differencing (KPSS) and lookback (an information criterion).
 
     One auto-regression is shared by all components of all series. The defaults are the procedure of
@@ -167,8 +167,10 @@ class AutoARModel(GlobalForecastingModel):
             If covariates are given, the series differ in components, or there is too little data.
         """
         self._refuse_covariates(past_covariates, future_covariates)
-        super().fit(series, verbose=verbose)
+        _refuse_empty("series", series)
+        _refuse_empty("val_series", val_series)
         train = list(series2seq(series))
+        super().fit(series, verbose=verbose)
         widths = {one.n_components for one in train}
         if len(widths) > 1:
             raise ValueError(f"all `series` must have the same number of components, but they have {sorted(widths)}")
@@ -258,6 +260,8 @@ class AutoARModel(GlobalForecastingModel):
         TimeSeriesLike
             Series with a component ``<component>_q<level>`` for every component and level, named as Darts does.
         """
+        if not quantiles or not all(0.0 < level < 1.0 for level in quantiles):
+            raise ValueError(f"`quantiles` are {list(quantiles)}, but must be levels strictly between 0 and 1")
         inputs, as_list = self._prediction_inputs(series)
         super().predict(n, inputs)
         forecasts = []
@@ -282,6 +286,7 @@ class AutoARModel(GlobalForecastingModel):
                     "from not having fit the model yet, or from loading a model saved with `clean=True`."
                 )
             series = self.training_series
+        _refuse_empty("series", series)
         inputs = series2seq(series)
         if self._fit_called:
             for index, one in enumerate(inputs):
@@ -306,19 +311,20 @@ class AutoARModel(GlobalForecastingModel):
         values = to_matrix(series)
         if self._known is None:
             self._known = KnownSeries(self._ends)
-        match = self._known.find(series, values)
-        if match is None:
-            return self._engine.predict_origins(horizon, values, origins, unseen=True)
-        number, known_from = match
-        # Before its end the training series was not known either: such origins use the past they have.
-        earlier, later = origins[origins < known_from], origins[origins >= known_from]
-        seen = self._engine.predict_origins(horizon, values, later, series=number)
-        if not len(earlier):
-            return seen
-        unseen = self._engine.predict_origins(horizon, values, earlier, unseen=True)
-        return GaussianForecast(
-            np.concatenate([unseen.mean, seen.mean]), np.concatenate([unseen.sigma, seen.sigma]), seen.psi
-        )
+        # An origin before the end of a training series does not know that series yet: it uses the past it has.
+        starts = [(None, 0), *self._known.find(series, values)]
+        stops = [known_from for _, known_from in starts[1:]] + [len(series) + 1]
+        parts = []
+        for (number, start), stop in zip(starts, stops, strict=True):
+            chosen = origins[(origins >= start) & (origins < stop)]
+            if len(chosen) or number is None:
+                parts.append(
+                    self._engine.predict_origins(horizon, values, chosen, series=number, unseen=number is None)
+                )
+        if len(parts) > 1 and not len(parts[0].mean):
+            parts = parts[1:]
+        mean, sigma = (np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "sigma"))
+        return GaussianForecast(mean, sigma, parts[0].psi)
 
     def _values(
         self,
@@ -412,50 +418,6 @@ class AutoARModel(GlobalForecastingModel):
                 results.append(window_series(one, values, components, windows[kind]))
         return results
 
-    # ---- what was learned -------------------------------------------------------------------------------------------
-
-    @property
-    def lookback_(self) -> int:
-        """Order of the fitted auto-regression."""
-        return self._engine.lookback_
-
-    @property
-    def diff_order_(self) -> int:
-        """Differencing order of the fitted model."""
-        return self._engine.diff_order_
-
-    @property
-    def criterion_path_(self) -> FloatArray:
-        """Criterion of every lookback searched, shape ``(P+1,)``; empty when the lookback was given."""
-        return self._engine.criterion_path_
-
-    @property
-    def coefficients_(self) -> FloatArray:
-        """Lag coefficients on differenced standardised data, shape ``(lookback_,)``, lag 1 first."""
-        return self._engine.coefficients_
-
-    @property
-    def intercept_(self) -> float:
-        """Intercept of the same regression."""
-        return self._engine.intercept_
-
-    @property
-    def engine(self) -> AutoAR:
-        """The fitted core model, free of Darts."""
-        return self._engine
-
-    def plot_criterion(self, ax: Axes | None = None) -> Axes:
-        """Draw the criterion over the lookbacks and mark the one chosen."""
-        from darts_autoar.plots import plot_criterion
-
-        return plot_criterion(self._engine, ax)
-
-    def plot_coefficients(self, ax: Axes | None = None) -> Axes:
-        """Draw the lag coefficients."""
-        from darts_autoar.plots import plot_coefficients
-
-        return plot_coefficients(self._engine, ax)
-
     def __repr__(self) -> str:
         """Darts' description, and what was fitted."""
         text: str = super().__repr__()
@@ -536,6 +498,11 @@ class AutoARModel(GlobalForecastingModel):
         state["_engine"] = AutoAR(**stored) if isinstance(stored, dict) else from_plain(*stored)
         state["_ends"] = [TrainingEnd(*end) for end in state["_ends"]]
         self.__dict__.update(state)
+
+
+def _refuse_empty(name: str, series: TimeSeriesLike | None) -> None:
+    if series is not None and not isinstance(series, TimeSeries) and len(series) == 0:
+        raise ValueError(f"`{name}` is an empty list; pass at least one series")
 
 
 # Lets Darts' restricted loading name this class, also inside ensembles and conformal models.

@@ -19,6 +19,7 @@ from gluonts.pydantic import root_validator
 
 from darts_autoar.gluonts_forecast import AutoARForecast
 from darts_autoar.gluonts_series import EntrySeries, KnownSeries, continuations, period_freq, training_ends
+from darts_autoar.learned import Learned
 from dasha.autoar import AutoAR
 from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.state import from_plain, to_plain
@@ -155,7 +156,7 @@ class AutoAREstimator(Estimator):
         return predictor
 
 
-class AutoARPredictor(RepresentablePredictor):
+class AutoARPredictor(Learned, RepresentablePredictor):
     """What `AutoAREstimator.train` returns.
 
     A series that continues a training series (same item id, and it holds the last rows of it, at the same times) is
@@ -187,36 +188,6 @@ class AutoARPredictor(RepresentablePredictor):
         self.seed = whole_number("seed", seed, minimum=0)
         self._engine = from_plain(state["model"], state["arrays"])
         self._known = KnownSeries(state["ends"])
-
-    @property
-    def lookback_(self) -> int:
-        """Order of the fitted auto-regression."""
-        return self._engine.lookback_
-
-    @property
-    def diff_order_(self) -> int:
-        """Differencing order of the fitted model."""
-        return self._engine.diff_order_
-
-    @property
-    def context_length_(self) -> int:
-        """Past values that a forecast uses."""
-        return self._engine.context_length_
-
-    @property
-    def criterion_path_(self) -> FloatArray:
-        """Criterion of every lookback searched, shape ``(P+1,)``; empty when the lookback was given."""
-        return self._engine.criterion_path_
-
-    @property
-    def coefficients_(self) -> FloatArray:
-        """Lag coefficients on differenced standardised data, shape ``(lookback_,)``, lag 1 first."""
-        return self._engine.coefficients_
-
-    @property
-    def intercept_(self) -> float:
-        """Intercept of the same regression."""
-        return self._engine.intercept_
 
     def predict(self, dataset: Iterable[Mapping[str, Any]], num_samples: int = 100) -> Iterator[AutoARForecast]:
         """Forecast every series of a dataset.

@@ -13,8 +13,10 @@ from darts.utils.utils import generate_index
 
 from dasha.types import FloatArray
 
-# Rows at the end of a training series by which it is recognised.
-_PROBE_ROWS = 16
+# A training series is recognised by its last rows: as many as it takes to see this many changes from row to row.
+_PROBE_CHANGES = 16
+# A series that starts within those rows must show this many of them.
+_LEAST_CHANGES = 2
 
 
 def to_matrix(series: TimeSeries) -> FloatArray:
@@ -64,11 +66,25 @@ class TrainingEnd(NamedTuple):
     @staticmethod
     def of(series: TimeSeries, values: FloatArray, end: pd.Timestamp | int) -> TrainingEnd:
         """Ends of a training series with ``values`` up to the time ``end``."""
-        return TrainingEnd(list(series.components), series.freq_str, end, values[-_PROBE_ROWS:].copy())
+        return TrainingEnd(list(series.components), series.freq_str, end, _probe(values))
+
+
+def _probe(values: FloatArray) -> FloatArray:
+    """Last rows with enough changes to be unlike those of another series; all rows if there are not so many."""
+    changes = np.flatnonzero(_is_change(values))
+    start = int(changes[-_PROBE_CHANGES]) if len(changes) >= _PROBE_CHANGES else 0
+    return values[start:].copy()
+
+
+def _is_change(values: FloatArray) -> np.ndarray:
+    """Whether a row differs from the next one, shape ``(T - 1,)``."""
+    same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    result: np.ndarray = ~same.all(axis=1)
+    return result
 
 
 class KnownSeries:
-    """Finds which training series, if any, a given series continues.
+    """Finds which training series a given series continues, and from where on.
 
     A series continues a training series when it has the same components and frequency and holds the last rows of
     the training series, at the same times and with the same values.
@@ -83,23 +99,34 @@ class KnownSeries:
             self._times[kind].add(end.end)
             self._candidates[(*kind, end.end, end.values[-1].tobytes())].append(number)
 
-    def find(self, series: TimeSeries, values: FloatArray) -> tuple[int, int] | None:
-        """Number of the training series and how many rows of ``series`` its end takes; None if there is none.
+    def find(self, series: TimeSeries, values: FloatArray) -> list[tuple[int, int]]:
+        """All matches, earliest first: number of the training series, and how many rows of ``series`` hold its end.
+
+        What follows those rows plays no part, so that a series and its beginning are matched alike.
 
         Args:
             series: The series.
             values: Its values, shape ``(T, C)``.
         """
         kind = (tuple(series.components), series.freq_str)
-        for time in self._times.get(kind, ()):
-            if not series.start_time() <= time <= series.end_time():
-                continue
-            position = _position(series, time)
-            for number in self._candidates.get((*kind, time, values[position].tobytes()), ()):
-                probe = self._ends[number].values[-(position + 1) :]
-                if np.array_equal(probe, values[position + 1 - len(probe) : position + 1], equal_nan=True):
-                    return number, position + 1
-        return None
+        matches = []
+        for time in sorted(self._times.get(kind, ())):
+            if series.start_time() <= time <= series.end_time():
+                position = _position(series, time)
+                candidates = self._candidates.get((*kind, time, values[position].tobytes()), ())
+                found = [number for number in candidates if self._holds(values[: position + 1], number)]
+                if found:  # of several that end alike, the one that more rows speak for
+                    matches.append((max(found, key=lambda number: len(self._ends[number].values)), position + 1))
+        return matches
+
+    def _holds(self, values: FloatArray, number: int) -> bool:
+        """Whether ``values`` end as the training series does."""
+        probe = self._ends[number].values
+        if len(values) < len(probe):
+            probe = probe[-len(values) :]
+            if _is_change(probe).sum() < _LEAST_CHANGES:
+                return False
+        return np.array_equal(probe, values[len(values) - len(probe) :], equal_nan=True)
 
 
 def forecast_series(

@@ -330,11 +330,19 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("steps", "settings", "message"),
         [
-            (3, {}, "longest gap-free stretch to fit on has 3 steps, but diff_order=0 and horizon=1 need at least 4"),
-            (5, {"diff_order": 2}, "has 5 steps, but diff_order=2 and horizon=1 need at least 6"),
+            (
+                3,
+                {},
+                "has 3 steps, but diff_order=0 and criterion='bic' with horizon=1 need at least 4",
+            ),
+            (5, {"diff_order": 2}, "has 5 steps, but diff_order=2 and criterion='bic' with horizon=1 need at least 6"),
             (40, {"lookback": 39}, "lookback=39 with diff_order=0 leaves 1 observations for 40 coefficients"),
             (40, {"lookback": 500}, "leaves 0 observations for 501 coefficients"),
-            (40, {"criterion": "horizon_bic", "horizon": 50}, "has 40 steps, but diff_order=0 and horizon=50 need"),
+            (
+                40,
+                {"criterion": "horizon_bic", "horizon": 50},
+                "has 40 steps, but diff_order=0 and criterion='horizon_bic' with horizon=50 need at least 51",
+            ),
             (40, {"criterion": "validation", "horizon": 30}, "finds no gap-free window to score"),
         ],
     )

@@ -13,6 +13,7 @@ import pytest
 from dasha.autoar import AutoAR
 from dasha.autoar.state import from_plain, to_plain
 from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
+from dasha.runs import MANIFEST
 
 from .brute import autoregressive
 
@@ -74,7 +75,7 @@ def test_numpy_settings_are_saved(tmp_path: Path) -> None:
 
 def test_two_plain_files_without_pickle(model: AutoAR, tmp_path: Path) -> None:
     model.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, "model.json", "model.safetensors"]
     values = json.loads((tmp_path / "model.json").read_text())
     assert values["format"] == "dasha-autoar"
     tensors = (tmp_path / "model.safetensors").read_bytes()

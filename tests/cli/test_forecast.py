@@ -42,7 +42,7 @@ def test_everything_is_written(run, data, file, tmp_path):
     out = tmp_path / "out"
     assert (status, stderr) == (0, "")
     assert "lookback" in stdout
-    assert {path.name for path in out.iterdir()} == FILES
+    assert {path.name for path in out.glob("[!.]*")} == FILES
     frame = pd.read_csv(out / "forecast.csv", parse_dates=["time"])
     pd.testing.assert_frame_equal(frame, pd.read_parquet(out / "forecast.parquet"), check_dtype=False)
     assert list(frame.columns) == ["time", "series", "step", "mean", "std", "q0.05", "q0.5", "q0.9"]

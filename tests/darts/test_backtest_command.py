@@ -133,7 +133,7 @@ def test_command_writes_report_tables_and_plot(file, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert status == 0
     assert result == json.loads((out / "backtest.json").read_text())
-    assert {path.name for path in out.iterdir()} == {"report.html", "backtest.png", "scores.csv", "backtest.json"}
+    assert {path.name for path in out.glob("[!.]*")} == {"report.html", "backtest.png", "scores.csv", "backtest.json"}
     assert (result["season_length"], result["windows"], result["training_rows"]) == (12, 4, 96)
     assert [row["model"] for row in result["scores"]] == ["Auto-AR", "Seasonal naive", "Linear regression"]
     assert all(row["mase"] > 0 and row["seconds"] > 0 for row in result["scores"])

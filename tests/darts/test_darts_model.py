@@ -74,6 +74,19 @@ class TestPredict:
             rtol=1e-12,
         )
 
+    def test_series_that_end_alike_are_told_apart(self):
+        rng = np.random.default_rng(0)
+        small, large = rng.poisson(5, 200) * 1.0, rng.poisson(500, 200) * 1.0
+        small[-20:] = large[-20:] = 0.0
+        times = pd.date_range("2020-01-01", periods=200, freq="D")
+        train = [TimeSeries.from_times_and_values(times, values) for values in (small, large)]
+        model = AutoARModel(7, diff_order=0, lookback=25).fit(train)
+        for forecast, expected in zip(model.predict(7, train), model.engine.predict(7), strict=True):
+            np.testing.assert_allclose(forecast.values(), expected.mean, rtol=1e-9)
+        other = TimeSeries.from_times_and_values(times, large * 1000)
+        unseen = model.engine.predict_origins(7, large * 1000, [200], unseen=True)
+        np.testing.assert_allclose(model.predict(7, other).values(), unseen.mean[0], rtol=1e-12)
+
     @pytest.mark.parametrize("freq", ["h", "MS", "W-SUN", "B", None])
     def test_frequencies(self, freq):
         series = make_series(90, freq=freq)
@@ -182,10 +195,13 @@ def assert_same_forecasts(left, right):
 
 class TestHistoricalForecasts:
     @pytest.mark.parametrize("options", HISTORICAL)
-    @pytest.mark.parametrize("kind", ["seen", "unseen", "list", "gaps", "range"])
+    @pytest.mark.parametrize("kind", ["seen", "unseen", "list", "gaps", "range", "overlapping"])
     def test_fast_path_equals_slow_path(self, options, kind, univariate, multivariate):
         if kind == "list":
             model, series = fitted([univariate, make_series(160, seed=5)]), [univariate, make_series(190, seed=6)]
+        elif kind == "overlapping":
+            series = univariate + TimeSeries.from_times_and_values(univariate.time_index, np.arange(200) / 20)
+            model = fitted([series[:120], series[40:170], series[:150]], diff_order=0)
         elif kind == "range":
             series = make_series(freq=None)
             model = fitted(series[:150])
@@ -378,6 +394,12 @@ class TestRefusals:
             AutoARModel(**SMALL).historical_forecasts(univariate, sample_weight="linear", start=0.9)
 
     def test_components_and_length(self, univariate, multivariate):
+        for call in (lambda: AutoARModel().fit([]), lambda: fitted(univariate).predict(2, [])):
+            with pytest.raises(ValueError, match="`series` is an empty list"):
+                call()
+        for levels in ([], [0.5, 1.5]):
+            with pytest.raises(ValueError, match="`quantiles` are"):
+                fitted(univariate).predict_quantiles(2, levels)
         with pytest.raises(ValueError, match="same number of components"):
             AutoARModel(**SMALL).fit([univariate, multivariate])
         with pytest.raises(ValueError, match="has 3 components, but the model was fitted on 1"):

@@ -84,7 +84,7 @@ def backtest(
     for line in table.notes:
         note(f"note: {line}")
     # The folder is opened first: that it cannot be written should not come out after minutes of work.
-    with atomic_folder(out, marker="backtest.json") if out else nullcontext() as folder:
+    with atomic_folder(out) if out else nullcontext() as folder:
         with progress_bar(1 + len(baselines)) as advance:
             outcomes = compare(task, baselines, model_options=options, advance=advance)
         scores = score_all(task, outcomes)

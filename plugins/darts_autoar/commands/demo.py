@@ -47,7 +47,7 @@ def demo(
     from dasha.runs import atomic_folder
 
     started = time.perf_counter()
-    with atomic_folder(out, marker=MARKER) as folder:
+    with atomic_folder(out) as folder:
         runs = run_all()
         result = write_demo(folder, runs, started)
     report = out.absolute() / "report.html"

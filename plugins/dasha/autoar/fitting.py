@@ -201,11 +201,12 @@ def _criterion_path(config: AutoARConfig, data: _TrainingData, order: int, held_
 def _largest_lookback(config: AutoARConfig, stretches: _Stretches, ahead: int) -> int:
     """Largest lookback that the data can carry, at most ``max_lookback - d``."""
     order = stretches.diff_order
-    if stretches.windows(1) < _MIN_ROWS or stretches.windows(ahead) < 1:
+    needed = max(order + _MIN_ROWS, max(1, order) + ahead)
+    if stretches.windows(1) < _MIN_ROWS or (ahead > 1 and stretches.longest < max(1, order) + ahead):
         raise SeriesTooShortError(
             f"the longest gap-free stretch to fit on has {stretches.longest} steps, but diff_order={order} and "
-            f"horizon={ahead} need at least {order + max(_MIN_ROWS, ahead)}; supply more history, or lower diff_order "
-            "or horizon"
+            f"criterion={config.criterion!r} with horizon={config.horizon} need at least {needed}; supply more "
+            "history, lower diff_order or horizon, or use criterion='bic'"
         )
     low, high = 0, max(0, config.max_lookback - order)
     while low < high:

@@ -90,7 +90,7 @@ def save_model(model: AutoAR, directory: Path) -> Path:
     values, arrays = to_plain(model)
     tensors = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     values["tensors_sha256"] = hashlib.sha256(tensors).hexdigest()
-    with atomic_folder(directory, marker=_JSON_NAME) as folder:
+    with atomic_folder(directory) as folder:
         (folder / _TENSORS_NAME).write_bytes(tensors)
         (folder / _JSON_NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return directory

@@ -52,7 +52,7 @@ def run_forecast(table: SeriesTable, options: ForecastOptions, out: Path) -> dic
         SeriesTooShortError: If there is too little history.
     """
     model = AutoAR(horizon=options.horizon, **options.engine)
-    with atomic_folder(out, marker=MARKER) as folder:
+    with atomic_folder(out) as folder:
         started = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DashaWarning)
@@ -109,6 +109,7 @@ def _summary(table: SeriesTable, options: ForecastOptions, model: AutoAR) -> dic
         "lookback": model.lookback_,
         "lookback_searched": searched,
         "max_lookback": model.config.max_lookback,
+        "searched_up_to": len(model.criterion_path_) - 1 if searched else None,
         "diff_order": model.diff_order_,
         "criterion": model.config.criterion if searched else None,
         "criterion_value": value if math.isfinite(value) else None,

@@ -86,7 +86,9 @@ def split_names(text: str | None) -> list[str] | None:
 def _rows(table: "SeriesTable", summary: dict[str, Any]) -> list[dict[str, object]]:
     names = ", ".join(table.columns[:8]) + (f" and {len(table.columns) - 8} more" if len(table.columns) > 8 else "")
     order = summary["diff_order"]
-    chosen = f"by {summary['criterion']} of 0 … {summary['max_lookback']}" if summary["criterion"] else "as given"
+    chosen = (
+        f"chosen by {summary['criterion']} of 0 … {summary['searched_up_to']}" if summary["criterion"] else "as given"
+    )
     seconds = summary["seconds"]
     facts = {
         f"series ({len(table.columns)})": names,
@@ -94,7 +96,7 @@ def _rows(table: "SeriesTable", summary: dict[str, Any]) -> list[dict[str, objec
         "time column": summary["time_column"] or "none, row numbers",
         "missing values": summary["missing_values"],
         "steps forecast": summary["horizon"],
-        "lookback": f"{summary['lookback']}, chosen {chosen}",
+        "lookback": f"{summary['lookback']}, {chosen}",
         "differencing": f"{order} ({'none' if order == 0 else 'once' if order == 1 else 'twice'})",
         "seconds": f"fit {seconds['fit']:.2f}, predict {seconds['predict']:.2f} on {summary['device']}",
     }
