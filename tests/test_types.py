@@ -81,3 +81,14 @@ def test_quantile_levels_outside_are_refused(level: float) -> None:
 def test_counts_below_one_are_refused(count: int) -> None:
     with pytest.raises(InvalidArgumentError, match=f"count is {count}, but must be at least 1"):
         forecast().sample(count, np.random.default_rng(0))
+
+
+def test_the_last_step_is_the_marginal_distribution() -> None:
+    forecast = GaussianForecast(
+        np.arange(12.0).reshape(2, 3, 2), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.5, 0.2])
+    )
+    last = forecast.last_step()
+    np.testing.assert_array_equal(last.mean[:, 0], forecast.mean[:, -1])
+    np.testing.assert_allclose(last.std[:, 0], forecast.std[:, -1])
+    np.testing.assert_allclose(last.quantile(0.9)[:, 0], forecast.quantile(0.9)[:, -1])
+    assert last.sample(5, np.random.default_rng(0)).shape == (5, 2, 1, 2)

@@ -407,6 +407,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
             known = len(one) if first > one.end_time() else one.get_index_at_point(first)
             origins = known + stride * np.arange(len(times))
             forecast = self._forecast(one, origins, forecast_horizon)
+            if last_points_only:
+                forecast = forecast.last_step()
             values, components = self._values(forecast, one, num_samples, predict_likelihood_parameters, rng)
             if last_points_only:
                 first_point = first + (forecast_horizon - 1) * one.freq

@@ -62,6 +62,10 @@ class GaussianForecast:
         """Standard deviation of every value, shape ``(…, H, C)``."""
         return self.sigma[..., None, :] * np.sqrt(np.cumsum(self.psi**2))[:, None]
 
+    def last_step(self) -> GaussianForecast:
+        """Forecast of the last step alone, shapes ``(…, 1, C)``: all that is needed where paths are not."""
+        return GaussianForecast(self.mean[..., -1:, :], self.std[..., -1, :], np.ones(1))
+
     def quantile(self, level: float) -> FloatArray:
         """Quantile of every value, shape ``(…, H, C)``.
 

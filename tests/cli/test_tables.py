@@ -193,3 +193,12 @@ def test_duplicates_can_be_taken_as_rows(write):
     data = frame(HOURS[[0, 1, 2, 2, 3]])
     table = read_table(write(data), count_rows=True)
     assert (table.time_column, table.columns, len(table.index)) == (None, ("a", "b"), 5)
+
+
+@pytest.mark.parametrize("row", [1, 4])
+def test_one_unreadable_time_among_the_first_rows_is_an_error_not_a_file_without_times(tmp_path, row):
+    lines = [f"2024-01-{day:02d},{day}" for day in range(1, 29)]
+    lines[row - 1] = f"yesterday,{row}"
+    (tmp_path / "data.csv").write_text("\n".join(["date,y", *lines]))
+    with pytest.raises(InvalidTableError, match=rf"'date' holds 'yesterday' in data row {row}"):
+        read_table(tmp_path / "data.csv")

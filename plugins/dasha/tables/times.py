@@ -90,9 +90,11 @@ def _holds_dates(column: pd.Series) -> bool:
         numbers = whole_numbers(column) if column.name and "date" in str(column.name).lower() else None
         return numbers is not None and numbers.size > 0 and looks_like_calendar_dates(numbers)
     sample = column.dropna().head(_SAMPLE).astype(str)
-    if sample.empty or not sample.str.contains(r"\d").all() or pd.to_numeric(sample, errors="coerce").notna().any():
+    if sample.empty or pd.to_numeric(sample, errors="coerce").notna().any():
         return False
-    return bool(_to_datetime(sample, format="mixed", errors="coerce", utc=True).notna().all())
+    parsed = _to_datetime(sample, format="mixed", errors="coerce", utc=True).notna() & sample.str.contains(r"\d")
+    # Most, not all: one unreadable time makes a bad time column, not another kind of column.
+    return bool(parsed.mean() > 0.5)
 
 
 def _parse(text: pd.Series, note: str, **options: Any) -> list[tuple[pd.DatetimeIndex, str]]:
