@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from darts_autoar.continuation import best_match, distinctive_end
 from dasha.autoar.panel import as_matrix
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray
-
-# Rows at the end of a training series by which it is recognised.
-_PROBE_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -196,15 +194,15 @@ class KnownSeries:
     def find(self, series: EntrySeries) -> int | None:
         """Number of the training series that this one continues; None if there is none."""
         kind = (series.item_id, series.start.freqstr, series.values.shape[1])
-        for ordinal in self._ordinals.get(kind, ()):
+        for ordinal in sorted(self._ordinals.get(kind, ()), reverse=True):
             position = series.position(ordinal)
             if position is None or not 0 <= position < len(series.values):
                 continue
             known = series.values[: position + 1]
-            for number in self._candidates.get((kind, ordinal, known[-1].tobytes()), ()):
-                probe = self._probes[number][-len(known) :]
-                if np.array_equal(probe, known[-len(probe) :], equal_nan=True):
-                    return number
+            candidates = self._candidates.get((kind, ordinal, known[-1].tobytes()), ())
+            number = best_match(known, self._probes, candidates, least_changes=0)
+            if number is not None:
+                return number
         return None
 
 
@@ -214,7 +212,7 @@ def training_ends(series: Sequence[EntrySeries]) -> dict[str, Any]:
     Args:
         series: At least one, each of at least one row.
     """
-    probes = [one.values[-_PROBE_ROWS:] for one in series]
+    probes = [distinctive_end(one.values) for one in series]
     return {
         "item_ids": [one.item_id for one in series],
         "freqs": [one.start.freqstr for one in series],

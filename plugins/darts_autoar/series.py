@@ -11,12 +11,8 @@ import pandas as pd
 from darts import TimeSeries
 from darts.utils.utils import generate_index
 
+from darts_autoar.continuation import best_match, distinctive_end
 from dasha.types import FloatArray
-
-# A training series is recognised by its last rows: as many as it takes to see this many changes from row to row.
-_PROBE_CHANGES = 16
-# A series that starts within those rows must show this many of them.
-_LEAST_CHANGES = 2
 
 
 def to_matrix(series: TimeSeries) -> FloatArray:
@@ -66,21 +62,7 @@ class TrainingEnd(NamedTuple):
     @staticmethod
     def of(series: TimeSeries, values: FloatArray, end: pd.Timestamp | int) -> TrainingEnd:
         """Ends of a training series with ``values`` up to the time ``end``."""
-        return TrainingEnd(list(series.components), series.freq_str, end, _probe(values))
-
-
-def _probe(values: FloatArray) -> FloatArray:
-    """Last rows with enough changes to be unlike those of another series; all rows if there are not so many."""
-    changes = np.flatnonzero(_is_change(values))
-    start = int(changes[-_PROBE_CHANGES]) if len(changes) >= _PROBE_CHANGES else 0
-    return values[start:].copy()
-
-
-def _is_change(values: FloatArray) -> np.ndarray:
-    """Whether a row differs from the next one, shape ``(T - 1,)``."""
-    same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
-    result: np.ndarray = ~same.all(axis=1)
-    return result
+        return TrainingEnd(list(series.components), series.freq_str, end, distinctive_end(values))
 
 
 class KnownSeries:
@@ -91,7 +73,7 @@ class KnownSeries:
     """
 
     def __init__(self, ends: Sequence[TrainingEnd]) -> None:
-        self._ends = ends
+        self._probes = [end.values for end in ends]
         self._candidates: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         self._times: dict[tuple[Any, ...], set[pd.Timestamp | int]] = defaultdict(set)
         for number, end in enumerate(ends):
@@ -114,19 +96,10 @@ class KnownSeries:
             if series.start_time() <= time <= series.end_time():
                 position = _position(series, time)
                 candidates = self._candidates.get((*kind, time, values[position].tobytes()), ())
-                found = [number for number in candidates if self._holds(values[: position + 1], number)]
-                if found:  # of several that end alike, the one that more rows speak for
-                    matches.append((max(found, key=lambda number: len(self._ends[number].values)), position + 1))
+                number = best_match(values[: position + 1], self._probes, candidates, least_changes=2)
+                if number is not None:
+                    matches.append((number, position + 1))
         return matches
-
-    def _holds(self, values: FloatArray, number: int) -> bool:
-        """Whether ``values`` end as the training series does."""
-        probe = self._ends[number].values
-        if len(values) < len(probe):
-            probe = probe[-len(values) :]
-            if _is_change(probe).sum() < _LEAST_CHANGES:
-                return False
-        return np.array_equal(probe, values[len(values) - len(probe) :], equal_nan=True)
 
 
 def forecast_series(
