@@ -34,8 +34,19 @@ from _common import (
 from dasha.autoar import AutoAR
 
 CONTEXT = 512
+_PAPER: dict[str, Any] = {
+    "strategy": "recursive",
+    "pooling": None,
+    "criterion": "horizon_bic",
+    "max_lookback": 512,
+    "diff_order": "kpss",
+    "lookback": None,
+}
 PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"criterion": "horizon_bic", "max_lookback": 512, "diff_order": "kpss", "lookback": None}
+    "paper": _PAPER,
+    "auto": {**_PAPER, "strategy": "auto", "criterion": "bic"},
+    "direct": {**_PAPER, "strategy": "direct", "pooling": "pooled", "criterion": "bic"},
+    "average": {**_PAPER, "strategy": "average", "criterion": "bic"},
 }
 # Forecast values held at once.
 _CHUNK_ELEMENTS = 1 << 24
@@ -76,8 +87,9 @@ def run(dataset: Dataset, settings: dict[str, Any], horizons: Sequence[int]) -> 
         if len(dataset.values) - dataset.validation < horizon:
             continue
         start = time.perf_counter()
-        # Only the horizon criteria choose another lookback for another horizon.
-        if model is None or (settings["lookback"] is None and settings["criterion"] in ("horizon_bic", "validation")):
+        # Only these choose, or estimate, something else for another horizon.
+        by_horizon = settings["lookback"] is None and settings["criterion"] in ("horizon_bic", "validation")
+        if model is None or by_horizon or model.config.needs_maps:
             model = fit(dataset, settings, horizon)
         fitted = time.perf_counter()
         mse, mae = evaluate(model, dataset, horizon)
@@ -110,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--preset", choices=PRESETS, default="paper", help="settings; the options below replace single ones"
     )
+    parser.add_argument("--strategy")
+    parser.add_argument("--pooling")
     parser.add_argument("--criterion")
     parser.add_argument("--max-lookback", type=int)
     parser.add_argument("--lookback", type=int, help="fixed lookback instead of a search")

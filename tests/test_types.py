@@ -14,7 +14,9 @@ PSI = np.array([1.0, 0.8, -0.3, 0.5])
 
 def forecast(*leading: int) -> GaussianForecast:
     rng = np.random.default_rng(0)
-    return GaussianForecast(rng.normal(size=(*leading, 4, 2)), rng.uniform(1, 3, size=(*leading, 2)), PSI)
+    return GaussianForecast.of_innovations(
+        rng.normal(size=(*leading, 4, 2)), rng.uniform(1, 3, size=(*leading, 2)), PSI
+    )
 
 
 def covariance(sigma: float) -> np.ndarray:
@@ -66,7 +68,7 @@ def test_same_generator_state_gives_the_same_paths() -> None:
 
 
 def test_no_spread_gives_the_mean() -> None:
-    result = GaussianForecast(np.ones((4, 1)), np.zeros(1), PSI)
+    result = GaussianForecast.of_innovations(np.ones((4, 1)), np.zeros(1), PSI)
     np.testing.assert_array_equal(result.sample(3, np.random.default_rng(0)), np.ones((3, 4, 1)))
     np.testing.assert_array_equal(result.quantile(0.9), np.ones((4, 1)))
 
@@ -84,7 +86,7 @@ def test_counts_below_one_are_refused(count: int) -> None:
 
 
 def test_the_last_step_is_the_marginal_distribution() -> None:
-    forecast = GaussianForecast(
+    forecast = GaussianForecast.of_innovations(
         np.arange(12.0).reshape(2, 3, 2), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.5, 0.2])
     )
     last = forecast.last_step()

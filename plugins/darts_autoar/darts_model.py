@@ -323,8 +323,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
                 )
         if len(parts) > 1 and not len(parts[0].mean):
             parts = parts[1:]
-        mean, sigma = (np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "sigma"))
-        return GaussianForecast(mean, sigma, parts[0].psi)
+        return GaussianForecast.concatenate(parts)
 
     def _values(
         self,

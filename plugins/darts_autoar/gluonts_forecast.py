@@ -68,8 +68,8 @@ class AutoARForecast(Forecast):
         """Distribution of what is forecast, with a channel axis and the lead time."""
         if self._weights is None:
             return self._joint
-        mean, variance = _sum(self._joint.mean, self._weights), _sum(self._joint.sigma**2, self._weights**2)
-        return replace(self._joint, mean=mean[:, None], sigma=np.sqrt(variance)[None])
+        mean, variance = _sum(self._joint.mean, self._weights), _sum(self._joint.std**2, self._weights**2)
+        return replace(self._joint, mean=mean[:, None], sigma=np.ones(1), spread=np.sqrt(variance)[:, None])
 
     def _cut(self, values: FloatArray) -> FloatArray:
         """Drop the lead time, and the channel axis where the host has none."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import toeplitz
 from scipy.special import ndtri
 
 from dasha.errors import InvalidArgumentError
@@ -45,26 +46,53 @@ class Forecaster(Protocol):
 
 @dataclass(frozen=True)
 class GaussianForecast:
-    """Forecast of a linear process with independent Gaussian innovations.
+    """Forecast with Gaussian errors that are correlated over the steps.
 
     Attributes:
         mean: Expected values, shape ``(…, H, C)``, in the units of the series.
-        sigma: Standard deviation of the one-step innovations, shape ``(…, C)``, in the units of the series.
-        psi: Response to a unit innovation after ``0 … H-1`` steps, shape ``(H,)``.
+        sigma: Unit of the errors of every channel, shape ``(…, C)``, in the units of the series.
+        spread: Standard deviation of the error of every step in these units, shape ``(H, 1)``, ``(H, C)`` or
+            ``(…, H, C)``.
+        factor: Lower triangular, shape ``(H, H)``, with rows of length 1: turns independent errors into correlated
+            ones.
     """
 
     mean: FloatArray
     sigma: FloatArray
-    psi: FloatArray
+    spread: FloatArray
+    factor: FloatArray
+
+    @classmethod
+    def of_innovations(cls, mean: FloatArray, sigma: FloatArray, psi: FloatArray) -> Self:
+        """Forecast of a linear process with independent innovations.
+
+        Args:
+            mean: Shape ``(…, H, C)``.
+            sigma: Standard deviation of the innovations, shape ``(…, C)``.
+            psi: Response to a unit innovation after ``0 … H-1`` steps, shape ``(H,)``, ``psi[0]`` not 0.
+        """
+        spread = np.sqrt(np.cumsum(psi**2))[:, None]
+        return cls(mean, sigma, spread, np.tril(toeplitz(psi)) / spread)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[GaussianForecast]) -> GaussianForecast:
+        """Forecasts of several origins, each with a leading axis, one after the other; the factor is theirs all."""
+        if len(parts) == 1:
+            return parts[0]
+        mean, sigma = (np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "sigma"))
+        spread = parts[0].spread
+        if any(part.spread is not spread for part in parts):
+            spread = np.concatenate([np.broadcast_to(part.spread, part.mean.shape) for part in parts])
+        return cls(mean, sigma, spread, parts[0].factor)
 
     @property
     def std(self) -> FloatArray:
         """Standard deviation of every value, shape ``(…, H, C)``."""
-        return self.sigma[..., None, :] * np.sqrt(np.cumsum(self.psi**2))[:, None]
+        return self.sigma[..., None, :] * self.spread
 
     def last_step(self) -> GaussianForecast:
         """Forecast of the last step alone, shapes ``(…, 1, C)``: all that is needed where paths are not."""
-        return GaussianForecast(self.mean[..., -1:, :], self.std[..., -1, :], np.ones(1))
+        return GaussianForecast(self.mean[..., -1:, :], self.std[..., -1, :], np.ones((1, 1)), np.ones((1, 1)))
 
     def quantile(self, level: float) -> FloatArray:
         """Quantile of every value, shape ``(…, H, C)``.
@@ -77,7 +105,7 @@ class GaussianForecast:
         return self.mean + float(ndtri(level)) * self.std
 
     def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """Draw paths whose steps are correlated through the shared innovations.
+        """Draw paths whose steps are correlated.
 
         Args:
             count: Number of paths, at least 1.
@@ -91,9 +119,6 @@ class GaussianForecast:
         """
         if count < 1:
             raise InvalidArgumentError(f"count is {count!r}, but must be at least 1")
-        horizon = len(self.psi)
-        lag = np.subtract.outer(np.arange(horizon), np.arange(horizon))
-        response = np.where(lag >= 0, self.psi[lag.clip(min=0)], 0.0)  # (H, H), lower triangular Toeplitz
-        innovations = rng.standard_normal((count, *self.mean.shape)) * self.sigma[..., None, :]
-        paths: FloatArray = self.mean + response @ innovations
+        errors = self.factor @ rng.standard_normal((count, *self.mean.shape))
+        paths: FloatArray = self.mean + self.std * errors
         return paths

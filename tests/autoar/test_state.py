@@ -41,7 +41,7 @@ def test_equal_forecasts(model: AutoAR, tmp_path: Path) -> None:
     for ours, theirs in zip(loaded.predict(20), model.predict(20), strict=True):
         np.testing.assert_array_equal(ours.mean, theirs.mean)
         np.testing.assert_array_equal(ours.sigma, theirs.sigma)
-        np.testing.assert_array_equal(ours.psi, theirs.psi)
+        np.testing.assert_array_equal(ours.std, theirs.std)
     unseen = np.random.default_rng(1).normal(size=(40, 3))
     np.testing.assert_array_equal(loaded.predict(5, unseen).mean, model.predict(5, unseen).mean)
 
@@ -163,7 +163,7 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_a_later_version_is_refused(model: AutoAR, tmp_path: Path) -> None:
     model.save(tmp_path)
     path = tmp_path / "model.json"
-    path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
+    path.write_text(path.read_text().replace('"version": 2', '"version": 99'))
     with pytest.raises(StateFileError, match="version 99, but this version of dasha-plugins reads"):
         AutoAR.load(tmp_path)
 

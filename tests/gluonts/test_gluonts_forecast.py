@@ -14,7 +14,7 @@ from dasha.types import GaussianForecast
 
 LEAD, STEPS, CHANNELS = 2, 5, 3
 PSI = 0.8 ** np.arange(LEAD + STEPS)
-JOINT = GaussianForecast(
+JOINT = GaussianForecast.of_innovations(
     np.arange((LEAD + STEPS) * CHANNELS, dtype=float).reshape(-1, 3), np.array([1.0, 2.0, 0.5]), PSI
 )
 STD = np.sqrt(np.cumsum(PSI**2))[LEAD:, None] * JOINT.sigma
@@ -47,7 +47,9 @@ def test_mean_and_quantiles_are_exact_and_leave_out_the_lead_time():
 
 
 def test_univariate_arrays_have_no_channel_axis():
-    one = AutoARForecast(GaussianForecast(JOINT.mean[:, :1], JOINT.sigma[:1], PSI), START, weights=np.ones(1))
+    one = AutoARForecast(
+        GaussianForecast.of_innovations(JOINT.mean[:, :1], JOINT.sigma[:1], PSI), START, weights=np.ones(1)
+    )
     assert one.mean.shape == one.quantile(0.1).shape == (LEAD + STEPS,)
     assert one.samples.shape == (100, LEAD + STEPS)
     assert one.dim() == 1
@@ -88,7 +90,7 @@ def test_a_copied_channel_is_that_channel_paths_included():
 def test_a_missing_channel_does_not_spoil_the_others():
     mean = JOINT.mean.copy()
     mean[:, 1] = np.nan
-    one = AutoARForecast(GaussianForecast(mean, np.array([1.0, np.nan, 2.0]), PSI), START)
+    one = AutoARForecast(GaussianForecast.of_innovations(mean, np.array([1.0, np.nan, 2.0]), PSI), START)
     assert np.isfinite(one.copy_dim(2).quantile(0.9)).all()
     assert np.isfinite(one.copy_dim(2).samples).all()
     assert np.isnan(one.copy_dim(1).mean).all()

@@ -10,6 +10,10 @@ from dasha.autoar.differencing import MAX_DIFF_ORDER
 from dasha.autoar.selection import HORIZON_CRITERIA, INFORMATION_CRITERIA
 from dasha.errors import InvalidArgumentError
 
+MIXED_STRATEGIES = ("average", "auto")
+STRATEGIES = ("recursive", "direct", *MIXED_STRATEGIES)
+POOLINGS = ("pooled", "channel", "both")
+
 
 def whole_number(name: str, value: object, *, minimum: int) -> int:
     """Check that an argument is an integer of at least ``minimum``."""
@@ -28,6 +32,8 @@ class AutoARConfig:
     criterion: str = "bic"
     horizon: int = 1
     validation_fraction: float = 0.2
+    strategy: str = "recursive"
+    pooling: str | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -44,12 +50,37 @@ class AutoARConfig:
         if self.criterion not in INFORMATION_CRITERIA + HORIZON_CRITERIA:
             allowed = ", ".join(map(repr, INFORMATION_CRITERIA + HORIZON_CRITERIA))
             raise InvalidArgumentError(f"criterion is {self.criterion!r}, but must be one of {allowed}")
+        if self.strategy not in STRATEGIES:
+            raise InvalidArgumentError(
+                f"strategy is {self.strategy!r}, but must be one of {', '.join(map(repr, STRATEGIES))}"
+            )
+        allowed_pooling = POOLINGS if self.strategy in MIXED_STRATEGIES else POOLINGS[:2]
+        if self.pooling is not None and self.pooling not in allowed_pooling:
+            raise InvalidArgumentError(
+                f"pooling is {self.pooling!r}, but with strategy={self.strategy!r} must be one of "
+                f"{', '.join(map(repr, allowed_pooling))}"
+            )
         if not isinstance(self.validation_fraction, Real) or not 0.0 < self.validation_fraction < 1.0:
             raise InvalidArgumentError(
                 f"validation_fraction is {self.validation_fraction!r}, but must lie strictly between 0 and 1"
             )
         self._set("validation_fraction", float(self.validation_fraction))
         resolve_device(self.device)
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether forecasts come from maps for one horizon instead of the paper's pooled auto-regression."""
+        return (self.strategy, self.pooled_over) != ("recursive", "pooled")
+
+    @property
+    def pooled_over(self) -> str:
+        """The value of ``pooling``, or what it is by default."""
+        return self.pooling or ("both" if self.strategy in MIXED_STRATEGIES else "pooled")
+
+    @property
+    def one_step_criterion(self) -> str:
+        """What chooses a lookback where validation windows score the horizon."""
+        return self.criterion if self.criterion in INFORMATION_CRITERIA else "bic"
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.device import resolve_device
-from dasha.autoar.differencing import difference, kpss_order, level_coefficients
+from dasha.autoar.differencing import kpss_order, level_coefficients
+from dasha.autoar.fitted import FittedAR, FittedMaps
 from dasha.autoar.forecast import fill_missing
 from dasha.autoar.moments import window_moments
-from dasha.autoar.panel import Panel, Scale, gap_free_lengths
+from dasha.autoar.panel import Panel, Scale
 from dasha.autoar.residuals import residual_std
 from dasha.autoar.selection import (
     HORIZON_CRITERIA,
@@ -23,43 +24,12 @@ from dasha.autoar.selection import (
     information_criterion,
     nested_regression,
 )
+from dasha.autoar.strategies import fit_maps
+from dasha.autoar.training import STEPS_PER_COEFFICIENT, Stretches, TrainingData, held_out_rows
 from dasha.errors import InvalidSeriesError, SeriesTooShortError
 from dasha.types import FloatArray
 
-# With fewer time steps per unknown than this, in-sample criteria overfit, above all the one at the horizon. Channels of
-# one series move together: a step of all of them counts once.
-_STEPS_PER_COEFFICIENT = 4
 _MIN_ROWS = 4
-
-
-@dataclass(frozen=True)
-class FittedAR:
-    """Everything `dasha.autoar.AutoAR` learned, in plain arrays.
-
-    Attributes:
-        diff_order: Differencing order ``d``.
-        coefficients: On ``d``-times differenced standardised data, shape ``(p,)``, lag 1 first.
-        intercept: Of the same regression.
-        criterion_path: Criterion of every lookback searched, shape ``(P+1,)``; empty when the lookback was given.
-        count: Observations pooled in the final regression.
-        jitter: Relative ridge the final regression needed; 0 unless lags are collinear to rounding.
-        ratio: Residual over differenced standard deviation, pooled; gives the residual scale of unseen series.
-        scales: Units of every training series, arrays ``(C,)``.
-        tails: Last ``max(1, p + d)`` rows (fewer if the series is shorter) of every training series, in its units,
-            gaps filled.
-        is_list: Whether a list of series was given, so that forecasts come as a list.
-    """
-
-    diff_order: int
-    coefficients: FloatArray
-    intercept: float
-    criterion_path: FloatArray
-    count: int
-    jitter: float
-    ratio: float
-    scales: list[Scale]
-    tails: list[FloatArray]
-    is_list: bool = False
 
 
 def fit_auto_ar(config: AutoARConfig, train: list[FloatArray], validation: list[FloatArray] | None) -> FittedAR:
@@ -82,97 +52,33 @@ def fit_auto_ar(config: AutoARConfig, train: list[FloatArray], validation: list[
     if np.isnan(mean).all():
         raise InvalidSeriesError("series hold no value at all, only missing ones; check how the data was read")
     joined = train if validation is None else [np.vstack(pair) for pair in zip(train, validation, strict=True)]
-    data = _TrainingData(Panel.of(joined), training.varying(), mean, std, resolve_device(config.device))
+    data = TrainingData(Panel.of(joined), training.varying(), mean, std, resolve_device(config.device))
     if not data.rows:
         return _constant_model(data, joined)
     order = config.diff_order
     if isinstance(order, str):
         order = kpss_order(data.panel.channels[row] for row in data.rows)
+    maps = None
+    if config.needs_maps:
+        maps = fit_maps(config, data, order, held_out_rows(config, train, validation))
+    # Next to maps, the auto-regression fills gaps: the rows are all its own, and one step is its horizon.
+    chosen_by = config.one_step_criterion if config.needs_maps else config.criterion
+    base = replace(config, strategy="recursive", pooling="pooled", criterion=chosen_by)
     path = np.empty(0)
     if config.lookback is None:
-        held_out = _held_out(config, train, validation)
-        path = _criterion_path(config, data, order, held_out)
+        path = _criterion_path(base, data, order, held_out_rows(base, train, validation))
         lookback = int(np.argmin(path))
     else:
         lookback = config.lookback
         _require_rows(data, order, lookback)
-    return _estimate(data, order, lookback, path, joined)
-
-
-@dataclass(frozen=True)
-class _TrainingData:
-    """The panel with its units and the channels that take part."""
-
-    panel: Panel
-    rows: list[int]
-    mean: FloatArray
-    std: FloatArray
-    device: torch.device
-
-    def blocks(self, panel: Panel | None = None, *, diff_order: int = 0) -> Iterator[tuple[list[int], Tensor]]:
-        """Channel numbers and standardised, differenced values of all channels that take part."""
-        for rows, block in (panel or self.panel).blocks(self.rows, self.mean, self.std, self.device):
-            yield rows, difference(block, diff_order)
-
-    def cut(self, start: np.ndarray, stop: np.ndarray) -> Panel:
-        """Part ``start[i]:stop[i]`` of every channel."""
-        parts = zip(self.panel.channels, start.tolist(), stop.tolist(), strict=True)
-        return Panel([channel[first:last] for channel, first, last in parts], self.panel.offsets)
-
-    def stretches(self, panel: Panel, diff_order: int) -> _Stretches:
-        """Gap-free stretches, after differencing, of all channels that take part."""
-        series = np.searchsorted(panel.offsets, self.rows, side="right")
-        weights = 1.0 / np.bincount(series)[series]
-        lengths = [gap_free_lengths(panel.channels[row]) - diff_order for row in self.rows]
-        return _Stretches(np.concatenate(lengths), np.repeat(weights, [len(part) for part in lengths]), diff_order)
-
-
-@dataclass(frozen=True)
-class _Stretches:
-    """Gap-free stretches of differenced channels.
-
-    Attributes:
-        lengths: Steps in each.
-        weights: One over the number of channels that take part in the same series.
-        diff_order: Differencing order ``d``.
-    """
-
-    lengths: FloatArray
-    weights: FloatArray
-    diff_order: int
-
-    def windows(self, length: int) -> int:
-        """Windows of ``length`` values in all stretches together."""
-        return int(np.maximum(self.lengths - length + 1, 0).sum())
-
-    def steps(self, length: int) -> float:
-        """The same, where windows of the channels of one series at one time count as one."""
-        return float((self.weights * np.maximum(self.lengths - length + 1, 0)).sum())
-
-    @property
-    def longest(self) -> int:
-        """Levels in the longest stretch."""
-        return int(self.lengths.max(initial=-self.diff_order)) + self.diff_order
+    return _estimate(data, order, lookback, path, joined, maps)
 
 
 def _values(blocks: Iterator[tuple[list[int], Tensor]]) -> Iterator[Tensor]:
     return (block for _, block in blocks)
 
 
-def _held_out(config: AutoARConfig, train: list[FloatArray], validation: list[FloatArray] | None) -> np.ndarray:
-    """Rows at the end of every channel that only score the lookback."""
-    if config.criterion != "validation":
-        rows = [0] * len(train)
-    elif validation is not None:
-        rows = [len(matrix) for matrix in validation]
-    else:
-        wanted = [max(config.horizon, round(config.validation_fraction * len(matrix))) for matrix in train]
-        # A series that would lose more than half of its rows is left to the estimation.
-        rows = [count if 2 * count <= len(matrix) else 0 for count, matrix in zip(wanted, train, strict=True)]
-    return np.repeat(rows, [matrix.shape[1] for matrix in train])
-
-
-def _criterion_path(config: AutoARConfig, data: _TrainingData, order: int, held_out: np.ndarray) -> FloatArray:
+def _criterion_path(config: AutoARConfig, data: TrainingData, order: int, held_out: np.ndarray) -> FloatArray:
     """Criterion of every lookback ``0 … P`` on one common sample, shape ``(P+1,)``."""
     lengths = np.array([len(channel) for channel in data.panel.channels])
     fitting = data.cut(np.zeros_like(lengths), lengths - held_out)
@@ -198,7 +104,7 @@ def _criterion_path(config: AutoARConfig, data: _TrainingData, order: int, held_
     return mse.cpu().numpy()
 
 
-def _largest_lookback(config: AutoARConfig, stretches: _Stretches, ahead: int) -> int:
+def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) -> int:
     """Largest lookback that the data can carry, at most ``max_lookback - d``."""
     order = stretches.diff_order
     needed = max(order + _MIN_ROWS, max(1, order) + ahead)
@@ -211,12 +117,12 @@ def _largest_lookback(config: AutoARConfig, stretches: _Stretches, ahead: int) -
     low, high = 0, max(0, config.max_lookback - order)
     while low < high:
         middle = (low + high + 1) // 2
-        is_enough = stretches.steps(middle + 1) >= _STEPS_PER_COEFFICIENT * (middle + 2)
+        is_enough = stretches.steps(middle + 1) >= STEPS_PER_COEFFICIENT * (middle + 2)
         low, high = (middle, high) if is_enough and stretches.windows(middle + ahead) else (low, middle - 1)
     return low
 
 
-def _require_rows(data: _TrainingData, order: int, lookback: int) -> None:
+def _require_rows(data: TrainingData, order: int, lookback: int) -> None:
     stretches = data.stretches(data.panel, order)
     rows = stretches.windows(lookback + 1)
     if rows < lookback + 2:
@@ -226,14 +132,21 @@ def _require_rows(data: _TrainingData, order: int, lookback: int) -> None:
         )
 
 
-def _estimate(data: _TrainingData, order: int, lookback: int, path: FloatArray, joined: list[FloatArray]) -> FittedAR:
+def _estimate(
+    data: TrainingData,
+    order: int,
+    lookback: int,
+    path: FloatArray,
+    joined: list[FloatArray],
+    maps: FittedMaps | None,
+) -> FittedAR:
     """Least squares at the chosen lookback on every row there is, and the units of the residuals."""
-    differenced = _values(data.blocks(diff_order=order))
-    regression = nested_regression(window_moments(differenced, lookback + 1, device=data.device))
+    moments = window_moments(_values(data.blocks(diff_order=order)), lookback + 1, device=data.device)
+    regression = nested_regression(moments)
     intercept, coefficients = regression.coefficients(lookback)
-    freedom = regression.count / max(1, regression.count - lookback - 1)
-    variance = float(regression.rss[lookback]) / regression.count
-    spread = float(regression.rss[0]) / regression.count
+    freedom = moments.count / max(1, moments.count - lookback - 1)
+    variance = float(regression.rss[lookback]) / moments.count
+    spread = float(regression.rss[0]) / moments.count
     sigma = residual_std(
         data.blocks(diff_order=order),
         coefficients,
@@ -243,27 +156,28 @@ def _estimate(data: _TrainingData, order: int, lookback: int, path: FloatArray, 
     )
     scales = _scales(data, sigma * freedom**0.5 * data.std)
     levels = level_coefficients(coefficients, order)
+    context = levels.shape[0] if maps is None else maps.context
     return FittedAR(
         diff_order=order,
         coefficients=coefficients.cpu().numpy(),
         intercept=float(intercept),
         criterion_path=path,
-        count=regression.count,
+        count=moments.count,
         jitter=regression.jitter,
         ratio=(freedom * variance / spread) ** 0.5 if spread > 0 else 0.0,
         scales=scales,
-        tails=[_tail(*pair, levels, intercept) for pair in zip(joined, scales, strict=True)],
+        tails=[_tail(*pair, levels, intercept, context) for pair in zip(joined, scales, strict=True)],
+        maps=maps,
     )
 
 
-def _scales(data: _TrainingData, sigma: FloatArray) -> list[Scale]:
+def _scales(data: TrainingData, sigma: FloatArray) -> list[Scale]:
     bounds = zip(data.panel.offsets[:-1], data.panel.offsets[1:], strict=True)
     return [Scale(data.mean[a:b], data.std[a:b], sigma[a:b]) for a, b in bounds]
 
 
-def _tail(matrix: FloatArray, scale: Scale, levels: Tensor, intercept: Tensor) -> FloatArray:
+def _tail(matrix: FloatArray, scale: Scale, levels: Tensor, intercept: Tensor, context: int) -> FloatArray:
     """Last rows that a forecast needs, gaps filled from everything before them."""
-    context = levels.shape[0]
     if np.isnan(matrix[-context:]).any():
         standardised = torch.from_numpy(np.ascontiguousarray(((matrix - scale.mean) / scale.unit).T)).to(levels.device)
         drift = intercept * torch.from_numpy(scale.std > 0).to(levels.device)  # a constant channel has none
@@ -272,7 +186,7 @@ def _tail(matrix: FloatArray, scale: Scale, levels: Tensor, intercept: Tensor) -
     return matrix[-context:].copy()
 
 
-def _constant_model(data: _TrainingData, joined: list[FloatArray]) -> FittedAR:
+def _constant_model(data: TrainingData, joined: list[FloatArray]) -> FittedAR:
     """Nothing varies: every forecast is the constant itself, without any spread."""
     zero = torch.zeros(1, dtype=torch.float64)
     scales = _scales(data, np.zeros_like(data.std))
@@ -285,5 +199,5 @@ def _constant_model(data: _TrainingData, joined: list[FloatArray]) -> FittedAR:
         jitter=0.0,
         ratio=0.0,
         scales=scales,
-        tails=[_tail(*pair, zero, zero[0]) for pair in zip(joined, scales, strict=True)],
+        tails=[_tail(*pair, zero, zero[0], 1) for pair in zip(joined, scales, strict=True)],
     )

@@ -77,22 +77,69 @@ def forecast_maps(coefficients: Tensor, intercepts: Tensor, horizon: int) -> tup
     return weights, bias, psi
 
 
+def extend_maps(weights: Tensor, bias: Tensor, horizon: int) -> tuple[Tensor, Tensor]:
+    """Forecast further than the maps reach: forecasts take the place of observed values, one stretch after the other.
+
+    Args:
+        weights: Shape ``(G, H, K)``, newest value first.
+        bias: Shape ``(G, H)``.
+        horizon: Steps wanted.
+
+    Returns:
+        ``weights (G, horizon, K)`` and ``bias (G, horizon)``.
+    """
+    reach, context = weights.shape[1:]
+    maps = torch.cat([weights, bias[..., None]], dim=-1)  # of [past, 1]
+    identity = torch.eye(context, context + 1, dtype=weights.dtype, device=weights.device)
+    known = torch.cat([maps.flip(1), identity.expand(len(maps), -1, -1)], dim=1)  # newest first, as maps of [past, 1]
+    steps = [maps]
+    for _ in range(reach, horizon, reach):
+        further = weights @ known[:, :context]
+        further[..., -1] += bias
+        steps.append(further)
+        known = torch.cat([further.flip(1), known[:, :context]], dim=1)
+    extended = torch.cat(steps, dim=1)[:, :horizon]
+    return extended[..., :-1], extended[..., -1]
+
+
+def extend_errors(weights: Tensor, factor: Tensor, horizon: int) -> Tensor:
+    """Errors of a map that is applied as in `extend_maps`, as responses to independent errors.
+
+    Args:
+        weights: Shape ``(H, K)``.
+        factor: Errors of the first ``H`` steps as responses to independent ones, lower triangular, shape ``(H, H)``.
+        horizon: Steps wanted.
+
+    Returns:
+        Shape ``(horizon, horizon)``, lower triangular.
+    """
+    reach, context = weights.shape
+    stretches = -(-horizon // reach)
+    errors = factor.new_zeros(stretches * reach, stretches * reach)
+    for start in range(0, len(errors), reach):
+        used = min(start, context)
+        passed_on = weights[:, :used] @ errors[start - used : start].flip(0)
+        errors[start : start + reach] = passed_on
+        errors[start : start + reach, start : start + reach] += factor
+    return errors[:horizon, :horizon]
+
+
 def apply_map(y: Tensor, ends: Tensor, weights: Tensor) -> Tensor:
     """Forecast from many origins of many channels with one matrix product per block of windows.
 
     Args:
         y: Levels, shape ``(C, T)``, oldest first, without missing values.
         ends: Number of values known at every origin, shape ``(N,)``, each at least ``K``.
-        weights: Shape ``(H, K)``, newest first.
+        weights: Shape ``(H, K)``, or ``(C, H, K)`` for a map per channel, newest first.
 
     Returns:
         Weighted sums of the windows, shape ``(N, H, C)``.
     """
     context = weights.shape[-1]
-    oldest_first = weights.flip(-1).T.contiguous()
+    oldest_first = weights.flip(-1).transpose(-1, -2).contiguous()  # ([C,] K, H)
     windows = y.unfold(1, context, 1)  # (C, T - K + 1, K), a view
     block = max(1, _WINDOW_ELEMENTS // (context * y.shape[0]))
-    result = y.new_empty(len(ends), weights.shape[0], y.shape[0])
+    result = y.new_empty(len(ends), weights.shape[-2], y.shape[0])
     for start in range(0, len(ends), block):
         chosen = windows[:, ends[start : start + block] - context]  # (C, n, K)
         result[start : start + block] = (chosen @ oldest_first).permute(1, 2, 0)

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 
 from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.device import resolve_device
-from dasha.autoar.fitting import FittedAR, fit_auto_ar
-from dasha.autoar.panel import Scale, as_matrices, as_matrix
+from dasha.autoar.fitted import FittedAR, Selection
+from dasha.autoar.fitting import fit_auto_ar
+from dasha.autoar.panel import as_matrices, as_matrix
 from dasha.autoar.prediction import Predictor
 from dasha.errors import DashaWarning, InvalidArgumentError, InvalidSeriesError, NotFittedError
 from dasha.types import FloatArray, GaussianForecast
@@ -53,6 +54,8 @@ class AutoAR:
         criterion: str = "bic",
         horizon: int = 1,
         validation_fraction: float = 0.2,
+        strategy: str = "recursive",
+        pooling: str | None = None,
         device: str = "auto",
     ) -> None:
         self.config = AutoARConfig(
@@ -62,6 +65,8 @@ class AutoAR:
             criterion=criterion,
             horizon=horizon,
             validation_fraction=validation_fraction,
+            strategy=strategy,
+            pooling=pooling,
             device=device,
         )
         self._fitted: FittedAR | None = None
@@ -104,8 +109,9 @@ class AutoAR:
 
     @property
     def context_length_(self) -> int:
-        """Past values that a forecast uses, ``max(1, lookback_ + diff_order_)``."""
-        return max(1, self.lookback_ + self.diff_order_)
+        """Past values that a forecast uses: ``max(1, lookback_ + diff_order_)``, or those of the strategy's maps."""
+        maps = self.fitted.maps
+        return max(1, self.lookback_ + self.diff_order_) if maps is None else maps.context
 
     @property
     def criterion_path_(self) -> FloatArray:
@@ -121,6 +127,12 @@ class AutoAR:
     def intercept_(self) -> float:
         """Intercept of the same regression."""
         return self.fitted.intercept
+
+    @property
+    def selection_(self) -> Selection | None:
+        """How the candidates of the strategy were weighed; None for the paper's."""
+        maps = self.fitted.maps
+        return None if maps is None else maps.selection
 
     def fit(self, series: Series, *, validation: Series | None = None) -> Self:
         """Choose differencing and lookback, and estimate the pooled coefficients.
@@ -198,9 +210,9 @@ class AutoAR:
         predictor = self._predictor(horizon)
         forecasts = []
         for matrix, number in zip(contexts, numbers, strict=True):
-            scale = self._training_scale(number, matrix.shape[1])
-            result = predictor.forecast(matrix, np.array([len(matrix)]), scale)
-            forecasts.append(GaussianForecast(result.mean[0], result.sigma[0], result.psi))
+            known = self._training_series(number, matrix.shape[1])
+            result = predictor.forecast(matrix, np.array([len(matrix)]), known)
+            forecasts.append(replace(result, mean=result.mean[0], sigma=result.sigma[0]))
         return forecasts if as_list else forecasts[0]
 
     def predict_origins(
@@ -240,8 +252,8 @@ class AutoAR:
             raise InvalidArgumentError(
                 f"origins reach from {ends.min()} to {ends.max()}, but must lie in 1 … {len(matrix)}"
             )
-        scale = None if unseen else self._training_scale(series, matrix.shape[1])
-        return self._predictor(horizon).forecast(matrix, ends, scale)
+        known = None if unseen else self._training_series(series, matrix.shape[1])
+        return self._predictor(horizon).forecast(matrix, ends, known)
 
     def _predictor(self, horizon: int) -> Predictor:
         horizon = whole_number("horizon", horizon, minimum=1)
@@ -250,10 +262,11 @@ class AutoAR:
             self._latest = (self.fitted, horizon, predictor)
         return self._latest[2]
 
-    def _training_scale(self, number: int | None, channels: int) -> Scale | None:
+    def _training_series(self, number: int | None, channels: int) -> int | None:
+        """Check the number of a training series, or see whether the only one is meant."""
         scales = self.fitted.scales
         if number is None:
-            return scales[0] if len(scales) == 1 and len(scales[0].mean) == channels else None
+            return 0 if len(scales) == 1 and len(scales[0].mean) == channels else None
         if isinstance(number, bool) or not isinstance(number, Integral) or not 0 <= number < len(scales):
             raise InvalidArgumentError(
                 f"series is {number!r}, but the model was fitted on series 0 … {len(scales) - 1}"
@@ -262,7 +275,7 @@ class AutoAR:
             raise InvalidArgumentError(
                 f"the context has {channels} channels, but training series {number} has {len(scales[number].mean)}"
             )
-        return scales[number]
+        return int(number)
 
     def save(self, directory: str | Path) -> Path:
         """Write the model as JSON and safetensors into a folder of its own; see `dasha.autoar.state`.

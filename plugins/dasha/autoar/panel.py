@@ -184,11 +184,15 @@ class Panel:
             ):
                 stop += 1
             chosen = by_length[start:stop]
-            block = np.full((len(chosen), width), np.nan)
-            for position, row in enumerate(chosen):
-                block[position, : len(self.channels[row])] = (self.channels[row] - mean[row]) / std[row]
-            yield chosen, torch.from_numpy(block).to(device)
+            yield chosen, self.block(chosen, mean, std, device)
             start = stop
+
+    def block(self, rows: Sequence[int], mean: FloatArray, std: FloatArray, device: torch.device) -> Tensor:
+        """Some standardised channels, shape ``(len(rows), T)``, padded with NaN at the end; see `blocks`."""
+        block = np.full((len(rows), max(len(self.channels[row]) for row in rows)), np.nan)
+        for position, row in enumerate(rows):
+            block[position, : len(self.channels[row])] = (self.channels[row] - mean[row]) / std[row]
+        return torch.from_numpy(block).to(device)
 
 
 def gap_free_lengths(channel: FloatArray) -> FloatArray:

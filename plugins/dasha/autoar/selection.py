@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dasha.autoar.differencing import level_coefficients
 from dasha.autoar.forecast import forecast_maps
-from dasha.autoar.moments import WindowMoments
+from dasha.autoar.moments import ChannelMoments, WindowMoments
 from dasha.errors import InvalidArgumentError
 
 INFORMATION_CRITERIA = ("bic", "aic", "hqic")
@@ -23,22 +23,24 @@ _MAP_ELEMENTS = 1 << 23
 class NestedRegression:
     """Least squares of ``y(t)`` on ``[1, y(t-1) … y(t-p)]`` for every ``p = 0 … P`` on one common sample.
 
+    Leading axes ``…`` stand for separate regressions, one per channel.
+
     Attributes:
-        factor: Lower Cholesky factor of the Gram matrix of ``[1, lag 1 … lag P, target]``, shape ``(P+2, P+2)``.
-        count: Number of pooled observations ``N``.
-        rss: Residual sum of squares of every lookback, shape ``(P+1,)``.
+        factor: Lower Cholesky factor of the Gram matrix of ``[1, lag 1 … lag P, target]``, shape ``(…, P+2, P+2)``.
+        count: Number of observations ``N``, shape ``(…,)``.
+        rss: Residual sum of squares of every lookback, shape ``(…, P+1)``.
         jitter: Relative ridge that the factorisation needed; 0 unless lags are collinear to rounding.
     """
 
     factor: Tensor
-    count: int
+    count: int | Tensor
     rss: Tensor
     jitter: float
 
     @property
     def max_lookback(self) -> int:
         """Largest lookback ``P``."""
-        return self.rss.shape[0] - 1
+        return self.rss.shape[-1] - 1
 
     def coefficients(self, lookback: int) -> tuple[Tensor, Tensor]:
         """Intercept, shape ``()``, and lag coefficients, shape ``(lookback,)``, lag 1 first."""
@@ -48,26 +50,26 @@ class NestedRegression:
         return solution[0], solution[1:]
 
     def all_coefficients(self) -> tuple[Tensor, Tensor]:
-        """Intercepts ``(P+1,)`` and lag coefficients ``(P+1, P)`` of every lookback, zero beyond each lookback.
+        """Intercepts ``(…, P+1)`` and lag coefficients ``(…, P+1, P)`` of every lookback, zero beyond each lookback.
 
         The leading blocks of a triangular inverse are the inverses of the leading blocks, so that the solutions for
         all lookbacks are the cumulative sums of one scaled inverse.
         """
         size = self.max_lookback + 1
         identity = torch.eye(size, dtype=self.factor.dtype, device=self.factor.device)
-        inverse = torch.linalg.solve_triangular(self.factor[:size, :size], identity, upper=False)
-        solutions = (inverse * self.factor[-1, :size, None]).cumsum(0)
-        return solutions[:, 0], solutions[:, 1:]
+        inverse = torch.linalg.solve_triangular(self.factor[..., :size, :size], identity, upper=False)
+        solutions = (inverse * self.factor[..., -1, :size, None]).cumsum(-2)
+        return solutions[..., 0], solutions[..., 1:]
 
 
-def nested_regression(moments: WindowMoments) -> NestedRegression:
+def nested_regression(moments: WindowMoments | ChannelMoments) -> NestedRegression:
     """Factor the moments of windows ``[target, lag 1 … lag P]`` once for all lookbacks ``0 … P``.
 
     A relative jitter is added only when the factorisation fails (lags collinear to rounding); it is reported in the
     result.
 
     Args:
-        moments: Moments of windows of ``P + 1`` values, newest first.
+        moments: Moments of windows of ``P + 1`` values, newest first; of channels for one regression each.
 
     Returns:
         The regression on the common sample of all windows.
@@ -75,20 +77,21 @@ def nested_regression(moments: WindowMoments) -> NestedRegression:
     Raises:
         InvalidArgumentError: If there is no window.
     """
-    if moments.count == 0:
+    if not bool((torch.as_tensor(moments.count) > 0).all()):
         raise InvalidArgumentError(
             f"there is no gap-free window of {moments.length} values to regress on; use a shorter lookback"
         )
     # Lower triangle of [1, lag 1 … lag P, target]: all that a Cholesky factorisation reads.
-    system = moments.gram.new_zeros(moments.length + 1, moments.length + 1)
-    system[0, 0] = moments.count
-    system[1:-1, 0], system[-1, 0] = moments.total[1:], moments.total[0]
-    system[1:-1, 1:-1] = moments.gram[1:, 1:]
-    system[-1, 1:-1], system[-1, -1] = moments.gram[0, 1:], moments.gram[0, 0]
+    gram, total = moments.gram, moments.total
+    system = gram.new_zeros(*total.shape[:-1], moments.length + 1, moments.length + 1)
+    system[..., 0, 0] = moments.count
+    system[..., 1:-1, 0], system[..., -1, 0] = total[..., 1:], total[..., 0]
+    system[..., 1:-1, 1:-1] = gram[..., 1:, 1:]
+    system[..., -1, 1:-1], system[..., -1, -1] = gram[..., 0, 1:], gram[..., 0, 0]
     factor, jitter = _cholesky(system)
-    last = factor[-1]
+    last = factor[..., -1, :]
     # Summing from the far end keeps the small residuals that 'total minus explained' would cancel.
-    rss = (last**2).flip(0).cumsum(0).flip(0)[1:]
+    rss = (last**2).flip(-1).cumsum(-1).flip(-1)[..., 1:]
     return NestedRegression(factor, moments.count, rss, jitter)
 
 
@@ -96,31 +99,37 @@ def _cholesky(system: Tensor) -> tuple[Tensor, float]:
     factor, info = torch.linalg.cholesky_ex(system)
     jitter = 0.0
     # A value that is not finite reaches the diagonal of its row.
-    while int(info) != 0 or not bool(torch.isfinite(factor.diagonal()).all()):
+    while bool((info != 0).any()) or not bool(torch.isfinite(factor.diagonal(dim1=-2, dim2=-1)).all()):
         jitter = jitter * 10 if jitter else 1e-15
         if jitter > 1e-3:
             raise InvalidArgumentError("the moments are not finite; check the series for values near the float limit")
-        ridge = (jitter * system.diagonal().mean()).expand(system.shape[0])
-        factor, info = torch.linalg.cholesky_ex(system + ridge.diag())
+        ridge = jitter * system.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True)
+        factor, info = torch.linalg.cholesky_ex(system + ridge.expand(system.shape[:-1]).diag_embed())
     return factor, jitter
 
 
-def information_criterion(name: str, rss: Tensor, count: int) -> Tensor:
+def information_criterion(name: str, rss: Tensor, count: int | Tensor) -> Tensor:
     """Textbook one-step criterion ``N·ln(RSS/N) + penalty·(p+1)`` of every lookback.
 
     Args:
         name: ``"bic"`` (penalty ``ln N``), ``"aic"`` (2) or ``"hqic"`` (``2 ln ln N``).
-        rss: Residual sums of squares of lookbacks ``0 … P`` on one common sample, shape ``(P+1,)``.
-        count: Observations ``N`` in that sample.
+        rss: Residual sums of squares of lookbacks ``0 … P`` on one common sample, shape ``(…, P+1)``.
+        count: Observations ``N`` in that sample, shape ``(…,)``.
 
     Returns:
-        Shape ``(P+1,)``; smaller is better.
+        Shape ``(…, P+1)``; smaller is better.
     """
-    penalties = {"bic": math.log(count), "aic": 2.0, "hqic": 2.0 * math.log(max(math.log(count), 1.0))}
-    parameters = torch.arange(1, rss.shape[0] + 1, dtype=rss.dtype, device=rss.device)
+    sample = torch.as_tensor(count, dtype=rss.dtype, device=rss.device)[..., None]
+    logarithm = sample.log()
+    penalty = {
+        "bic": logarithm,
+        "aic": torch.full_like(logarithm, 2.0),
+        "hqic": 2.0 * logarithm.clamp(min=1.0).log(),
+    }[name]
+    parameters = torch.arange(1, rss.shape[-1] + 1, dtype=rss.dtype, device=rss.device)
     # Residuals at the level of rounding are all alike: the shortest of such lookbacks wins.
-    floor = torch.clamp(rss[0], min=torch.finfo(rss.dtype).tiny) * torch.finfo(rss.dtype).eps
-    return count * torch.log(torch.maximum(rss, floor) / count) + penalties[name] * parameters
+    floor = torch.clamp(rss[..., :1], min=torch.finfo(rss.dtype).tiny) * torch.finfo(rss.dtype).eps
+    return sample * torch.log(torch.maximum(rss, floor) / sample) + penalty * parameters
 
 
 def horizon_bic(mse: Tensor, count: int) -> Tensor:

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.device import resolve_device
-from dasha.autoar.fitting import FittedAR
+from dasha.autoar.fitted import FittedAR, FittedMaps, Selection
 from dasha.autoar.model import AutoAR
 from dasha.autoar.panel import Scale
 from dasha.errors import DashaError, StateFileError
@@ -26,10 +26,12 @@ from dasha.runs import atomic_folder
 from dasha.types import FloatArray
 
 FORMAT = "dasha-autoar"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _JSON_NAME = "model.json"
 _TENSORS_NAME = "model.safetensors"
 _NUMBERS = ("diff_order", "intercept", "count", "jitter", "ratio", "is_list")
+_MAP_ARRAYS = ("weights", "bias", "groups", "spread", "factor")
+_SELECTION_ARRAYS = ("errors", "weights", "common")
 
 
 def to_plain(model: AutoAR) -> tuple[dict[str, Any], dict[str, FloatArray]]:
@@ -47,6 +49,12 @@ def to_plain(model: AutoAR) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     # Tails differ in length and channels: stored flat, with their shapes.
     arrays["tails"] = np.concatenate([tail.reshape(-1) for tail in fitted.tails])
     arrays["tails.shapes"] = np.array([tail.shape for tail in fitted.tails], dtype=np.float64)
+    values["selection"] = None
+    if fitted.maps is not None:
+        selection = fitted.maps.selection
+        values["selection"] = {"names": list(selection.names), "error": selection.error}
+        arrays |= {f"maps.{name}": getattr(fitted.maps, name) for name in _MAP_ARRAYS}
+        arrays |= {f"selection.{name}": getattr(selection, name) for name in _SELECTION_ARRAYS}
     return values, arrays
 
 
@@ -74,10 +82,22 @@ def from_plain(values: dict[str, Any], arrays: dict[str, FloatArray]) -> AutoAR:
                 for a, b in pairwise(bounds)
             ],
             tails=[piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)],
+            maps=_maps(values["selection"], arrays),
         )
         return AutoAR.restore(AutoARConfig(**values["config"]), fitted)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise StateFileError(f"the state is incomplete or damaged ({error}); save the model again") from error
+
+
+def _maps(selection: dict[str, Any] | None, arrays: dict[str, FloatArray]) -> FittedMaps | None:
+    if selection is None:
+        return None
+    weighed = {name: arrays[f"selection.{name}"] for name in _SELECTION_ARRAYS}
+    maps = {name: arrays[f"maps.{name}"] for name in _MAP_ARRAYS}
+    maps["groups"] = maps["groups"].astype(np.int64)
+    return FittedMaps(
+        **maps, selection=Selection(names=tuple(selection["names"]), error=float(selection["error"]), **weighed)
+    )
 
 
 def save_model(model: AutoAR, directory: Path) -> Path:

@@ -38,7 +38,7 @@ def as_matrix(y):
 def random_walk(y, horizon):
     """Return the forecast of a random walk that continues ``y``."""
     steps = np.diff(y, axis=0)
-    return GaussianForecast(
+    return GaussianForecast.of_innovations(
         mean=np.repeat(y[-1:], horizon, axis=0),
         sigma=np.sqrt(np.mean(steps**2, axis=0)),
         psi=np.ones(horizon),

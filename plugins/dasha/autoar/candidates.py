@@ -1,0 +1,122 @@
+"""The linear forecasters that a strategy weighs, as forecast maps from moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from dasha.autoar.differencing import level_coefficients
+from dasha.autoar.direct import direct_regression
+from dasha.autoar.forecast import forecast_maps
+from dasha.autoar.moments import ChannelMoments, WindowMoments
+from dasha.autoar.selection import NestedRegression, information_criterion, nested_regression
+
+# Relative to the mean variance of the past.
+RIDGES = (0.01, 0.1, 1.0)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One linear forecaster.
+
+    Attributes:
+        is_pooled: One for all channels, or one for each.
+        diff_order: Differencing order of an auto-regression; None for a direct regression.
+        lookback: Of a pooled auto-regression; None lets the criterion choose it for every channel.
+        ridge: Strength of a direct regression; None for an auto-regression.
+    """
+
+    is_pooled: bool
+    diff_order: int | None = None
+    lookback: int | None = None
+    ridge: float | None = None
+
+    @property
+    def is_recursive(self) -> bool:
+        """Whether it forecasts step by step."""
+        return self.diff_order is not None
+
+    def __str__(self) -> str:
+        """Name in tables and plots."""
+        where = "pooled" if self.is_pooled else "per channel"
+        if not self.is_recursive:
+            return f"direct, {where}, ridge {self.ridge:g}"
+        lookback = f", lookback {self.lookback}" if self.is_pooled else ""
+        return f"recursive, {where}, d={self.diff_order}{lookback}"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Moments of all channels together, from which pooled candidates are estimated.
+
+    Attributes:
+        levels: Of windows of ``K + H`` standardised levels.
+        regressions: Auto-regressions by differencing order, for every lookback.
+    """
+
+    levels: WindowMoments
+    regressions: dict[int, NestedRegression]
+
+
+def pooled_maps(candidates: Sequence[Candidate], pool: Pool, horizon: int) -> tuple[Tensor, Tensor]:
+    """Forecast maps of pooled candidates, auto-regressions first.
+
+    Returns:
+        ``weights (N, H, K)`` and ``bias (N, H)``.
+    """
+    levels = pool.levels
+    context = levels.length - horizon
+    weights, bias = [], []
+    for candidate in candidates:
+        if candidate.diff_order is not None and candidate.lookback is not None:
+            intercept, coefficients = pool.regressions[candidate.diff_order].coefficients(candidate.lookback)
+            own_weights, own_bias = _recursive_maps(
+                coefficients[None], intercept[None], candidate.diff_order, horizon, context
+            )
+            weights.append(own_weights)
+            bias.append(own_bias)
+    ridges = [candidate.ridge for candidate in candidates if candidate.ridge is not None]
+    if ridges:
+        own_weights, own_bias = direct_regression(levels, horizon).maps(levels.total.new_tensor(ridges))
+        weights.append(own_weights)
+        bias.append(own_bias)
+    return torch.cat(weights), torch.cat(bias)
+
+
+def local_lookbacks(criterion: str, moments: ChannelMoments) -> Tensor:
+    """Lookback that an information criterion chooses for the auto-regression of every channel, shape ``(C,)``."""
+    regression = nested_regression(moments)
+    return information_criterion(criterion, regression.rss, regression.count).argmin(-1)
+
+
+def local_recursive_maps(
+    moments: ChannelMoments, lookbacks: Tensor, diff_order: int, horizon: int, context: int
+) -> tuple[Tensor, Tensor]:
+    """Forecast maps of one auto-regression for every channel.
+
+    Args:
+        moments: Of differenced windows of ``P + 1`` values; every channel has some.
+        lookbacks: Of every channel, shape ``(C,)``, at most ``P``.
+        diff_order: Differencing order ``d``.
+        horizon: Steps ``H``.
+        context: Values ``K`` that the maps take, at least ``P + d``.
+
+    Returns:
+        ``weights (C, H, K)`` and ``bias (C, H)``.
+    """
+    intercepts, coefficients = nested_regression(moments).all_coefficients()
+    channel = torch.arange(len(lookbacks), device=lookbacks.device)
+    return _recursive_maps(
+        coefficients[channel, lookbacks], intercepts[channel, lookbacks], diff_order, horizon, context
+    )
+
+
+def _recursive_maps(
+    coefficients: Tensor, intercepts: Tensor, diff_order: int, horizon: int, context: int
+) -> tuple[Tensor, Tensor]:
+    weights, bias, _ = forecast_maps(level_coefficients(coefficients, diff_order), intercepts, horizon)
+    return pad(weights, (0, context - weights.shape[-1])), bias

@@ -1,0 +1,92 @@
+"""The data of a fit: standardised channels, the parts they are cut into, and how much there is of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dasha.autoar.config import AutoARConfig
+from dasha.autoar.differencing import difference
+from dasha.autoar.panel import Panel, gap_free_lengths
+from dasha.types import FloatArray
+
+# With fewer time steps per unknown than this, in-sample criteria overfit, above all the one at the horizon. Channels of
+# one series move together: a step of all of them counts once.
+STEPS_PER_COEFFICIENT = 4
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The panel with its units and the channels that take part."""
+
+    panel: Panel
+    rows: list[int]
+    mean: FloatArray
+    std: FloatArray
+    device: torch.device
+
+    def blocks(self, panel: Panel | None = None, *, diff_order: int = 0) -> Iterator[tuple[list[int], Tensor]]:
+        """Channel numbers and standardised, differenced values of all channels that take part."""
+        for rows, block in (panel or self.panel).blocks(self.rows, self.mean, self.std, self.device):
+            yield rows, difference(block, diff_order)
+
+    def block(self, panel: Panel, rows: list[int], *, diff_order: int = 0) -> Tensor:
+        """Standardised, differenced values of some channels, shape ``(len(rows), T)``, padded with NaN."""
+        return difference(panel.block(rows, self.mean, self.std, self.device), diff_order)
+
+    def cut(self, start: np.ndarray, stop: np.ndarray) -> Panel:
+        """Part ``start[i]:stop[i]`` of every channel."""
+        parts = zip(self.panel.channels, start.tolist(), stop.tolist(), strict=True)
+        return Panel([channel[first:last] for channel, first, last in parts], self.panel.offsets)
+
+    def stretches(self, panel: Panel, diff_order: int) -> Stretches:
+        """Gap-free stretches, after differencing, of all channels that take part."""
+        series = np.searchsorted(panel.offsets, self.rows, side="right")
+        weights = 1.0 / np.bincount(series)[series]
+        lengths = [gap_free_lengths(panel.channels[row]) - diff_order for row in self.rows]
+        return Stretches(np.concatenate(lengths), np.repeat(weights, [len(part) for part in lengths]), diff_order)
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Gap-free stretches of differenced channels.
+
+    Attributes:
+        lengths: Steps in each.
+        weights: One over the number of channels that take part in the same series.
+        diff_order: Differencing order ``d``.
+    """
+
+    lengths: FloatArray
+    weights: FloatArray
+    diff_order: int
+
+    def windows(self, length: int) -> int:
+        """Windows of ``length`` values in all stretches together."""
+        return int(np.maximum(self.lengths - length + 1, 0).sum())
+
+    def steps(self, length: int) -> float:
+        """The same, where windows of the channels of one series at one time count as one."""
+        return float((self.weights * np.maximum(self.lengths - length + 1, 0)).sum())
+
+    @property
+    def longest(self) -> int:
+        """Levels in the longest stretch."""
+        return int(self.lengths.max(initial=-self.diff_order)) + self.diff_order
+
+
+def held_out_rows(config: AutoARConfig, train: list[FloatArray], validation: list[FloatArray] | None) -> np.ndarray:
+    """Rows at the end of every channel that only score what is chosen."""
+    if config.criterion != "validation" and not config.needs_maps:
+        rows = [0] * len(train)
+    elif validation is not None:
+        rows = [len(matrix) for matrix in validation]
+    else:
+        wanted = [max(config.horizon, round(config.validation_fraction * len(matrix))) for matrix in train]
+        # A series that would lose more than half of its rows is left to the estimation.
+        rows = [count if 2 * count <= len(matrix) else 0 for count, matrix in zip(wanted, train, strict=True)]
+    return np.repeat(rows, [matrix.shape[1] for matrix in train])

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from dasha.autoar import AutoAR
+from dasha.autoar.direct import direct_regression
+from dasha.autoar.forecast import extend_errors, extend_maps
+from dasha.autoar.moments import ChannelMoments, channel_moments, window_moments
+from dasha.autoar.stacking import error_covariance, error_products, simplex_weights, stacked_weights
+from dasha.errors import InvalidArgumentError, SeriesTooShortError
+
+from .brute import autoregressive, block, explicit_windows
+
+RNG = np.random.default_rng(11)
+STRATEGIES = [
+    ("recursive", "channel"),
+    *itertools.product(["direct"], ["pooled", "channel"]),
+    *itertools.product(["average", "auto"], ["pooled", "channel", "both"]),
+]
+
+
+def seasonal(rng: np.random.Generator, steps: int, period: int = 12, level: float = 0.0) -> np.ndarray:
+    """A season, a slow wandering level and noise."""
+    season = np.sin(np.arange(steps) * 2 * np.pi / period + rng.uniform(0, 6))
+    return level + season + 0.05 * np.cumsum(rng.standard_normal(steps)) + 0.3 * rng.standard_normal(steps)
+
+
+def channels_of(rng: np.random.Generator, steps: int = 300, channels: int = 3) -> np.ndarray:
+    return np.column_stack([seasonal(rng, steps, level=10.0 * c) for c in range(channels)])
+
+
+# ---- direct regression ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("context", [1, 2, 9])
+@pytest.mark.parametrize("ridge", [0.01, 1.0])
+def test_direct_maps_equal_an_explicit_ridge_regression(context: int, ridge: float) -> None:
+    horizon = 4
+    data = [seasonal(np.random.default_rng(n), 80) for n in range(2)]
+    data[0][30] = np.nan
+    windows = explicit_windows(data, context + horizon)
+    future, past = windows[:, :horizon][:, ::-1], windows[:, horizon:]
+    x, y = past[:, 1:] - past[:, :1], future - past[:, :1]
+    centred = x - x.mean(0)
+    covariance = centred.T @ centred / len(x)
+    penalty = ridge * np.trace(covariance) / max(1, context - 1) * np.eye(context - 1)
+    slopes = np.linalg.solve(covariance + penalty, centred.T @ (y - y.mean(0)) / len(x))
+    wanted = past[:, :1] + y.mean(0) + centred @ slopes
+    moments = window_moments([block(data)], context + horizon)
+    weights, bias = direct_regression(moments, horizon).maps(torch.tensor([ridge], dtype=torch.float64))
+    np.testing.assert_allclose(past @ weights[0].numpy().T + bias[0].numpy(), wanted, atol=1e-9)
+    np.testing.assert_allclose(weights[0].sum(1).numpy(), 1.0, atol=1e-10)  # a shift of the level passes through
+
+
+def test_direct_maps_of_channels_are_those_of_each_channel() -> None:
+    y = block([seasonal(np.random.default_rng(n), 60 - 5 * n) for n in range(3)])
+    ridges = torch.tensor([0.1, 1.0], dtype=torch.float64)
+    weights, bias = direct_regression(channel_moments(y, 10), 3).maps(ridges)
+    for channel in range(3):
+        own_weights, own_bias = direct_regression(window_moments([y[channel : channel + 1]], 10), 3).maps(ridges)
+        torch.testing.assert_close(weights[channel], own_weights)
+        torch.testing.assert_close(bias[channel], own_bias)
+
+
+# ---- weights --------------------------------------------------------------------------------------------------------
+
+
+def random_maps(channels: int, count: int, horizon: int, context: int) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(5)
+    weights = rng.standard_normal((channels, count, horizon, context))
+    return torch.from_numpy(weights), torch.from_numpy(rng.standard_normal((channels, count, horizon)))
+
+
+def explicit_errors(y: np.ndarray, weights: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
+    """Errors of the maps ``(N, H, K)`` on every gap-free window of one channel, shape ``(N, windows, H)``."""
+    horizon, context = weights.shape[1:]
+    windows = explicit_windows([y], horizon + context)
+    return windows[:, :horizon][:, ::-1] - (
+        windows[:, horizon:] @ weights.numpy().swapaxes(1, 2) + bias.numpy()[:, None]
+    )
+
+
+def test_error_moments_equal_explicit_errors() -> None:
+    data = [seasonal(np.random.default_rng(n), 50 + n) for n in range(3)]
+    data[1][20] = np.nan
+    data[2] = data[2][:5]  # no window at all
+    weights, bias = random_maps(3, 4, 3, 6)
+    moments = channel_moments(block(data), 9)
+    products = error_products(weights, bias, moments).numpy()
+    covariance = error_covariance(weights[:, 1], bias[:, 1], moments).numpy()
+    for channel in range(2):
+        errors = explicit_errors(data[channel], weights[channel], bias[channel])
+        np.testing.assert_allclose(
+            products[channel], np.einsum("nwh,mwh->hnm", errors, errors) / errors.shape[1], atol=1e-9
+        )
+        np.testing.assert_allclose(covariance[channel], errors[1].T @ errors[1] / errors.shape[1], atol=1e-9)
+    assert not products[2].any()
+    shared = error_products(weights[:1], bias[:1], ChannelMoments(moments.count, moments.total, moments.gram)).numpy()
+    np.testing.assert_allclose(shared[0], products[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2, 6])
+def test_simplex_weights_are_the_smallest_of_the_quadratic_form(size: int) -> None:
+    for seed in range(5):
+        errors = np.random.default_rng(seed).standard_normal((size + 3, size)) + 2.0
+        products = errors.T @ errors
+        ours = simplex_weights(products)
+        assert ours.min() >= 0.0
+        assert ours.sum() == pytest.approx(1.0)
+        theirs = minimize(
+            lambda w, q=products: w @ q @ w,
+            np.full(size, 1 / size),
+            jac=lambda w, q=products: 2 * q @ w,
+            bounds=[(0, 1)] * size,
+            constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
+            options={"ftol": 1e-12},
+        )
+        assert ours @ products @ ours <= theirs.fun * (1 + 1e-6)
+
+
+def test_simplex_weights_of_perfect_and_of_equal_forecasts() -> None:
+    assert simplex_weights(np.zeros((3, 3))).sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(simplex_weights(np.ones((2, 2)) + 1e-3 * np.eye(2)), 0.5, atol=1e-6)
+    np.testing.assert_allclose(simplex_weights(np.diag([0.0, 1.0])), [1.0, 0.0], atol=1e-6)
+
+
+def test_channels_with_few_windows_are_drawn_to_the_common_weights() -> None:
+    good_first, good_second = np.diag([1.0, 9.0]), np.diag([9.0, 1.0])
+    products = np.stack([good_first, good_first, good_first, good_second, good_second])
+    weights, common = stacked_weights(products, np.array([1e6, 10.0, 0.0, 1e6, 1.0]))
+    np.testing.assert_array_equal(weights[2], common)
+    assert weights[0][0] > weights[1][0] > common[0] > weights[4][0] > weights[3][0]
+    np.testing.assert_allclose(weights[0], [0.9, 0.1], atol=0.01)
+
+
+# ---- beyond the horizon ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reach", "context"), [(1, 1), (1, 4), (3, 2), (3, 7), (5, 5)])
+def test_extended_maps_forecast_on_forecasts(reach: int, context: int) -> None:
+    weights, bias = (0.5 * part[:, 0] for part in random_maps(2, 1, reach, context))
+    longer, offsets = extend_maps(weights, bias, 11)
+    for group in range(2):
+        history = list(RNG.standard_normal(context))
+        wanted: list[float] = []
+        while len(wanted) < 11:
+            newest_first = torch.tensor(list(reversed(history + wanted))[:context], dtype=torch.float64)
+            wanted += (weights[group] @ newest_first + bias[group]).tolist()
+        start = torch.tensor(list(reversed(history)), dtype=torch.float64)
+        np.testing.assert_allclose((longer[group] @ start + offsets[group]).numpy(), wanted[:11], atol=1e-10)
+
+
+def test_extended_errors_of_a_one_step_map_are_those_of_the_auto_regression() -> None:
+    weights = torch.tensor([[0.5, 0.2, -0.1]], dtype=torch.float64)
+    errors = extend_errors(weights, torch.tensor([[2.0]], dtype=torch.float64), 8).numpy()
+    psi = [1.0]
+    for _ in range(7):
+        psi.append(sum(w * p for w, p in zip(weights[0].tolist(), reversed(psi[-3:]), strict=False)))
+    for step in range(8):
+        np.testing.assert_allclose(errors[step, : step + 1], 2.0 * np.array(psi[step::-1]), atol=1e-12)
+        assert not errors[step, step + 1 :].any()
+
+
+# ---- the fit --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("strategy", "pooling"), STRATEGIES)
+def test_every_strategy_forecasts_awkward_series(strategy: str, pooling: str) -> None:
+    rng = np.random.default_rng(3)
+    wide = channels_of(rng, 150)
+    wide[40:44, 1] = np.nan
+    wide[:, 2] = 7.0  # constant
+    series = [wide, np.column_stack([seasonal(rng, 70), seasonal(rng, 70), np.arange(70.0)]), channels_of(rng, 11)]
+    model = AutoAR(strategy=strategy, pooling=pooling, horizon=6, max_lookback=24).fit(series)
+    forecasts = model.predict(6)
+    for forecast in forecasts:
+        assert np.isfinite(forecast.mean).all()
+        assert np.isfinite(forecast.std).all()
+    np.testing.assert_allclose(forecasts[0].mean[:, 2], 7.0, atol=1e-9)
+    assert not forecasts[0].std[:, 2].any()
+    selection = model.selection_
+    assert selection is not None
+    np.testing.assert_allclose(selection.weights.sum(1), 1.0)
+    np.testing.assert_allclose(selection.common.sum(), 1.0)
+    local = ["per channel" in name for name in selection.names]
+    assert not selection.common[local].any()
+    assert any(local) == (pooling != "pooled")
+    if pooling == "channel":
+        assert not selection.weights[:, ~np.array(local)].any()
+    longer = model.predict(20)
+    np.testing.assert_allclose(longer[0].mean[:6], forecasts[0].mean, atol=1e-9)
+    np.testing.assert_allclose(longer[0].std[:6], forecasts[0].std, atol=1e-9)
+    assert np.isfinite(longer[1].sample(3, rng)).all()
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_recursive_per_channel_is_one_auto_regression_each(order: int) -> None:
+    y = channels_of(np.random.default_rng(1), 200)
+    settings = {"lookback": 5, "diff_order": order}
+    together = AutoAR(**settings, strategy="recursive", pooling="channel", horizon=7).fit(y)
+    for channel in range(3):
+        alone = AutoAR(**settings).fit(y[:, channel]).predict(15)
+        np.testing.assert_allclose(together.predict(15).mean[:, channel], alone.mean[:, 0], rtol=1e-7)
+
+
+def test_direct_takes_the_ridge_with_the_smallest_validation_error() -> None:
+    train, validation = np.split(channels_of(np.random.default_rng(2), 260), [200])
+    model = AutoAR(strategy="direct", horizon=5, max_lookback=16).fit(train, validation=validation)
+    assert model.selection_ is not None
+    mean, std = train.mean(0), train.std(0)
+    before, both = (train - mean) / std, (np.vstack([train, validation]) - mean) / std
+    context = model.context_length_
+    fitted = window_moments([torch.from_numpy(before.T.copy())], context + 5)
+    ridges = torch.tensor([0.01, 0.1, 1.0], dtype=torch.float64)
+    weights, bias = direct_regression(fitted, 5).maps(ridges)
+    scored = both[200 - context :]
+    errors = np.mean([explicit_errors(scored[:, c], weights, bias) ** 2 for c in range(3)], axis=(0, 2, 3))
+    np.testing.assert_allclose(model.selection_.errors, errors, rtol=1e-8)
+    assert model.selection_.common.argmax() == errors.argmin()
+    assert model.selection_.error == pytest.approx(errors.min())
+    # The final map is estimated on everything.
+    everything = window_moments([torch.from_numpy(both.T.copy())], context + 5)
+    weights, bias = direct_regression(everything, 5).maps(ridges[[int(errors.argmin())]])
+    wanted = both[: -context - 1 : -1].T @ weights[0].numpy().T + bias[0].numpy()
+    np.testing.assert_allclose(model.predict(5).mean, wanted.T * std + mean, rtol=1e-8)
+
+
+def test_auto_is_at_least_as_good_as_its_candidates_on_validation_rows() -> None:
+    model = AutoAR(strategy="auto", horizon=8, max_lookback=30).fit(channels_of(np.random.default_rng(4), 400))
+    assert model.selection_ is not None
+    assert model.selection_.error <= model.selection_.errors.min() * 1.02
+
+
+def test_rows_after_the_validation_rows_do_not_matter() -> None:
+    y = channels_of(np.random.default_rng(6), 300)
+    model = AutoAR(strategy="auto", horizon=6, max_lookback=20).fit(y[:200], validation=y[200:250])
+    changed = y.copy()
+    changed[250:] = 1e6
+    origins = [200, 225, 250]
+    ours = model.predict_origins(6, y, origins, series=0).mean
+    np.testing.assert_allclose(ours, model.predict_origins(6, changed, origins, series=0).mean, rtol=1e-12)
+
+
+def test_unseen_series_take_the_pooled_map_and_their_own_units() -> None:
+    y = channels_of(np.random.default_rng(7), 300, channels=2)
+    model = AutoAR(strategy="auto", horizon=6, max_lookback=20).fit([y[:, :1], y[:, 1:]])
+    context = seasonal(np.random.default_rng(8), 90)
+    first = model.predict(6, context).mean
+    np.testing.assert_allclose(model.predict(6, 5.0 * context + 100.0).mean, 5.0 * first + 100.0, rtol=1e-9)
+    pooled = AutoAR(strategy="auto", pooling="pooled", horizon=6, max_lookback=20).fit([y[:, :1], y[:, 1:]])
+    np.testing.assert_allclose(pooled.predict(6, context).mean, first, rtol=1e-8)
+
+
+def test_origins_together_are_origins_alone() -> None:
+    y = channels_of(np.random.default_rng(9), 250)
+    y[100, 1] = np.nan
+    model = AutoAR(strategy="auto", horizon=6, max_lookback=20).fit(y)
+    for unseen in (False, True):
+        together = model.predict_origins(9, y, [3, 120, 250], unseen=unseen)
+        for index, origin in enumerate([3, 120, 250]):
+            alone = model.predict_origins(9, y[:origin], [origin], unseen=unseen)
+            np.testing.assert_allclose(together.mean[index], alone.mean[0], rtol=1e-9)
+            np.testing.assert_allclose(together.std[index], alone.std[0], rtol=1e-9)
+
+
+def test_longer_series_outweigh_none_of_the_short_ones() -> None:
+    rng = np.random.default_rng(10)
+    series = [seasonal(rng, 600), *(seasonal(rng, 60) for _ in range(20))]
+    model = AutoAR(strategy="auto", horizon=6).fit(series)
+    assert model.context_length_ <= 60
+
+
+def test_coverage_of_a_known_process() -> None:
+    rng = np.random.default_rng(12)
+    y = np.column_stack([autoregressive(rng, 4000) for _ in range(3)])
+    model = AutoAR(strategy="auto", horizon=10, max_lookback=20).fit(y[:2500])
+    origins = np.arange(2500, 3990)
+    forecast = model.predict_origins(10, y, origins, series=0)
+    actual = y[origins[:, None] + np.arange(10)]
+    for level in (0.1, 0.5, 0.9):
+        assert (actual <= forecast.quantile(level)).mean() == pytest.approx(level, abs=0.03)
+    # Paths move as the errors do: the spread of their sum is that of the sum of the errors.
+    paths = forecast.sample(50, rng)
+    spread = (paths - forecast.mean).sum(2).std()
+    assert spread == pytest.approx((actual - forecast.mean).sum(1).std(), rel=0.1)
+
+
+def test_refusals() -> None:
+    with pytest.raises(InvalidArgumentError, match="strategy is 'best', but must be one of 'recursive'"):
+        AutoAR(strategy="best")
+    with pytest.raises(InvalidArgumentError, match="pooling is 'both', but with strategy='direct' must be one of"):
+        AutoAR(strategy="direct", pooling="both")
+    with pytest.raises(SeriesTooShortError, match="strategy='auto' with horizon=30 finds no gap-free stretch"):
+        AutoAR(strategy="auto", horizon=30).fit(np.arange(40.0) ** 0.5)
