@@ -58,6 +58,7 @@ bench: setup  ## Run the benchmarks; DASHA_DATA names the folder with the data
 	@$(BIN)/python benchmarks/autoar_speed.py --data-dir "$$DASHA_DATA"
 	@$(BIN)/python benchmarks/autoar_scale.py
 	@$(BIN)/python benchmarks/ltsf.py --preset paper --data-dir "$$DASHA_DATA"
+	@$(BIN)/python benchmarks/monash.py --methods autoar-pooled naive linear theta --data-dir "$$DASHA_DATA"
 	@echo "bench: OK"
 
 clean:  ## Remove the environment and everything generated

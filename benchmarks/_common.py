@@ -73,7 +73,7 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
         "--data-dir",
         type=Path,
         default=os.environ.get("DASHA_DATA"),
-        help="folder with the CSV files, searched with its subfolders (default: $DASHA_DATA)",
+        help="folder with the data files, searched with its subfolders (default: $DASHA_DATA)",
     )
 
 
@@ -89,15 +89,21 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     return arguments
 
 
-def load(name: str, data_dir: Path | None) -> Dataset | str:
-    """The data set, or the reason why there is none."""
+def find(file: str, data_dir: Path | None) -> Path | str:
+    """The file, or the reason why there is none."""
     if data_dir is None:
         return "no folder given; pass --data-dir or set DASHA_DATA"
-    found = sorted(Path(data_dir).rglob(f"{name}.csv"))
-    if not found:
-        return f"no {name}.csv under {data_dir}"
+    found = sorted(Path(data_dir).rglob(file))
+    return found[0] if found else f"no {file} under {data_dir}"
+
+
+def load(name: str, data_dir: Path | None) -> Dataset | str:
+    """The data set, or the reason why there is none."""
+    path = find(f"{name}.csv", data_dir)
+    if isinstance(path, str):
+        return path
     # weather.csv has a degree sign in latin-1; its -9999 sentinels stay as every public copy has them.
-    values = pd.read_csv(found[0], encoding="latin-1").iloc[:, 1:].to_numpy(dtype=np.float64)
+    values = pd.read_csv(path, encoding="latin-1").iloc[:, 1:].to_numpy(dtype=np.float64)
     if name.startswith("ETT"):
         parts = np.cumsum(_ETT_ROWS) * (4 if name.startswith("ETTm") else 1)
         if len(values) < parts[-1]:

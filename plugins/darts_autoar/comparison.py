@@ -28,7 +28,7 @@ AUTO_AR = "Auto-AR"
 
 @dataclass(frozen=True)
 class Task:
-    """One comparison.
+    """One series to forecast; a comparison is about a list of them.
 
     Attributes:
         values: Shape ``(T, C)``; NaN marks a missing value, which Auto-AR sees as such. The other models see gaps
@@ -39,6 +39,7 @@ class Task:
         refit: Fit local models anew at every window.
         local_rows: Most recent rows that a local model is fitted on; 0 for all.
         per_column: Fit an Auto-AR for every column, as the other models are, instead of one for all.
+        name: What tells the series apart where there are several.
     """
 
     values: FloatArray
@@ -48,6 +49,7 @@ class Task:
     refit: bool = True
     local_rows: int = 0
     per_column: bool = False
+    name: str = ""
 
     @property
     def setting(self) -> Setting:
@@ -61,7 +63,7 @@ class Outcome:
 
     Attributes:
         label: Name of the model.
-        forecasts: Shape ``(W, H, C)``; None if the model failed.
+        forecasts: One array ``(W, H, C)`` per series; None if the model failed.
         seconds: Time to fit and predict.
         fitted: How often it was fitted per column, in words.
         error: Why it failed, one line.
@@ -69,7 +71,7 @@ class Outcome:
     """
 
     label: str
-    forecasts: FloatArray | None
+    forecasts: list[FloatArray] | None
     seconds: float
     fitted: str
     error: str = ""
@@ -77,7 +79,7 @@ class Outcome:
 
 
 def compare(
-    task: Task,
+    tasks: Sequence[Task],
     baselines: Sequence[Baseline],
     *,
     model_options: dict[str, Any] | None = None,
@@ -85,8 +87,10 @@ def compare(
 ) -> list[Outcome]:
     """Backtest Auto-AR and the baselines; a model that fails does not stop the others.
 
+    Of several series, Auto-AR and other global models learn together, local models each by itself.
+
     Args:
-        task: Data and windows.
+        tasks: Data and windows of every series, with the same number of columns and the same settings.
         baselines: Models to compare with.
         model_options: Arguments of `darts_autoar.AutoARModel` besides ``output_chunk_length``.
         advance: Called with the name of the model that runs and the part of its work that was done since the last
@@ -95,11 +99,11 @@ def compare(
     with quiet():
         _import_everything()
     advance(AUTO_AR, 0.0)
-    outcomes = [_attempt(AUTO_AR, "once", partial(_auto_ar, task, model_options or {}))]
+    outcomes = [_attempt(AUTO_AR, "once", partial(_auto_ar, tasks, model_options or {}))]
     advance(AUTO_AR, 1.0)
     for baseline in baselines:
-        often = "at every window" if baseline.is_local and task.refit else "once"
-        outcomes.append(_attempt(baseline.label, often, partial(_baseline, task, baseline, advance)))
+        often = "at every window" if baseline.is_local and tasks[0].refit else "once"
+        outcomes.append(_attempt(baseline.label, often, partial(_baseline, tasks, baseline, advance)))
     return outcomes
 
 
@@ -112,7 +116,7 @@ def _import_everything() -> None:
         getattr(models, name)  # imported by Darts on first use
 
 
-def _attempt(label: str, fitted: str, run: Callable[[], tuple[FloatArray, str]]) -> Outcome:
+def _attempt(label: str, fitted: str, run: Callable[[], tuple[list[FloatArray], str]]) -> Outcome:
     with quiet():
         started = time.perf_counter()
         try:
@@ -123,36 +127,86 @@ def _attempt(label: str, fitted: str, run: Callable[[], tuple[FloatArray, str]])
         return Outcome(label, forecasts, time.perf_counter() - started, fitted, detail=detail)
 
 
-def _auto_ar(task: Task, options: dict[str, Any]) -> tuple[FloatArray, str]:
+def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> tuple[list[FloatArray], str]:
     from darts_autoar.darts_model import AutoARModel
 
-    horizon, origins = task.windows.horizon, task.windows.origins
-    whole = _series(task.index, task.values)
-    parts = [whole[component] for component in whole.components] if task.per_column else [whole]
+    horizon = tasks[0].windows.horizon
+    whole = [_series(task.index, task.values) for task in tasks]
+    channels = range(tasks[0].values.shape[1])
     blocks, details = [], []
-    for part in parts:
-        model = AutoARModel(output_chunk_length=horizon, **options).fit(part[: task.windows.training_rows])
-        forecasts = model.predict(horizon, series=[part[:origin] for origin in origins])
-        blocks.append(np.stack([forecast.values() for forecast in forecasts]))  # (W, H, C)
+    for chosen in [[channel] for channel in channels] if tasks[0].per_column else [list(channels)]:
+        training = [
+            one[[str(one.components[channel]) for channel in chosen]][: task.windows.training_rows]
+            for one, task in zip(whole, tasks, strict=True)
+        ]
+        model = AutoARModel(output_chunk_length=horizon, **options).fit(training)
+        # The engine forecasts series shorter than the lookback too, which Darts refuses.
+        blocks.append(
+            [
+                model.engine.predict_origins(horizon, task.values[:, chosen], task.windows.origins, series=number).mean
+                for number, task in enumerate(tasks)
+            ]
+        )
         details.append(f"lookback {model.lookback_}, differencing {model.diff_order_}")
-    return np.concatenate(blocks, axis=-1), "; ".join(details)
+    return [np.concatenate(columns, axis=-1) for columns in zip(*blocks, strict=True)], "; ".join(details)
 
 
-def _baseline(task: Task, baseline: Baseline, advance: Callable[[str, float], None]) -> tuple[FloatArray, str]:
-    count = task.values.shape[1]
-    part = 1.0 / (count * len(task.windows.origins))
+def _baseline(
+    tasks: Sequence[Task], baseline: Baseline, advance: Callable[[str, float], None]
+) -> tuple[list[FloatArray], str]:
+    count = tasks[0].values.shape[1]
+    part = 1.0 / (count * sum(len(task.windows.origins) for task in tasks))
     advance(baseline.label, 0.0)
-    tick = partial(advance, baseline.label)
-    columns = [_column(task, baseline, task.values[:, channel], partial(tick, part)) for channel in range(count)]
-    return np.stack(columns, axis=-1), ""
+    tick = partial(advance, baseline.label, part)
+    column = partial(_local_column, tick=tick) if baseline.is_local else partial(_global_column, tick=tick)
+    columns = [column(tasks, baseline, channel) for channel in range(count)]
+    return [np.stack(blocks, axis=-1) for blocks in zip(*columns, strict=True)], ""
 
 
-def _column(task: Task, baseline: Baseline, column: FloatArray, tick: Callable[[], None]) -> FloatArray:
-    """Forecasts of one column, shape ``(W, H)``."""
-    horizon, keep = task.windows.horizon, task.local_rows if baseline.is_local else 0
-    histories = [_series(task.index[:origin], fill_gaps(column[:origin]))[-keep:] for origin in task.windows.origins]
+def _global_column(
+    tasks: Sequence[Task], baseline: Baseline, channel: int, *, tick: Callable[[], None]
+) -> list[FloatArray]:
+    """Forecasts of one column of every series by one model, shape ``(W, H)`` each."""
+    units = [_unit(task, channel) if len(tasks) > 1 else (0.0, 1.0) for task in tasks]
+    histories = [
+        [(history - mean) / std for history in _histories(task, channel)]
+        for task, (mean, std) in zip(tasks, units, strict=True)
+    ]
+    shortest = min(tasks, key=lambda task: task.windows.training_rows)
+    model = baseline.build(shortest.setting)
+    model.fit([_timed(task, one[0]) for task, one in zip(tasks, histories, strict=True)])
+    blocks = []
+    for task, own, (mean, std) in zip(tasks, histories, units, strict=True):
+        rows = []
+        for history in own:
+            forecast = model.predict(task.windows.horizon, series=_timed(task, history))
+            rows.append(forecast.values()[:, 0] * std + mean)
+            tick()
+        blocks.append(np.stack(rows))
+    return blocks
+
+
+def _local_column(
+    tasks: Sequence[Task], baseline: Baseline, channel: int, *, tick: Callable[[], None]
+) -> list[FloatArray]:
+    """Forecasts of one column of every series, each by a model of its own, shape ``(W, H)`` each."""
+    blocks = []
+    for task in tasks:
+        try:
+            blocks.append(_local_forecasts(task, baseline, channel, tick))
+        except Exception as error:
+            if len(tasks) == 1:
+                raise
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RuntimeError(f"failed on series {task.name!r}: {text}") from error
+    return blocks
+
+
+def _local_forecasts(task: Task, baseline: Baseline, channel: int, tick: Callable[[], None]) -> FloatArray:
+    horizon, keep = task.windows.horizon, task.local_rows
+    histories = [_timed(task, history)[-keep:] for history in _histories(task, channel)]
     model = baseline.build(task.setting)
-    anew = baseline.is_local and (task.refit or not model.supports_transferable_series_prediction)
+    anew = task.refit or not model.supports_transferable_series_prediction
     if not anew:
         model.fit(histories[0])
     forecasts = []
@@ -164,6 +218,21 @@ def _column(task: Task, baseline: Baseline, column: FloatArray, tick: Callable[[
         forecasts.append(forecast.values()[:, 0])
         tick()
     return np.stack(forecasts)
+
+
+def _histories(task: Task, channel: int) -> list[FloatArray]:
+    """What is known of a column at every window, gaps filled."""
+    return [fill_gaps(task.values[:origin, channel]) for origin in task.windows.origins]
+
+
+def _timed(task: Task, history: FloatArray) -> Any:
+    return _series(task.index[: len(history)], history)
+
+
+def _unit(task: Task, channel: int) -> tuple[float, float]:
+    """Mean and standard deviation of a column before the first window; 1 for a constant one."""
+    history = fill_gaps(task.values[: task.windows.training_rows, channel])
+    return float(history.mean()), float(history.std()) or 1.0
 
 
 def fill_gaps(history: FloatArray) -> FloatArray:

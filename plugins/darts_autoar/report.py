@@ -15,7 +15,7 @@ import dasha
 from darts_autoar.comparison import Outcome, Task
 from darts_autoar.scores import Score
 from dasha.report.page import Cell, Table, number_cells
-from dasha.report.plots import backtest_figure
+from dasha.report.plots import MAX_BACKTEST_PANELS, BacktestPanel, backtest_figure, spread_out
 
 _COLUMNS = ("model", "MASE", "MAE", "MSE", "seconds", "fitted", "remark")
 
@@ -59,36 +59,63 @@ def score_table(scores: Sequence[Score], *, caption: str = "") -> Table:
 
 
 def comparison_figure(
-    task: Task, outcomes: Sequence[Outcome], *, columns: Sequence[str], title: str = ""
+    tasks: Sequence[Task], outcomes: Sequence[Outcome], *, columns: Sequence[str], title: str = ""
 ) -> tuple[Figure, str] | None:
-    """Return the figure of what was observed and what was forecast, with a description; None if every model failed."""
+    """Return the figure of what was observed and what was forecast, with a description; None if every model failed.
+
+    Of one series, the first columns are drawn; of several, columns of series from all over the file.
+    """
     forecasts = {outcome.label: outcome.forecasts for outcome in outcomes if outcome.forecasts is not None}
     if not forecasts:
         return None
-    figure = backtest_figure(
-        task.values, forecasts, index=task.index, origins=task.windows.origins, columns=columns, title=title
-    )
-    return figure, f"Values of {', '.join(columns[:6])} and the forecasts of {', '.join(forecasts)}"
+    count = len(tasks) * len(columns)
+    shown = min(count, MAX_BACKTEST_PANELS)
+    panels = []
+    for place in range(shown) if len(tasks) == 1 else spread_out(count, shown):
+        number, channel = divmod(place, len(columns))
+        task = tasks[number]
+        names = [*filter(None, [task.name]), *(columns[channel : channel + 1] if len(columns) > 1 else [])]
+        own = {label: blocks[number][:, :, channel] for label, blocks in forecasts.items()}
+        panels.append(BacktestPanel(": ".join(names), task.index, task.values[:, channel], task.windows.origins, own))
+    drawn = ", ".join(panel.title or columns[0] for panel in panels)
+    return backtest_figure(panels, title=title), f"Values of {drawn} and the forecasts of {', '.join(forecasts)}"
 
 
-def describe_windows(task: Task) -> str:
+def describe_windows(tasks: Sequence[Task]) -> str:
     """Say in a sentence what was forecast from where."""
-    windows = task.windows
-    count = len(windows.origins)
+    windows = tasks[0].windows
+    counts, training, rows = (
+        _span(values)
+        for values in (
+            [len(task.windows.origins) for task in tasks],
+            [task.windows.training_rows for task in tasks],
+            [len(task.index) for task in tasks],
+        )
+    )
+    each = "" if len(tasks) == 1 else f" for each of {len(tasks)} series"
+    noun = "window" if counts == "1" else "windows"
     return (
-        f"{count} {'window' if count == 1 else 'windows'} of {windows.horizon} steps, {windows.stride} apart, after "
-        f"{windows.training_rows} of {len(task.index)} rows; season of {task.season_length}"
+        f"{counts} {noun} of {windows.horizon} steps{each}, {windows.stride} apart, "
+        f"after {training} of {rows} rows; season of {tasks[0].season_length}"
     )
 
 
-def describe_fitting(task: Task) -> str:
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def describe_fitting(tasks: Sequence[Task]) -> str:
     """Say which models were fitted when, and on what."""
-    local = "at every window" if task.refit else "once too where Darts can apply the fitted model to a longer history"
-    recent = f", on at most the latest {task.local_rows} rows" if task.local_rows else ""
-    columns = ", one per column," if task.per_column else ""
+    first = tasks[0]
+    local = "at every window" if first.refit else "once too where Darts can apply the fitted model to a longer history"
+    recent = f", on at most the latest {first.local_rows} rows" if first.local_rows else ""
+    columns = ", one per column," if first.per_column else ""
+    together, each = (",", "") if len(tasks) == 1 else (" of all series together,", " to every series")
     return (
-        f"Auto-AR and linear regression are fitted once{columns} on the rows before the first window, and applied to "
-        f"the history of every window; the other models are fitted {local}{recent}. Nothing is chosen on the windows."
+        f"Auto-AR and linear regression are fitted once{columns} on the rows before the first window{together} and "
+        f"applied to the history of every window; the other models are fitted{each} {local}{recent}. "
+        "Nothing is chosen on the windows."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,29 +44,41 @@ class Score:
         return bool(np.isnan(self.mae))
 
 
-def score_all(task: Task, outcomes: Sequence[Outcome]) -> list[Score]:
-    """Score every outcome; see `SCALE_RULE`."""
-    return [_score(task, outcome) for outcome in outcomes]
+def score_all(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[Score]:
+    """Score every outcome; see `SCALE_RULE`, and of several series the mean over them."""
+    return [_score(tasks, outcome) for outcome in outcomes]
 
 
-def _score(task: Task, outcome: Outcome) -> Score:
+def describe_scores(tasks: Sequence[Task]) -> str:
+    """Say in a sentence how the scores are computed."""
+    return SCALE_RULE if len(tasks) == 1 else f"{SCALE_RULE}, then over series"
+
+
+def _score(tasks: Sequence[Task], outcome: Outcome) -> Score:
     nan = float("nan")
     failure = Score(outcome.label, nan, nan, nan, outcome.seconds, outcome.fitted, outcome.error)
     if outcome.forecasts is None:
         return failure
+    errors = [_errors(task, forecasts) for task, forecasts in zip(tasks, outcome.forecasts, strict=True)]
+    if any(one is None for one in errors):
+        return replace(failure, remark="gave forecasts that are no numbers")
+    values = np.array([one for one in errors if one is not None])  # (N, 3)
+    mae, mse, mase = (float(np.ma.filled(np.ma.masked_invalid(column).mean(), nan)) for column in values.T)
+    return Score(outcome.label, mae, mse, mase, outcome.seconds, outcome.fitted, outcome.detail)
+
+
+def _errors(task: Task, forecasts: FloatArray) -> tuple[float, float, float] | None:
+    """MAE, MSE and MASE of one series; None if a forecast is missing where there is a value."""
     rows = np.add.outer(task.windows.origins, np.arange(task.windows.horizon))
     actual = task.values[rows]  # (W, H, C)
-    errors = outcome.forecasts - actual
+    errors = forecasts - actual
     unknown = np.isnan(actual)
     if np.isnan(errors[~unknown]).any():
-        return Score(
-            outcome.label, nan, nan, nan, outcome.seconds, outcome.fitted, "gave forecasts that are no numbers"
-        )
+        return None
     spread, naive = training_scales(task.values[: task.windows.training_rows], task.season_length)
     standard = errors / spread
     mae, mse = _mean(np.abs(standard), unknown), _mean(standard**2, unknown)
-    mase = _mean(np.abs(errors) / naive, unknown | np.isnan(naive))
-    return Score(outcome.label, mae, mse, mase, outcome.seconds, outcome.fitted, outcome.detail)
+    return mae, mse, _mean(np.abs(errors) / naive, unknown | np.isnan(naive))
 
 
 def training_scales(training: FloatArray, season_length: int) -> tuple[FloatArray, FloatArray]:

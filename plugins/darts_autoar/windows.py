@@ -49,7 +49,7 @@ def plan_windows(
 
     Raises:
         InvalidArgumentError: If an argument is not allowed.
-        SeriesTooShortError: If too few rows are left to train on.
+        SeriesTooShortError: If too few rows are left to train on or to forecast.
     """
     stride = horizon if stride is None else stride
     rows = len(index)
@@ -59,7 +59,7 @@ def plan_windows(
         first = _position(index, start)
         origins = tuple(range(first, rows - horizon + 1, stride))
         if not origins:
-            raise InvalidArgumentError(
+            raise SeriesTooShortError(
                 f"--start {start} leaves {rows - first} rows to forecast, fewer than --horizon {horizon}; start earlier"
             )
     else:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 @hookimpl
 def register_commands(cli: CommandTable) -> None:
     """Offer the commands that need no host."""
-    cli.add_command("forecast", "dasha.cli.forecast:forecast", help="Forecast the series of a CSV or Parquet file.")
+    cli.add_command(
+        "forecast", "dasha.cli.forecast:forecast", help="Forecast the series of a CSV, Parquet or .tsf file."
+    )
     cli.add_command("plugins", "dasha.cli.plugins:plugins", help="List the plugins and what they offer.")
     cli.add_command("doctor", "dasha.cli.doctor:doctor", help="Check the environment and every plugin.")

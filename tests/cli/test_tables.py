@@ -6,6 +6,7 @@ import pytest
 
 from dasha.errors import InvalidTableError
 from dasha.tables import read_table
+from dasha.tables.timeline import regular_grids
 
 HOURS = pd.date_range("2020-01-01", periods=30, freq="h")
 
@@ -202,3 +203,12 @@ def test_one_unreadable_time_among_the_first_rows_is_an_error_not_a_file_without
     (tmp_path / "data.csv").write_text("\n".join(["date,y", *lines]))
     with pytest.raises(InvalidTableError, match=rf"'date' holds 'yesterday' in data row {row}"):
         read_table(tmp_path / "data.csv")
+
+
+@pytest.mark.parametrize("freq", ["15min", "h", "D", "B", "W-TUE", "2W-TUE", "MS", "ME", "QS-OCT", "YS-JAN"])
+def test_grids_cut_from_a_shared_one_are_those_of_pandas(freq):
+    whole = pd.date_range("2001-01-01 06:00", periods=60, freq=freq)
+    starts, lengths = [whole[3], whole[0], whole[40], whole[7] + pd.Timedelta(hours=1)], [5, 1, 20, 9]
+    for grid, start, length in zip(regular_grids(starts, lengths, [freq] * 4), starts, lengths, strict=True):
+        pd.testing.assert_index_equal(grid, pd.date_range(start, periods=length, freq=freq))
+        assert grid.freqstr == freq

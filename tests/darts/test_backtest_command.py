@@ -3,12 +3,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from darts import TimeSeries
 
 from darts_autoar import baselines
 from darts_autoar.baselines import BASELINES, Baseline, choose_baselines
 from darts_autoar.comparison import Task, compare, fill_gaps
 from darts_autoar.scores import mean_ranks, score_all
 from darts_autoar.windows import plan_windows, season_of
+from dasha.autoar import AutoAR
 from dasha.cli import main
 from dasha.errors import InvalidArgumentError, SeriesTooShortError, UnknownNameError
 
@@ -34,7 +36,7 @@ def file(values, index, tmp_path):
 
 
 def task(values, index, **options):
-    return Task(values, index, plan_windows(index, horizon=6, count=3), season_length=12, **options)
+    return [Task(values, index, plan_windows(index, horizon=6, count=3), season_length=12, **options)]
 
 
 def test_windows_end_with_the_last_row(index):
@@ -82,7 +84,7 @@ def test_the_future_does_not_leak(values, index):
         other = compare(task(spoilt, index, refit=refit), models)
         for one, two in zip(honest, other, strict=True):
             assert one.error == ""
-            np.testing.assert_allclose(one.forecasts[0], two.forecasts[0])
+            np.testing.assert_allclose(one.forecasts[0][0], two.forecasts[0][0])
 
 
 def test_local_models_are_refitted_unless_told_otherwise(values, index):
@@ -90,8 +92,8 @@ def test_local_models_are_refitted_unless_told_otherwise(values, index):
         compare(task(values, index, refit=refit), choose_baselines(["ets"]))[1] for refit in (True, False)
     )
     assert (refitted.fitted, kept.fitted) == ("at every window", "once")
-    np.testing.assert_allclose(refitted.forecasts[0], kept.forecasts[0])
-    assert not np.allclose(refitted.forecasts[-1], kept.forecasts[-1])
+    np.testing.assert_allclose(refitted.forecasts[0][0], kept.forecasts[0][0])
+    assert not np.allclose(refitted.forecasts[0][-1], kept.forecasts[0][-1])
 
 
 def test_every_baseline_runs(values, index):
@@ -102,7 +104,7 @@ def test_every_baseline_runs(values, index):
         advance=lambda name, amount: parts.update({name: parts.get(name, 0) + amount}),
     )
     assert [outcome.error for outcome in outcomes] == [""] * (1 + len(BASELINES))
-    assert {outcome.forecasts.shape for outcome in outcomes} == {(3, 6, 1)}
+    assert {outcome.forecasts[0].shape for outcome in outcomes} == {(3, 6, 1)}
     assert parts == pytest.approx({outcome.label: 1.0 for outcome in outcomes})
 
 
@@ -173,3 +175,94 @@ def test_errors_are_one_line(file, tmp_path, capsys, arguments, message):
     assert (status, captured.out, captured.err.count("\n")) == (2, "", 1)
     assert message in captured.err
     assert not (tmp_path / "out").exists()
+
+
+LENGTHS = (90, 60, 30, 25)
+
+
+@pytest.fixture
+def long(tmp_path):
+    """Series of unequal length and size, the last too short for windows of six steps."""
+    generator, parts = np.random.default_rng(0), []
+    for number, length in enumerate(LENGTHS):
+        steps = np.arange(length)
+        values = 10**number * (10 + np.sin(2 * np.pi * steps / 12) + 0.1 * generator.normal(size=length))
+        times = pd.date_range(f"201{number}-01-01", periods=length, freq="MS")
+        parts.append(pd.DataFrame({"id": f"s{number}", "month": times, "y": values}))
+    pd.concat(parts).to_csv(tmp_path / "long.csv", index=False)
+    return tmp_path / "long.csv"
+
+
+def many(lengths=LENGTHS[:3], *, spoilt=False):
+    generator, tasks = np.random.default_rng(0), []
+    for number, length in enumerate(lengths):
+        values = 10**number * (10 + np.sin(np.pi * np.arange(length) / 6) + 0.1 * generator.normal(size=length))
+        times = pd.date_range(f"201{number}-01-01", periods=length, freq="MS")
+        plan = plan_windows(times, horizon=6, count=1 if length < 40 else 2)
+        if spoilt:
+            values[plan.training_rows :] = 1e6
+        tasks.append(Task(values[:, None], times, plan, season_length=12, name=f"s{number}"))
+    return tasks
+
+
+def test_many_series_are_forecast_by_one_model_from_what_was_known():
+    models = choose_baselines(["naive", "linear", "theta"])
+    tasks = many()
+    outcomes, other = compare(tasks, models), compare(many(spoilt=True), models)
+    for one, two in zip(outcomes, other, strict=True):
+        assert one.error == ""
+        assert [block.shape for block in one.forecasts] == [(2, 6, 1), (2, 6, 1), (1, 6, 1)]
+        for known, spoilt in zip(one.forecasts, two.forecasts, strict=True):
+            np.testing.assert_allclose(known[0], spoilt[0])
+    training = [task.values[: task.windows.training_rows] for task in tasks]
+    model = AutoAR(criterion="horizon_bic", horizon=6).fit(training)
+    expected = [forecast.mean for forecast in model.predict(6)]
+    np.testing.assert_allclose([block[0] for block in outcomes[0].forecasts], expected, rtol=1e-9)
+
+
+def test_scores_of_many_series_are_means_over_series():
+    tasks = many()
+    whole = score_all(tasks, compare(tasks, choose_baselines(["naive"])))[1]
+    single = [score_all([task], compare([task], choose_baselines(["naive"])))[1] for task in tasks]
+    for name in ("mae", "mse", "mase"):
+        assert getattr(whole, name) == pytest.approx(np.mean([getattr(score, name) for score in single]))
+
+
+def test_command_on_a_long_table(long, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["--id-column", "id", "--horizon", "6", "--against", "naive,linear", "--out", str(out), "--json"]
+    assert main(["backtest", str(long), *arguments]) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert (result["id_column"], result["series"], result["windows"], result["season_length"]) == ("id", 3, 3, 12)
+    assert [row["model"] for row in result["scores"]] == ["Auto-AR", "Seasonal naive", "Linear regression"]
+    assert all(row["mase"] > 0 for row in result["scores"])
+    assert "1 of 4 series are too short and left out, the first being 's3': 25 rows" in captured.err
+    assert "1 window of 6 steps for each of 3 series" in (out / "report.html").read_text().lower()
+    assert "then over series" in result["notes"][0]
+
+
+def test_command_on_a_long_table_of_short_series(long, capsys):
+    assert main(["backtest", str(long), "--id-column", "id", "--horizon", "6", "--windows", "20"]) == 2
+    assert "no series is long enough, the first being 's0': 90 rows, 20 windows" in capsys.readouterr().err
+
+
+def test_a_failure_names_the_series(monkeypatch):
+    class Picky:
+        supports_transferable_series_prediction = False
+
+        def untrained_model(self):
+            return self
+
+        def fit(self, series):
+            if len(series) < 40:
+                raise ArithmeticError("no such luck")
+            return self
+
+        def predict(self, horizon):
+            return TimeSeries.from_values(np.zeros(horizon))
+
+    monkeypatch.setitem(baselines.BASELINES, "ets", Baseline("Picky", lambda setting: Picky()))
+    outcome = compare(many(), choose_baselines(["ets"]))[1]
+    assert outcome.forecasts is None
+    assert outcome.error == "RuntimeError: failed on series 's2': ArithmeticError: no such luck"

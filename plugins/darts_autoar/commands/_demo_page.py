@@ -37,7 +37,7 @@ def demo_page(runs: list[Run], ranking: list[dict[str, Any]]) -> Page:
         facts={
             "Windows": "Every window that fits into the last 30 % of a series, without overlap, with the horizons of "
             "the M competitions: 6 years, 8 quarters, 18 months, 48 hours.",
-            "Fitting": describe_fitting(runs[0].task),
+            "Fitting": describe_fitting([runs[0].task]),
             "Lookback": "Chosen for every column by the error on the last fifth of the rows before the first window "
             "(criterion='validation').",
             "Scores": f"{SCALE_RULE}.",
@@ -84,10 +84,10 @@ def _ranking_table(runs: list[Run], ranking: list[dict[str, Any]]) -> Table:
 
 
 def _section(run: Run) -> Section:
-    drawn = comparison_figure(run.task, run.outcomes, columns=run.data.columns)
+    drawn = comparison_figure([run.task], run.outcomes, columns=run.data.columns)
     return Section(
         title=run.data.title,
-        text=[f"{describe_windows(run.task).capitalize()}. Source: {run.data.source}."],
+        text=[f"{describe_windows([run.task]).capitalize()}. Source: {run.data.source}."],
         figures=[drawn] if drawn else [],
         tables=[score_table(run.scores)],
     )

@@ -1,5 +1,6 @@
 """``dasha backtest``: Auto-AR and Darts models on the same windows of one file."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +12,12 @@ from dasha.cli._output import JsonOption, note, print_json, print_table
 if TYPE_CHECKING:
     from darts_autoar.comparison import Outcome, Task
     from darts_autoar.scores import Score
-    from dasha.tables import SeriesTable
+    from darts_autoar.windows import Windows
+    from dasha.tables import SeriesSet
 
 
 def backtest(
-    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ or Parquet file with one column per series.")],
+    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet or .tsf file.")],
     horizon: Annotated[int, typer.Option(min=1, help="Steps to forecast in every window.")],
     against: Annotated[
         str,
@@ -23,6 +25,14 @@ def backtest(
             help="Models to compare with: naive, drift, mean, linear, ets, expsmoothing, theta, autoarima, autoces."
         ),
     ] = "naive,linear,ets,theta",
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that tells series apart, in a table of one row per series and time. "
+            "[default: every column is a series]",
+            show_default=False,
+        ),
+    ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Column of dates or whole numbers. [default: found]", show_default=False)
     ] = None,
@@ -42,7 +52,12 @@ def backtest(
         int | None, typer.Option(min=1, help="Steps between windows. [default: the horizon]", show_default=False)
     ] = None,
     windows: Annotated[
-        int | None, typer.Option(min=1, help="Number of windows. [default: up to 10 in the last fifth]")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of windows. [default: up to 10 in the last fifth; 1 for each of many series]",
+            show_default=False,
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option(help="First time forecast, a row number, or a share such as 0.7.", show_default=False)
@@ -59,39 +74,99 @@ def backtest(
     out: Annotated[Path | None, typer.Option(help="Folder for plot, tables and report.html.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare Auto-AR with Darts models by rolling backtest on the last part of a file."""
+    """Compare Auto-AR with Darts models by rolling backtest on the last part of a file.
+
+    Of many series, in a table with --id-column or in a .tsf file, Auto-AR and linear regression learn from all of them
+    together; scores are means over series, and series too short for the windows are left out and counted.
+    """
     from darts_autoar.baselines import choose_baselines
-    from darts_autoar.windows import plan_windows, season_of
     from dasha.cli.forecast import split_names
-    from dasha.errors import InvalidTableError
     from dasha.runs import atomic_folder
-    from dasha.tables import read_table
+    from dasha.tables import read_series
 
     baselines = choose_baselines(split_names(against) or [])
-    table = read_table(file, time_column=time_column, targets=split_names(targets), freq=freq, count_rows=row_numbers)
-    if len(table.index) <= horizon:
-        raise InvalidTableError(f"{file} has {len(table.index)} rows, too few for --horizon {horizon}")
-    plan = plan_windows(table.index, horizon=horizon, stride=stride, count=windows, start=start)
+    data = read_series(
+        file,
+        id_column=id_column,
+        time_column=time_column,
+        targets=split_names(targets),
+        freq=freq,
+        count_rows=row_numbers,
+    )
+    plans, left_out = plan_all(data, horizon=horizon, stride=stride, count=windows, start=start)
     options = {"max_lookback": max_lookback, "criterion": criterion, "device": device}
     check_options(horizon, options)
 
     from darts_autoar.commands._progress import progress_bar
-    from darts_autoar.comparison import Task, compare
+    from darts_autoar.comparison import compare
     from darts_autoar.scores import score_all
 
-    bounded = local_rows if plan.origins[-1] > local_rows else 0
-    task = Task(table.values, table.index, plan, season_length or season_of(table.index), refit, bounded)
-    for line in table.notes:
+    tasks = make_tasks(data, plans, season_length=season_length, refit=refit, local_rows=local_rows)
+    notes = [*data.notes, *left_out]
+    for line in notes:
         note(f"note: {line}")
     # The folder is opened first: that it cannot be written should not come out after minutes of work.
     with atomic_folder(out) if out else nullcontext() as folder:
         with progress_bar(1 + len(baselines)) as advance:
-            outcomes = compare(task, baselines, model_options=options, advance=advance)
-        scores = score_all(task, outcomes)
-        result = summary(table, task, scores)
+            outcomes = compare(tasks, baselines, model_options=options, advance=advance)
+        scores = score_all(tasks, outcomes)
+        result = summary(data, tasks, scores, notes)
         if folder is not None:
-            write_files(folder, table, task, outcomes, scores, result)
-    show(table, task, scores, result, out, as_json=as_json)
+            write_files(folder, data, tasks, outcomes, scores, result)
+    show(data, tasks, scores, result, out, as_json=as_json)
+
+
+def plan_all(
+    data: "SeriesSet", *, horizon: int, stride: int | None, count: int | None, start: str | None
+) -> "tuple[list[Windows | None], list[str]]":
+    """Place the windows of every series; None, and a note, for those of many series that are too short.
+
+    Raises:
+        InvalidTableError: If a single series has no more rows than the horizon.
+        SeriesTooShortError: If a single series, or every one of many, is too short for the windows.
+    """
+    from darts_autoar.windows import plan_windows
+    from dasha.errors import InvalidTableError, SeriesTooShortError
+
+    if data.id_column is None:
+        index = data.series[0].index
+        if len(index) <= horizon:
+            raise InvalidTableError(f"{data.path} has {len(index)} rows, too few for --horizon {horizon}")
+        return [plan_windows(index, horizon=horizon, stride=stride, count=count, start=start)], []
+    plans: list[Windows | None] = []
+    reasons = {}
+    for series in data.series:
+        try:
+            number = 1 if count is None and start is None else count
+            plan = plan_windows(series.index, horizon=horizon, stride=stride, count=number, start=start)
+        except SeriesTooShortError as error:
+            plan, reasons[series.name] = None, str(error)
+        plans.append(plan)
+    if not reasons:
+        return plans, []
+    first = next(iter(reasons))
+    if len(reasons) == len(data.series):
+        raise SeriesTooShortError(f"no series is long enough, the first being {first!r}: {reasons[first]}")
+    remark = f"{len(reasons)} of {len(data.series)} series are too short and left out, the first being {first!r}: "
+    return plans, [remark + reasons[first]]
+
+
+def make_tasks(
+    data: "SeriesSet",
+    plans: "Sequence[Windows | None]",
+    *,
+    season_length: int | None,
+    refit: bool,
+    local_rows: int,
+) -> "list[Task]":
+    """Return what is to be forecast of every series that has windows."""
+    from darts_autoar.comparison import Task
+    from darts_autoar.windows import season_of
+
+    pairs = [(series, plan) for series, plan in zip(data.series, plans, strict=True) if plan is not None]
+    bounded = local_rows if any(plan.origins[-1] > local_rows for _, plan in pairs) else 0
+    season = season_length or season_of(data.series[0].index)
+    return [Task(series.values, series.index, plan, season, refit, bounded, name=series.name) for series, plan in pairs]
 
 
 def check_options(horizon: int, options: dict[str, Any]) -> None:
@@ -101,33 +176,37 @@ def check_options(horizon: int, options: dict[str, Any]) -> None:
     AutoAR(horizon=horizon, **options)
 
 
-def summary(table: "SeriesTable", task: "Task", scores: "list[Score]") -> dict[str, Any]:
+def summary(
+    data: "SeriesSet", tasks: "Sequence[Task]", scores: "list[Score]", notes: "Sequence[str]"
+) -> dict[str, Any]:
     """Return what ``backtest.json`` holds."""
     from darts_autoar.report import describe_fitting, score_records, versions
-    from darts_autoar.scores import SCALE_RULE
+    from darts_autoar.scores import describe_scores
 
+    windows = [task.windows for task in tasks]
     return {
-        "file": table.path.name,
-        "sha256": table.sha256,
-        "rows": len(table.index),
-        "columns": list(table.columns),
-        "freq": table.freq,
-        "horizon": task.windows.horizon,
-        "stride": task.windows.stride,
-        "windows": len(task.windows.origins),
-        "first_forecast_time": str(table.index[task.windows.training_rows]),
-        "training_rows": task.windows.training_rows,
-        "season_length": task.season_length,
+        "file": data.path.name,
+        "sha256": data.sha256,
+        "rows": data.rows,
+        "columns": list(data.columns),
+        **({"id_column": data.id_column, "series": len(tasks)} if data.id_column else {}),
+        "freq": data.freq,
+        "horizon": windows[0].horizon,
+        "stride": windows[0].stride,
+        "windows": sum(len(plan.origins) for plan in windows),
+        "first_forecast_time": str(min(task.index[task.windows.training_rows] for task in tasks)),
+        "training_rows": sum(plan.training_rows for plan in windows),
+        "season_length": tasks[0].season_length,
         "scores": score_records(scores),
-        "notes": [SCALE_RULE, describe_fitting(task), *table.notes],
+        "notes": [describe_scores(tasks), describe_fitting(tasks), *notes],
         "versions": versions(),
     }
 
 
 def write_files(
     folder: Path,
-    table: "SeriesTable",
-    task: "Task",
+    data: "SeriesSet",
+    tasks: "Sequence[Task]",
     outcomes: "list[Outcome]",
     scores: "list[Score]",
     result: dict[str, Any],
@@ -138,22 +217,22 @@ def write_files(
     import pandas as pd
 
     from darts_autoar.report import comparison_figure, describe_fitting, describe_windows, score_table
-    from darts_autoar.scores import SCALE_RULE
+    from darts_autoar.scores import describe_scores
     from dasha.report.page import Page, Section, render_page
     from dasha.report.style import save_png
 
-    drawn = comparison_figure(task, outcomes, columns=table.columns)
+    drawn = comparison_figure(tasks, outcomes, columns=data.columns)
     page = Page(
-        title=f"Backtest of {table.path.name}",
-        lead=f"{describe_windows(task).capitalize()}.",
+        title=f"Backtest of {data.path.name}",
+        lead=f"{describe_windows(tasks).capitalize()}.",
         sections=[
             Section(
-                text=[describe_fitting(task)],
+                text=[describe_fitting(tasks)],
                 figures=[drawn] if drawn else [],
-                tables=[score_table(scores, caption=f"{SCALE_RULE}.")],
+                tables=[score_table(scores, caption=f"{describe_scores(tasks)}.")],
             )
         ],
-        facts={"SHA-256": table.sha256, "Versions": ", ".join(f"{k} {v}" for k, v in result["versions"].items())},
+        facts={"SHA-256": data.sha256, "Versions": ", ".join(f"{k} {v}" for k, v in result["versions"].items())},
     )
     (folder / "report.html").write_text(render_page(page), encoding="utf-8")
     pd.DataFrame(result["scores"]).to_csv(folder / "scores.csv", index=False)
@@ -164,8 +243,8 @@ def write_files(
 
 
 def show(
-    table: "SeriesTable",
-    task: "Task",
+    data: "SeriesSet",
+    tasks: "Sequence[Task]",
     scores: "list[Score]",
     result: dict[str, Any],
     out: Path | None,
@@ -174,12 +253,12 @@ def show(
 ) -> None:
     """Print the result."""
     from darts_autoar.report import describe_fitting, describe_windows, score_rows
-    from darts_autoar.scores import SCALE_RULE
+    from darts_autoar.scores import describe_scores
 
     if as_json:
         print_json(result)
         return
-    print_table(score_rows(scores), title=f"{table.path.name}: {describe_windows(task)}")
-    typer.echo(f"{SCALE_RULE}.\n{describe_fitting(task)}")
+    print_table(score_rows(scores), title=f"{data.path.name}: {describe_windows(tasks)}")
+    typer.echo(f"{describe_scores(tasks)}.\n{describe_fitting(tasks)}")
     if out is not None:
         typer.echo(f"backtest: wrote {out} (report.html, backtest.png, scores.csv, backtest.json)")

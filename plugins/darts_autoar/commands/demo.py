@@ -84,9 +84,9 @@ def run_all() -> list[Run]:
                 per_column=True,
             )
             outcomes = compare(
-                task, baselines, model_options=MODEL_OPTIONS, advance=partial(_advance, advance, data.name)
+                [task], baselines, model_options=MODEL_OPTIONS, advance=partial(_advance, advance, data.name)
             )
-            runs.append(Run(data, task, outcomes, score_all(task, outcomes)))
+            runs.append(Run(data, task, outcomes, score_all([task], outcomes)))
     return runs
 
 
@@ -130,7 +130,7 @@ def write_demo(folder: Path, runs: list[Run], started: float) -> dict[str, Any]:
                 "name": run.data.name,
                 "title": run.data.title,
                 "source": run.data.source,
-                "windows": describe_windows(run.task),
+                "windows": describe_windows([run.task]),
                 "scores": score_records(run.scores),
             }
             for run in runs
@@ -149,6 +149,6 @@ def print_tables(runs: list[Run], result: dict[str, Any]) -> None:
 
     for run in runs:
         rows = [{name: row[name] for name in row if name != "fitted"} for row in score_rows(run.scores)]
-        print_table(rows, title=f"{run.data.title}\n{describe_windows(run.task)}\n{run.data.source}")
+        print_table(rows, title=f"{run.data.title}\n{describe_windows([run.task])}\n{run.data.source}")
     print_table(result["overall"], title="MASE by model and data set, best mean rank first")
-    typer.echo(f"{SCALE_RULE}.\n{describe_fitting(runs[0].task)}")
+    typer.echo(f"{SCALE_RULE}.\n{describe_fitting([runs[0].task])}")

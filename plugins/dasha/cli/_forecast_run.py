@@ -7,6 +7,7 @@ import math
 import platform
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,10 +17,10 @@ import dasha
 from dasha.autoar import AutoAR
 from dasha.autoar.device import resolve_device
 from dasha.errors import DashaWarning
-from dasha.report.plots import forecast_figure
+from dasha.report.plots import MAX_PANELS, ForecastPanel, forecast_figure, spread_out
 from dasha.report.style import save_png
 from dasha.runs import atomic_folder
-from dasha.tables import SeriesTable
+from dasha.tables import SeriesSet
 from dasha.tables.forecasts import forecast_frame
 from dasha.types import GaussianForecast
 
@@ -41,8 +42,8 @@ class ForecastOptions:
     engine: dict[str, Any]
 
 
-def run_forecast(table: SeriesTable, options: ForecastOptions, out: Path) -> dict[str, Any]:
-    """Fit, forecast and write the folder.
+def run_forecast(data: SeriesSet, options: ForecastOptions, out: Path) -> dict[str, Any]:
+    """Fit one model on all series, forecast each of them, and write the folder.
 
     Returns:
         The content of ``summary.json``.
@@ -56,13 +57,15 @@ def run_forecast(table: SeriesTable, options: ForecastOptions, out: Path) -> dic
         started = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DashaWarning)
-            model.fit(table.values)
+            values = [series.values for series in data.series]
+            # A wide table stays a single series for the saved model too, whose contexts then need no number.
+            model.fit(values[0] if data.id_column is None else values)
         fitted = time.perf_counter()
         forecast = model.predict(options.horizon)
-        assert isinstance(forecast, GaussianForecast)  # one series in, one forecast out
+        forecasts = forecast if isinstance(forecast, list) else [forecast]
         seconds = {"fit": fitted - started, "predict": time.perf_counter() - fitted}
-        _write(folder, table, options, model, forecast)
-        summary = _summary(table, options, model)
+        _write(folder, data, options, model, forecasts)
+        summary = _summary(data, options, model)
         summary["notes"] += [str(item.message) for item in caught if issubclass(item.category, DashaWarning)]
         seconds["fit_predict_write"] = time.perf_counter() - started
         summary["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
@@ -72,38 +75,60 @@ def run_forecast(table: SeriesTable, options: ForecastOptions, out: Path) -> dic
 
 
 def _write(
-    folder: Path, table: SeriesTable, options: ForecastOptions, model: AutoAR, forecast: GaussianForecast
+    folder: Path, data: SeriesSet, options: ForecastOptions, model: AutoAR, forecasts: Sequence[GaussianForecast]
 ) -> None:
-    future = table.future(options.horizon)
-    frame = forecast_frame(forecast, times=future, columns=table.columns, quantiles=options.quantiles)
+    frame = forecast_frame(
+        forecasts,
+        times=[series.future(options.horizon) for series in data.series],
+        columns=data.columns,
+        quantiles=options.quantiles,
+        ids=[series.id for series in data.series],
+        id_column=data.id_column,
+    )
     frame.to_csv(folder / "forecast.csv", index=False)
     frame.to_parquet(folder / "forecast.parquet", index=False)
     model.save(folder / "model")
-    figure = forecast_figure(
-        table.values,
-        forecast,
-        index=table.index,
-        future=future,
-        columns=table.columns,
-        quantiles=options.quantiles,
-        title=f"{table.path.name}: {options.horizon} {'step' if options.horizon == 1 else 'steps'} ahead",
-    )
+    panels, remark = _panels(data, forecasts, options.horizon)
+    steps = f"{options.horizon} {'step' if options.horizon == 1 else 'steps'}"
+    figure = forecast_figure(panels, quantiles=options.quantiles, title=f"{data.path.name}: {steps} ahead{remark}")
     save_png(figure, folder / "forecast.png")
 
 
-def _summary(table: SeriesTable, options: ForecastOptions, model: AutoAR) -> dict[str, Any]:
+def _panels(data: SeriesSet, forecasts: Sequence[GaussianForecast], horizon: int) -> tuple[list[ForecastPanel], str]:
+    """What is drawn, the first columns of a wide table or series from all over a long one, and a remark if not all."""
+    channels = len(data.columns)
+    count = len(data.series) * channels
+    shown = min(count, MAX_PANELS)
+    chosen, how = (
+        (range(shown), f" (first {shown} of {count})")
+        if data.id_column is None
+        else (spread_out(count, shown), f" ({shown} of {count} series, evenly spaced in the file)")
+    )
+    panels = []
+    for place in chosen:
+        number, channel = divmod(place, channels)
+        series = data.series[number]
+        names = [series.name] if data.id_column else []
+        names += [data.columns[channel]] if channels > 1 else []
+        history, future = series.values[:, channel], series.future(horizon)
+        panels.append(ForecastPanel(": ".join(names), series.index, history, future, forecasts[number], channel))
+    return panels, how if shown < count else ""
+
+
+def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[str, Any]:
     searched = len(model.criterion_path_) > 0
     value = float(model.criterion_path_[model.lookback_]) if searched else math.nan
     return {
-        "file": table.path.name,
-        "sha256": table.sha256,
-        "rows": len(table.index),
-        "columns": list(table.columns),
-        "time_column": table.time_column,
-        "first_time": str(table.index[0]),
-        "last_time": str(table.index[-1]),
-        "freq": table.freq,
-        "missing_values": table.missing,
+        "file": data.path.name,
+        "sha256": data.sha256,
+        "rows": data.rows,
+        "columns": list(data.columns),
+        **_many(data),
+        "time_column": data.time_column,
+        "first_time": str(min(series.index[0] for series in data.series)),
+        "last_time": str(max(series.index[-1] for series in data.series)),
+        "freq": data.freq,
+        "missing_values": data.missing,
         "horizon": options.horizon,
         "quantiles": list(options.quantiles),
         "lookback": model.lookback_,
@@ -114,10 +139,23 @@ def _summary(table: SeriesTable, options: ForecastOptions, model: AutoAR) -> dic
         "criterion": model.config.criterion if searched else None,
         "criterion_value": value if math.isfinite(value) else None,
         "device": str(resolve_device(model.config.device)),
-        "notes": list(table.notes),
+        "notes": list(data.notes),
         "versions": {
             "dasha-plugins": dasha.__version__,
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in ("numpy", "pandas", "torch")},
         },
+    }
+
+
+def _many(data: SeriesSet) -> dict[str, Any]:
+    """What the summary of many series says besides."""
+    if data.id_column is None:
+        return {}
+    lengths = [len(series.index) for series in data.series]
+    return {
+        "id_column": data.id_column,
+        "series": len(data.series),
+        "shortest_series": min(lengths),
+        "longest_series": max(lengths),
     }

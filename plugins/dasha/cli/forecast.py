@@ -1,5 +1,6 @@
 """``dasha forecast``: the series of one file, forecast by Auto-AR."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,13 +9,21 @@ import typer
 from dasha.cli._output import JsonOption, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from dasha.tables import SeriesTable
+    from dasha.tables import SeriesSet
 
 
 def forecast(
-    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ or Parquet file with one column per series.")],
+    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet or .tsf file.")],
     horizon: Annotated[int, typer.Option(min=1, help="Steps to forecast.")],
     out: Annotated[Path, typer.Option(help="Folder to write; new, empty, or of an earlier forecast.")],
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that tells series apart, in a table of one row per series and time. "
+            "[default: every column is a series]",
+            show_default=False,
+        ),
+    ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Column of dates or whole numbers. [default: found]", show_default=False)
     ] = None,
@@ -47,13 +56,17 @@ def forecast(
 ) -> None:
     """Forecast the series of a file: table, model, plot and summary are written to a folder.
 
+    One model is fitted on all series. They stand side by side in columns, or below each other with --id-column, or come
+    from a .tsf file of the Monash archive; in the latter two their lengths may differ.
+
     Rows out of order are sorted, empty fields are missing values, and numbers with thousands or decimal commas are
     understood; what was assumed is said on standard error and in summary.json.
     """
-    from dasha.tables import read_table
-    from dasha.tables.forecasts import parse_quantiles
+    from dasha.tables import read_series
+    from dasha.tables.forecasts import check_id_column, parse_quantiles
 
     levels = parse_quantiles(quantiles)
+    check_id_column(id_column)
     engine = {
         "max_lookback": max_lookback,
         "lookback": lookback,
@@ -61,16 +74,23 @@ def forecast(
         "criterion": criterion,
         "device": device,
     }
-    table = read_table(file, time_column=time_column, targets=split_names(targets), freq=freq, count_rows=row_numbers)
+    data = read_series(
+        file,
+        id_column=id_column,
+        time_column=time_column,
+        targets=split_names(targets),
+        freq=freq,
+        count_rows=row_numbers,
+    )
     from dasha.cli._forecast_run import ForecastOptions, run_forecast
 
-    summary = run_forecast(table, ForecastOptions(horizon, levels, engine), out)
+    summary = run_forecast(data, ForecastOptions(horizon, levels, engine), out)
     for line in summary["notes"]:
         note(f"note: {line}")
     if as_json:
         print_json(summary)
         return
-    print_table(_rows(table, summary), title=f"Forecast of {file.name}")
+    print_table(_rows(data, summary), title=f"Forecast of {file.name}")
     typer.echo(f"forecast: wrote {out} (forecast.csv, forecast.parquet, forecast.png, summary.json, model)")
 
 
@@ -83,15 +103,13 @@ def split_names(text: str | None) -> list[str] | None:
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True)) if name.strip()]
 
 
-def _rows(table: "SeriesTable", summary: dict[str, Any]) -> list[dict[str, object]]:
-    names = ", ".join(table.columns[:8]) + (f" and {len(table.columns) - 8} more" if len(table.columns) > 8 else "")
+def _rows(data: "SeriesSet", summary: dict[str, Any]) -> list[dict[str, object]]:
     order = summary["diff_order"]
     chosen = (
         f"chosen by {summary['criterion']} of 0 … {summary['searched_up_to']}" if summary["criterion"] else "as given"
     )
     seconds = summary["seconds"]
-    facts = {
-        f"series ({len(table.columns)})": names,
+    facts = _series_facts(data) | {
         "times": f"{summary['first_time']} to {summary['last_time']}, {summary['rows']} steps of {summary['freq']}",
         "time column": summary["time_column"] or "none, row numbers",
         "missing values": summary["missing_values"],
@@ -101,3 +119,20 @@ def _rows(table: "SeriesTable", summary: dict[str, Any]) -> list[dict[str, objec
         "seconds": f"fit {seconds['fit']:.2f}, predict {seconds['predict']:.2f} on {summary['device']}",
     }
     return [{"": name, "value": value} for name, value in facts.items()]
+
+
+def _series_facts(data: "SeriesSet") -> dict[str, object]:
+    columns = _some(data.columns)
+    if data.id_column is None:
+        return {f"series ({len(data.columns)})": columns}
+    lengths = [len(series.index) for series in data.series]
+    names = _some([series.name for series in data.series])
+    return {
+        f"series ({len(data.series)})": f"{names}; {min(lengths)} to {max(lengths)} steps each",
+        "told apart by": data.id_column,
+        f"columns ({len(data.columns)})": columns,
+    }
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,5 +1,7 @@
-"""Tables of time series: CSV, CSV.GZ and Parquet files in, a regular matrix with its times out."""
+"""Files of time series: CSV, CSV.GZ, Parquet and .tsf in, regular series with their times out."""
 
+from dasha.tables.collection import IndexedSeries, SeriesSet, read_series
 from dasha.tables.table import SeriesTable, read_table
+from dasha.tables.tsf import TsfData, TsfSeries, read_tsf
 
-__all__ = ["SeriesTable", "read_table"]
+__all__ = ["IndexedSeries", "SeriesSet", "SeriesTable", "TsfData", "TsfSeries", "read_series", "read_table", "read_tsf"]

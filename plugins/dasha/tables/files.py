@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,19 +37,42 @@ class RawTable:
     notes: tuple[str, ...] = ()
 
 
-def read_file(path: Path) -> RawTable:
+def read_file(path: Path, *, text_column: str | None = None) -> RawTable:
     """Read a CSV, gzipped CSV or Parquet file.
+
+    Args:
+        path: The file.
+        text_column: Column of a CSV file whose fields are kept as they are written, numbers and ``NA`` too.
 
     Raises:
         InvalidTableError: If the file is missing, is a folder, has another ending, or cannot be read as a table.
     """
+    content, digest = read_content(path, SUFFIXES)
+    if path.name.lower().endswith((".parquet", ".pq")):
+        return RawTable(_parquet(path, content), digest)
+    return _csv(path, content, digest, text_column)
+
+
+def read_content(path: Path, suffixes: Sequence[str]) -> tuple[bytes, str]:
+    """Read a file, and unpack it where its name ends in ``.gz``.
+
+    Args:
+        path: The file.
+        suffixes: Endings that are allowed, in small letters.
+
+    Returns:
+        The content unpacked, and the hash of the file as it is on disk.
+
+    Raises:
+        InvalidTableError: If the file is missing, is a folder, has another ending, is empty or cannot be read.
+    """
     if path.is_dir():
-        raise InvalidTableError(f"{path} is a folder; give one file ending in {', '.join(SUFFIXES)}")
+        raise InvalidTableError(f"{path} is a folder; give one file ending in {', '.join(suffixes)}")
     if not path.exists():
         raise InvalidTableError(f"{path} does not exist; check the path")
     name = path.name.lower()
-    if not name.endswith(SUFFIXES):
-        raise InvalidTableError(f"{path} ends in {path.suffix or 'nothing'!r}, but must end in {', '.join(SUFFIXES)}")
+    if not name.endswith(tuple(suffixes)):
+        raise InvalidTableError(f"{path} ends in {path.suffix or 'nothing'!r}, but must end in {', '.join(suffixes)}")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -56,14 +80,31 @@ def read_file(path: Path) -> RawTable:
     if not content.strip():
         raise InvalidTableError(f"{path} is empty")
     digest = hashlib.sha256(content).hexdigest()
-    if name.endswith((".parquet", ".pq")):
-        return RawTable(_parquet(path, content), digest)
     if name.endswith(".gz"):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise InvalidTableError(f"{path} is not a complete gzip file: {error}") from error
-    return _csv(path, content, digest)
+    return content, digest
+
+
+def decode(path: Path, content: bytes) -> tuple[str, list[str]]:
+    """Return the text of a file, its lines ended by a line feed alone, and notes on its encoding.
+
+    Raises:
+        InvalidTableError: If the content is no text.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text, notes = content.decode("utf-16", errors="replace"), ["the file is UTF-16"]
+    elif b"\0" in content[:4096]:
+        raise InvalidTableError(f"{path} is not a text file, although it ends like one")
+    else:
+        try:
+            text, notes = content.decode("utf-8-sig"), []
+        except UnicodeDecodeError as error:
+            text = content.decode("latin-1")
+            notes = [f"the file is not UTF-8 (byte {error.start}) and was read as Latin-1; check names with accents"]
+    return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
 def _parquet(path: Path, content: bytes) -> pd.DataFrame:
@@ -77,8 +118,9 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
     return frame
 
 
-def _csv(path: Path, content: bytes, digest: str) -> RawTable:
-    text, notes = _decode(path, content)
+def _csv(path: Path, content: bytes, digest: str, text_column: str | None) -> RawTable:
+    text, notes = decode(path, content)
+    text = text.lstrip("\n").rstrip() + "\n"
     first_line = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first_line).count)
     header = next(csv.reader([first_line], delimiter=separator))
@@ -95,6 +137,7 @@ def _csv(path: Path, content: bytes, digest: str) -> RawTable:
             skipinitialspace=True,
             # In a file of one column, an empty line is a missing value.
             skip_blank_lines=len(header) > 1,
+            converters={name: str.strip for name in names or header if name.strip() == text_column},
             low_memory=False,
             float_precision="round_trip",
         )
@@ -107,21 +150,6 @@ def _csv(path: Path, content: bytes, digest: str) -> RawTable:
         )
     frame.columns = pd.Index([str(column).strip() for column in frame.columns])
     return RawTable(frame, digest, separator, tuple(notes))
-
-
-def _decode(path: Path, content: bytes) -> tuple[str, list[str]]:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text, notes = content.decode("utf-16", errors="replace"), ["the file is UTF-16"]
-    elif b"\0" in content[:4096]:
-        raise InvalidTableError(f"{path} is not a text file, although it ends like one")
-    else:
-        try:
-            text, notes = content.decode("utf-8-sig"), []
-        except UnicodeDecodeError as error:
-            text = content.decode("latin-1")
-            notes = [f"the file is not UTF-8 (byte {error.start}) and was read as Latin-1; check names with accents"]
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return lines.lstrip("\n").rstrip() + "\n", notes
 
 
 def _looks_like_data(header: list[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,62 @@ class Timeline:
 def row_numbers(count: int) -> Timeline:
     """Timeline without times: the rows, counted from 1."""
     return Timeline(pd.RangeIndex(1, count + 1), np.arange(count), ("times are row numbers, counted from 1",))
+
+
+def future_times(index: pd.DatetimeIndex | pd.RangeIndex, horizon: int) -> pd.Index:
+    """Times of the ``horizon`` steps that follow a grid."""
+    if isinstance(index, pd.RangeIndex):
+        return pd.RangeIndex(index.stop, index.stop + horizon * index.step, index.step)
+    return pd.date_range(index[-1], periods=horizon + 1, freq=index.freq)[1:]
+
+
+def regular_grids(
+    starts: Sequence[pd.Timestamp], lengths: Sequence[int], freqs: Sequence[str]
+) -> list[pd.DatetimeIndex]:
+    """Grids of many series, as ``pd.date_range(start, periods=length, freq=freq)`` gives one.
+
+    Pandas makes grids of weeks and longer step by step, and cuts them at once: series of one frequency and time of day
+    share a grid, of which each is a part.
+
+    Raises:
+        OutOfBoundsDatetime: If a grid leaves the times that pandas can hold in nanoseconds.
+    """
+    spans: dict[tuple[str, pd.Timedelta], tuple[pd.Timestamp, pd.Timestamp]] = {}
+    for start, length, freq in zip(starts, lengths, freqs, strict=True):
+        if not _is_fixed(freq):
+            key, end = (freq, start - start.normalize()), last_time(start, length, freq)
+            first, last = spans.get(key, (start, end))
+            spans[key] = min(first, start), max(last, end)
+    shared = {key: pd.date_range(first, last, freq=key[0]) for key, (first, last) in spans.items()}
+    grids = []
+    for start, length, freq in zip(starts, lengths, freqs, strict=True):
+        whole = shared.get((freq, start - start.normalize()), pd.DatetimeIndex([]))
+        place = int(whole.searchsorted(start))
+        grid = whole[place : place + length]
+        # Else the step is fixed, the start is off the grid, or steps depend on where they begin, as every second week.
+        fits = len(grid) == length and grid[0] == start
+        grids.append(grid if fits else pd.date_range(start, periods=length, freq=freq))
+    return grids
+
+
+def _is_fixed(freq: str) -> bool:
+    """Tell whether all steps are equally long, in which case pandas is fast, and a shared grid may be very long."""
+    return isinstance(pd.tseries.frequencies.to_offset(freq), pd.offsets.Tick)
+
+
+def last_time(start: pd.Timestamp, length: int, freq: str) -> pd.Timestamp:
+    """Last time of a grid of ``length`` steps, at least one.
+
+    Raises:
+        OutOfBoundsDatetime: If that is no time that pandas can hold in nanoseconds.
+    """
+    first = start.as_unit("ns")
+    return first if length == 1 else first + (length - 1) * pd.tseries.frequencies.to_offset(freq)
+
+
+def frequency_of(index: pd.DatetimeIndex | pd.RangeIndex) -> str:
+    """Frequency of a grid as pandas writes it; the step for whole numbers."""
+    return str(index.step) if isinstance(index, pd.RangeIndex) else str(index.freqstr)
 
 
 def build_timeline(column: pd.Series, freq: str | None) -> Timeline:
@@ -82,7 +139,7 @@ def _date_timeline(name: str, times: pd.DatetimeIndex, freq: str | None) -> Time
         return Timeline(grid, rows, tuple(notes))
     if len(ordered) < 3:
         raise InvalidTableError(
-            f"the file has {len(ordered)} data row(s), too few to tell how often values come; supply more history"
+            f"{len(ordered)} data row(s) are too few to tell how often values come; supply more history"
         )
     found = pd.infer_freq(ordered)
     if found is None:
@@ -99,8 +156,8 @@ def _order(name: str, times: pd.Index) -> tuple[np.ndarray, list[str]]:
         raise InvalidTableError(
             f"time column {name!r} holds {repeated[0]} {int((ordered == repeated[0]).sum())} times "
             f"({repeated.nunique()} duplicated times in all); remove the duplicates, write times in UTC if clocks were "
-            "changed, give every series a column of its own if the file stacks several, or pass --row-numbers to take "
-            "the rows as evenly spaced"
+            "changed, name the column that tells the series apart with --id-column if the file stacks several, or pass "
+            "--row-numbers to take the rows as evenly spaced"
         )
     if (order[1:] > order[:-1]).all():
         return order, []
@@ -180,7 +237,7 @@ def _integer_timeline(name: str, numbers: np.ndarray, freq: str | None) -> Timel
     ordered = numbers[order]
     steps = np.diff(ordered)
     if steps.size == 0:
-        raise InvalidTableError("the file has one data row, too few to forecast from; supply more history")
+        raise InvalidTableError("one data row is too few to forecast from; supply more history")
     odd = np.flatnonzero(steps != steps[0])
     if odd.size:
         raise InvalidTableError(
