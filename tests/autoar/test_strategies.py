@@ -132,10 +132,19 @@ def test_simplex_weights_of_perfect_and_of_equal_forecasts() -> None:
 def test_channels_with_few_windows_are_drawn_to_the_common_weights() -> None:
     good_first, good_second = np.diag([1.0, 9.0]), np.diag([9.0, 1.0])
     products = np.stack([good_first, good_first, good_first, good_second, good_second])
-    weights, common = stacked_weights(products, np.array([1e6, 10.0, 0.0, 1e6, 1.0]))
+    even = np.array([0.5, 0.5])
+    weights, common = stacked_weights(products, np.array([1e6, 30.0, 0.0, 1e6, 30.0]), even)
     np.testing.assert_array_equal(weights[2], common)
     assert weights[0][0] > weights[1][0] > common[0] > weights[4][0] > weights[3][0]
     np.testing.assert_allclose(weights[0], [0.9, 0.1], atol=0.01)
+
+
+def test_few_windows_leave_the_weights_at_the_prior() -> None:
+    products, prior = np.diag([1.0, 4.0, 1.0])[None], np.array([0.2, 0.5, 0.3])
+    few = stacked_weights(products, np.array([1e-4]), prior)[1]
+    many = stacked_weights(products, np.array([1e4]), prior)[1]
+    np.testing.assert_allclose(few, prior, atol=1e-3)
+    np.testing.assert_allclose(many, [4 / 9, 1 / 9, 4 / 9], atol=1e-2)
 
 
 # ---- beyond the horizon ---------------------------------------------------------------------------------------------
@@ -233,7 +242,7 @@ def test_direct_takes_the_ridge_with_the_smallest_validation_error() -> None:
 def test_auto_is_at_least_as_good_as_its_candidates_on_validation_rows() -> None:
     model = AutoAR(strategy="auto", horizon=8, max_lookback=30).fit(channels_of(np.random.default_rng(4), 400))
     assert model.selection_ is not None
-    assert model.selection_.error <= model.selection_.errors.min() * 1.02
+    assert model.selection_.error <= model.selection_.errors.min() * 1.05
 
 
 def test_rows_after_the_validation_rows_do_not_matter() -> None:

@@ -17,8 +17,8 @@ from dasha.types import FloatArray
 
 # A channel with as many independent windows as this is trusted as much as all channels together.
 _TRUSTED_WINDOWS = 5.0
-# Relative to the mean error; keeps nearly equal forecasts at nearly equal weights.
-_RIDGE = 0.01
+# Windows that the prior is worth, in units of the smallest error: few windows leave the weights near the prior.
+_PRIOR_WINDOWS = 6.0
 
 
 def error_products(weights: Tensor, bias: Tensor, windows: ChannelMoments) -> Tensor:
@@ -96,15 +96,17 @@ def simplex_weights(products: FloatArray) -> FloatArray:
     return weights
 
 
-def stacked_weights(products: FloatArray, windows: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Weights for every channel, drawn towards those of all channels together.
+def stacked_weights(products: FloatArray, windows: FloatArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Weights for every channel, drawn towards those of all channels together, and these towards a prior.
 
     Every channel counts in units of its own smallest error. The more independent windows a channel has, the more its
-    own errors decide; channels without any take the common weights.
+    own errors decide; channels without any take the common weights. Simple averages are hard to beat where little is
+    known (Smith and Wallis 2009), hence the prior.
 
     Args:
         products: Mean products of the errors, shape ``(C, N, N)``.
-        windows: Number of windows that do not overlap in what they forecast, shape ``(C,)``.
+        windows: Number of windows that do not overlap in what they forecast, shape ``(C,)``, not all 0.
+        prior: Weights without any knowledge, shape ``(N,)``, with sum one.
 
     Returns:
         Weights ``(C, N)`` and the common weights ``(N,)``.
@@ -115,15 +117,13 @@ def stacked_weights(products: FloatArray, windows: FloatArray) -> tuple[FloatArr
     floor = 1e-12 * np.abs(products).max((1, 2)) + np.finfo(float).tiny
     own = products / np.maximum(smallest, floor)[:, None, None]
     together = own[scored].mean(0)
+    # |w - prior|² as a quadratic form of weights that sum to one.
+    difference = np.eye(len(prior)) - prior[:, None]
+    distance = difference.T @ difference
     trust = windows / (windows + _TRUSTED_WINDOWS)
-    common = simplex_weights(_ridged(together))
+    common = simplex_weights(together + _PRIOR_WINDOWS / windows[scored].mean() * distance)
     weights = np.tile(common, (len(products), 1))
     for channel in np.flatnonzero(scored):
         mixed = trust[channel] * own[channel] + (1 - trust[channel]) * together
-        weights[channel] = simplex_weights(_ridged(mixed))
+        weights[channel] = simplex_weights(mixed + _PRIOR_WINDOWS / windows[channel] * distance)
     return weights, common
-
-
-def _ridged(products: FloatArray) -> FloatArray:
-    ridged: FloatArray = products + _RIDGE * np.diagonal(products).mean() * np.eye(len(products))
-    return ridged

@@ -174,7 +174,7 @@ def _candidates(config: AutoARConfig, pool: Pool) -> list[Candidate]:
     pooled, local = [], []
     if config.strategy != "direct":
         for order, regression in pool.regressions.items():
-            pooled += [Candidate(True, order, lookback) for lookback in _lookbacks(config, regression)]
+            pooled.append(Candidate(True, order, _lookback(config, regression)))
         local += [Candidate(False, order) for order in pool.regressions]
     if config.strategy != "recursive":
         pooled += [Candidate(True, ridge=ridge) for ridge in RIDGES]
@@ -182,14 +182,11 @@ def _candidates(config: AutoARConfig, pool: Pool) -> list[Candidate]:
     return pooled + (local if config.pooled_over != "pooled" else [])
 
 
-def _lookbacks(config: AutoARConfig, regression: NestedRegression) -> list[int]:
-    """Lookbacks of the pooled auto-regressions of one differencing order, the one the criterion chooses first."""
+def _lookback(config: AutoARConfig, regression: NestedRegression) -> int:
+    """Lookback of the pooled auto-regression of one differencing order."""
     if config.lookback is not None:
-        return [config.lookback]
-    path = information_criterion(config.one_step_criterion, regression.rss, regression.count)
-    largest = regression.max_lookback
-    others = [largest, largest // 4] if config.strategy == "auto" else []
-    return list(dict.fromkeys([int(path.argmin()), *others]))
+        return config.lookback
+    return int(information_criterion(config.one_step_criterion, regression.rss, regression.count).argmin())
 
 
 def _chunks(plan: _Plan, fitting: Panel) -> Iterator[_Chunk]:
@@ -284,13 +281,20 @@ def _weigh(plan: _Plan, products: _Products) -> _Shares:
     allowed = np.arange(len(pooled) if pooling == "channel" else 0, len(pooled) if pooling == "pooled" else size)
     weights, common = np.zeros((len(products.windows), size)), np.zeros(size)
     if plan.config.strategy == "auto":
-        own, shared = stacked_weights(products.mean[:, allowed[:, None], allowed], products.windows)
+        own, shared = _stacked(plan, products, allowed)
         weights[:, allowed] = shared if pooling == "pooled" else own
-        common[pooled] = stacked_weights(products.mean[:, pooled[:, None], pooled], products.windows)[1]
+        common[pooled] = _stacked(plan, products, pooled)[1]
     else:
         weights[:] = _equal_weights(plan, products, allowed)
         common = _equal_weights(plan, products, pooled)
     return _Shares(weights, common)
+
+
+def _stacked(plan: _Plan, products: _Products, allowed: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    """Weights of some candidates; without knowledge every kind has the same share."""
+    kinds = [(plan.candidates[index].is_pooled, plan.candidates[index].is_recursive) for index in allowed.tolist()]
+    prior = np.array([1.0 / (len(set(kinds)) * kinds.count(kind)) for kind in kinds])
+    return stacked_weights(products.mean[:, allowed[:, None], allowed], products.windows, prior)
 
 
 def _equal_weights(plan: _Plan, products: _Products, allowed: np.ndarray) -> FloatArray:
