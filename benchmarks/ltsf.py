@@ -44,9 +44,9 @@ _PAPER: dict[str, Any] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": _PAPER,
-    "auto": {**_PAPER, "strategy": "auto", "criterion": "bic"},
-    "direct": {**_PAPER, "strategy": "direct", "pooling": "pooled", "criterion": "bic"},
-    "average": {**_PAPER, "strategy": "average", "criterion": "bic"},
+    "auto": {**_PAPER, "strategy": "auto"},
+    "direct": {**_PAPER, "strategy": "direct", "pooling": "pooled"},
+    "average": {**_PAPER, "strategy": "average"},
 }
 # Forecast values held at once.
 _CHUNK_ELEMENTS = 1 << 24

@@ -7,11 +7,15 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from dasha.autoar import AutoAR
+from dasha.autoar import AutoAR, AutoARConfig
 from dasha.autoar.direct import direct_regression
 from dasha.autoar.forecast import extend_errors, extend_maps
 from dasha.autoar.moments import ChannelMoments, channel_moments, window_moments
+from dasha.autoar.panel import Panel
+from dasha.autoar.plan import Plan
 from dasha.autoar.stacking import error_covariance, error_products, simplex_weights, stacked_weights
+from dasha.autoar.training import TrainingData
+from dasha.autoar.weighing import folds
 from dasha.errors import InvalidArgumentError, SeriesTooShortError
 
 from .brute import autoregressive, block, explicit_windows
@@ -217,7 +221,8 @@ def test_recursive_per_channel_is_one_auto_regression_each(order: int) -> None:
         np.testing.assert_allclose(together.predict(15).mean[:, channel], alone.mean[:, 0], rtol=1e-7)
 
 
-def test_direct_takes_the_ridge_with_the_smallest_validation_error() -> None:
+def test_direct_takes_the_ridge_with_the_smallest_validation_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dasha.autoar.strategies.folds", lambda plan, fitting: iter(()))
     train, validation = np.split(channels_of(np.random.default_rng(2), 260), [200])
     model = AutoAR(strategy="direct", horizon=5, max_lookback=16).fit(train, validation=validation)
     assert model.selection_ is not None
@@ -237,6 +242,24 @@ def test_direct_takes_the_ridge_with_the_smallest_validation_error() -> None:
     weights, bias = direct_regression(everything, 5).maps(ridges[[int(errors.argmin())]])
     wanted = both[: -context - 1 : -1].T @ weights[0].numpy().T + bias[0].numpy()
     np.testing.assert_allclose(model.predict(5).mean, wanted.T * std + mean, rtol=1e-8)
+
+
+def test_folds_score_every_row_once_and_never_fit_on_it() -> None:
+    config = AutoARConfig(strategy="auto", horizon=5)
+    long, short = np.arange(100.0), np.arange(30.0)
+    panel = Panel([long, short], [0, 1, 2])
+    data = TrainingData(panel, [0, 1], np.zeros(2), np.ones(2), torch.device("cpu"))
+    trials = list(folds(Plan(config, data, 10, []), panel))
+    assert len(trials) == 3
+    targets: list[float] = []
+    for trial in trials:
+        left_out = set(long[np.isnan(trial.fitting.channels[0])])
+        assert left_out == set(trial.scored.channels[0][10:])
+        assert len(left_out) == 30
+        targets += sorted(left_out)
+        np.testing.assert_array_equal(trial.fitting.channels[1], short)  # too short for three parts
+        assert not len(trial.scored.channels[1])
+    assert targets == list(range(10, 100))
 
 
 def test_auto_is_at_least_as_good_as_its_candidates_on_validation_rows() -> None:

@@ -79,7 +79,7 @@ class AutoARConfig:
 
     @property
     def one_step_criterion(self) -> str:
-        """What chooses a lookback where validation windows score the horizon."""
+        """What chooses a lookback where there is no horizon to score."""
         return self.criterion if self.criterion in INFORMATION_CRITERIA else "bic"
 
     def _set(self, name: str, value: object) -> None:

@@ -16,8 +16,9 @@ class Selection:
 
     Attributes:
         names: What each candidate is, ``N`` of them.
-        errors: Validation mean squared error of every candidate over all steps, windows and channels, on the
-            standardised scale, shape ``(N,)``.
+        errors: Mean squared error of every candidate on windows that it was not estimated on (the validation rows,
+            and parts of the training rows that were left out in turn), over steps and channels, on the standardised
+            scale, shape ``(N,)``.
         error: The same for the weighted mean.
         weights: Of every candidate in the forecast of every channel, shape ``(C_total, N)``.
         common: Weights for series that were not in the training data, shape ``(N,)``; per-channel candidates have 0.

@@ -58,9 +58,6 @@ def fit_auto_ar(config: AutoARConfig, train: list[FloatArray], validation: list[
     order = config.diff_order
     if isinstance(order, str):
         order = kpss_order(data.panel.channels[row] for row in data.rows)
-    maps = None
-    if config.needs_maps:
-        maps = fit_maps(config, data, order, held_out_rows(config, train, validation))
     # Next to maps, the auto-regression fills gaps: the rows are all its own, and one step is its horizon.
     chosen_by = config.one_step_criterion if config.needs_maps else config.criterion
     base = replace(config, strategy="recursive", pooling="pooled", criterion=chosen_by)
@@ -71,6 +68,7 @@ def fit_auto_ar(config: AutoARConfig, train: list[FloatArray], validation: list[
     else:
         lookback = config.lookback
         _require_rows(data, order, lookback)
+    maps = fit_maps(config, data, order, held_out_rows(config, train, validation)) if config.needs_maps else None
     return _estimate(data, order, lookback, path, joined, maps)
 
 

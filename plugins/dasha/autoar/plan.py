@@ -1,0 +1,206 @@
+"""The candidates of a strategy and the chunks of channels they are estimated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dasha.autoar.candidates import RIDGES, Candidate, Pool, local_lookbacks, local_recursive_maps
+from dasha.autoar.config import AutoARConfig
+from dasha.autoar.differencing import MAX_DIFF_ORDER
+from dasha.autoar.direct import direct_regression
+from dasha.autoar.moments import ChannelMoments, WindowMoments, channel_moments, window_moments
+from dasha.autoar.panel import Panel, gap_free_lengths
+from dasha.autoar.selection import horizon_bic, horizon_errors, information_criterion, nested_regression
+from dasha.autoar.training import STEPS_PER_COEFFICIENT, TrainingData
+
+# Elements of the maps and moments of one chunk of channels.
+_CHUNK_ELEMENTS = 1 << 26
+# A channel with fewer windows of past and future takes the pooled direct regression in the place of its own.
+_FEWEST_WINDOWS = 2
+
+Maps = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same from trial to final estimation; pooled candidates come first."""
+
+    config: AutoARConfig
+    data: TrainingData
+    context: int
+    candidates: list[Candidate]
+
+    @property
+    def orders(self) -> list[int]:
+        """Differencing orders of the auto-regressions."""
+        return sorted({candidate.diff_order for candidate in self.candidates if candidate.diff_order is not None})
+
+    @property
+    def pooled(self) -> list[Candidate]:
+        """Candidates that all channels share."""
+        return [candidate for candidate in self.candidates if candidate.is_pooled]
+
+    @property
+    def local(self) -> list[Candidate]:
+        """Candidates of every channel on its own."""
+        return [candidate for candidate in self.candidates if not candidate.is_pooled]
+
+    def levels(self, panel: Panel, rows: list[int]) -> ChannelMoments:
+        """Moments of windows of past and future of some channels."""
+        return channel_moments(self.data.block(panel, rows), self.context + self.config.horizon)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Channels that go through together.
+
+    Attributes:
+        rows: Their numbers.
+        largest: Largest lookback of an auto-regression of their own; below 0 if they cannot carry one.
+        lookbacks: Chosen lookbacks by differencing order, each of shape ``(len(rows),)``.
+    """
+
+    rows: list[int]
+    largest: int
+    lookbacks: dict[int, Tensor]
+
+
+def largest_context(config: AutoARConfig, data: TrainingData, fitting: Panel, order: int) -> int:
+    """Past values that the maps take: at most ``max_lookback``, and few enough that the data can carry them.
+
+    At least half of the windows with a single past value must be left, lest the shorter series fall out.
+    """
+    if config.lookback is not None:
+        return max(1, config.lookback + order)
+    stretches = data.stretches(fitting, 0)
+    fewest = stretches.windows(1 + config.horizon) / 2
+    low, high = 0, config.max_lookback
+    while low < high:
+        middle = (low + high + 1) // 2
+        length = middle + config.horizon
+        is_enough = stretches.steps(length) >= STEPS_PER_COEFFICIENT * (middle + 1)
+        low, high = (middle, high) if is_enough and stretches.windows(length) >= fewest else (low, middle - 1)
+    return low
+
+
+def pool_of(config: AutoARConfig, data: TrainingData, panel: Panel, context: int, orders: Sequence[int]) -> Pool:
+    """Moments of all channels of a part of the data."""
+
+    def moments(length: int, order: int) -> WindowMoments:
+        blocks = (block for _, block in data.blocks(panel, diff_order=order))
+        return window_moments(blocks, length, device=data.device)
+
+    regressions = {order: nested_regression(moments(context - order + 1, order)) for order in orders}
+    return Pool(moments(context + config.horizon, 0), regressions)
+
+
+def candidates_of(config: AutoARConfig, pool: Pool) -> list[Candidate]:
+    """Pooled candidates, and those per channel if they are asked for.
+
+    Pooled ones are always there: series that were not in the training data have no others.
+    """
+    pooled, local = [], []
+    if config.strategy != "direct":
+        pooled += [Candidate(True, order, _lookback(config, pool, order)) for order in pool.regressions]
+        local += [Candidate(False, order) for order in pool.regressions]
+    if config.strategy != "recursive":
+        pooled += [Candidate(True, ridge=ridge) for ridge in RIDGES]
+        local += [Candidate(False, ridge=ridge) for ridge in RIDGES]
+    return pooled + (local if config.pooled_over != "pooled" else [])
+
+
+def _lookback(config: AutoARConfig, pool: Pool, order: int) -> int:
+    """Lookback of the pooled auto-regression of one differencing order."""
+    if config.lookback is not None:
+        return config.lookback
+    regression = pool.regressions[order]
+    if config.criterion == "horizon_bic":
+        errors = horizon_errors(regression, pool.levels, diff_order=order, horizon=config.horizon).mean(1)
+        return int(horizon_bic(errors, pool.levels.count * config.horizon).argmin())
+    return int(information_criterion(config.one_step_criterion, regression.rss, regression.count).argmin())
+
+
+def chunks_of(plan: Plan, fitting: Panel) -> Iterator[Chunk]:
+    """Channels in groups of bounded size that can carry similar lookbacks."""
+    config, data = plan.config, plan.data
+    bound = plan.context - max(plan.orders, default=0)
+    largest = {row: min(bound, _own_lookback(config, fitting, row)) for row in data.rows}
+    horizon, window = config.horizon, plan.context + config.horizon
+    elements = 3 * (len(plan.candidates) * horizon * (plan.context + 1) + window**2)
+    size = max(1, _CHUNK_ELEMENTS // elements)
+    waiting = sorted(data.rows, key=lambda row: -largest[row])
+    while waiting:
+        first = largest[waiting[0]]
+        rows = [row for row in waiting[:size] if 2 * largest[row] >= first]
+        waiting = waiting[len(rows) :]
+        carried = largest[rows[-1]]
+        yield Chunk(
+            rows, carried, {order: _chosen_lookbacks(plan, fitting, rows, carried, order) for order in plan.orders}
+        )
+
+
+def _own_lookback(config: AutoARConfig, fitting: Panel, row: int) -> int:
+    """Largest lookback that the auto-regression of one channel can carry, below 0 if none."""
+    lengths = gap_free_lengths(fitting.channels[row]) - MAX_DIFF_ORDER
+    if config.lookback is not None:
+        is_enough = np.maximum(lengths - config.lookback, 0).sum() >= config.lookback + 2
+        return config.lookback if is_enough else -1
+    low, high = -1, int(lengths.max(initial=0))
+    while low < high:
+        middle = (low + high + 1) // 2
+        is_enough = np.maximum(lengths - middle, 0).sum() >= STEPS_PER_COEFFICIENT * (middle + 2)
+        low, high = (middle, high) if is_enough else (low, middle - 1)
+    return low
+
+
+def _chosen_lookbacks(plan: Plan, fitting: Panel, rows: list[int], largest: int, order: int) -> Tensor:
+    if plan.config.lookback is not None or largest < 0 or not plan.local:
+        return torch.full((len(rows),), max(largest, 0), device=plan.data.device)
+    moments = channel_moments(plan.data.block(fitting, rows, diff_order=order), largest + 1)
+    return local_lookbacks(plan.config.one_step_criterion, moments)
+
+
+def all_maps(plan: Plan, panel: Panel, chunk: Chunk, levels: ChannelMoments, pooled: Maps) -> Maps:
+    """Maps of all candidates for every channel of a chunk, ``(C, N, H, K)`` and ``(C, N, H)``."""
+    weights, bias = (part.expand(len(chunk.rows), *part.shape) for part in pooled)
+    if not plan.local:
+        return weights, bias
+    orders = [candidate.diff_order for candidate in plan.local if candidate.diff_order is not None]
+    parts = [(weights, bias), *(_local_recursive(plan, panel, chunk, order, pooled) for order in orders)]
+    ridges = [candidate.ridge for candidate in plan.local if candidate.ridge is not None]
+    if ridges:
+        own = direct_regression(levels, plan.config.horizon).maps(levels.total.new_tensor(ridges))
+        shared = [index for index, candidate in enumerate(plan.pooled) if candidate.ridge is not None]
+        parts.append(_where(levels.count >= _FEWEST_WINDOWS, own, (weights[:, shared], bias[:, shared])))
+    return torch.cat([part[0] for part in parts], 1), torch.cat([part[1] for part in parts], 1)
+
+
+def _local_recursive(plan: Plan, panel: Panel, chunk: Chunk, order: int, pooled: Maps) -> Maps:
+    """Maps of one auto-regression per channel; of the pooled one where channels are too short for their own."""
+    shared = next(index for index, candidate in enumerate(plan.pooled) if candidate.diff_order == order)
+    weights, bias = (part[shared].expand(len(chunk.rows), 1, *part.shape[1:]) for part in pooled)
+    if chunk.largest < 0:
+        return weights, bias
+    moments = channel_moments(plan.data.block(panel, chunk.rows, diff_order=order), chunk.largest + 1)
+    is_own = moments.count > chunk.largest + 1
+    if not bool(is_own.any()):
+        return weights, bias
+    # Any windows will do in the place of too few: their map is not used.
+    donor = int(is_own.int().argmax())
+    kept = torch.where(is_own, torch.arange(len(is_own), device=is_own.device), donor)
+    usable = ChannelMoments(moments.count[kept], moments.total[kept], moments.gram[kept])
+    lookbacks = chunk.lookbacks[order]
+    own = local_recursive_maps(usable, lookbacks, order, plan.config.horizon, plan.context)
+    return _where(is_own, (own[0][:, None], own[1][:, None]), (weights, bias))
+
+
+def _where(is_own: Tensor, own: Maps, shared: Maps) -> Maps:
+    return (
+        torch.where(is_own[:, None, None, None], own[0], shared[0]),
+        torch.where(is_own[:, None, None], own[1], shared[1]),
+    )

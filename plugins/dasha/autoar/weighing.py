@@ -1,0 +1,142 @@
+"""Weights of the candidates from their errors on windows they were not estimated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasha.autoar.candidates import pooled_maps
+from dasha.autoar.panel import Panel
+from dasha.autoar.plan import Chunk, Plan, all_maps, pool_of
+from dasha.autoar.stacking import error_products, stacked_weights
+from dasha.types import FloatArray
+
+# Parts of the fitting rows that are left out in turn, and the horizons that each must hold at least.
+_FOLDS = 3
+_HORIZONS_PER_FOLD = 2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Candidates are estimated on one part of the data and scored on windows of another."""
+
+    fitting: Panel
+    scored: Panel
+
+
+@dataclass(frozen=True)
+class Products:
+    """Errors of the candidates on the validation windows.
+
+    Attributes:
+        mean: Products of the errors of two candidates, mean over steps and windows, shape ``(C_total, N, N)``.
+        windows: Windows that do not overlap in what they forecast, shape ``(C_total,)``.
+    """
+
+    mean: FloatArray
+    windows: FloatArray
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Weights of the candidates.
+
+    Attributes:
+        weights: For every channel, shape ``(C_total, N)``.
+        common: For series that were not in the training data, shape ``(N,)``; 0 for candidates per channel.
+    """
+
+    weights: FloatArray
+    common: FloatArray
+
+    @property
+    def are_equal(self) -> bool:
+        """Whether one map serves all channels."""
+        return bool((self.weights == self.common).all())
+
+
+def folds(plan: Plan, fitting: Panel) -> Iterator[Trial]:
+    """Every part of the fitting rows left out in turn, where a series is long enough for several horizons in each.
+
+    One stretch of validation rows shows one season, or one year; what was best there need not be best later.
+    """
+    lengths = np.array([len(channel) for channel in fitting.channels])
+    room = lengths - plan.context
+    size = np.where(room >= _FOLDS * _HORIZONS_PER_FOLD * plan.config.horizon, room // _FOLDS, 0)
+    for fold in range(_FOLDS if size.any() else 0):
+        start = np.where(size > 0, plan.context + fold * size, 0)
+        stop = start + size
+        left, scored = [], []
+        for channel, first, last in zip(fitting.channels, start.tolist(), stop.tolist(), strict=True):
+            rest = channel.copy()
+            rest[first:last] = np.nan
+            left.append(rest)
+            scored.append(channel[max(0, first - plan.context) : last])
+        yield Trial(Panel(left, fitting.offsets), Panel(scored, fitting.offsets))
+
+
+def score(plan: Plan, chunks: list[Chunk], trial: Trial) -> Products:
+    """Errors of all candidates on the scored windows of every channel."""
+    channels, size = len(plan.data.std), len(plan.candidates)
+    mean, windows = np.zeros((channels, size, size)), np.zeros(channels)
+    pool = pool_of(plan.config, plan.data, trial.fitting, plan.context, plan.orders)
+    pooled = pooled_maps(plan.pooled, pool, plan.config.horizon)
+    for chunk in chunks:
+        levels = plan.levels(trial.fitting, chunk.rows)
+        weights, bias = all_maps(plan, trial.fitting, chunk, levels, pooled)
+        levels = plan.levels(trial.scored, chunk.rows)
+        mean[chunk.rows] = error_products(weights, bias, levels).mean(1).cpu().numpy()
+        apart = (levels.count - 1).clamp(min=0) / plan.config.horizon + (levels.count > 0)
+        windows[chunk.rows] = apart.cpu().numpy()
+    return Products(mean, windows)
+
+
+def together(trials: list[Products]) -> Products:
+    """Errors over the windows of all trials."""
+    windows = sum((trial.windows for trial in trials), np.zeros_like(trials[0].windows))
+    total = sum((trial.windows[:, None, None] * trial.mean for trial in trials), np.zeros_like(trials[0].mean))
+    return Products(total / np.maximum(windows, 1e-300)[:, None, None], windows)
+
+
+def weigh(plan: Plan, products: Products) -> Shares:
+    """Weights of the candidates, by the strategy and what it pools over."""
+    pooled, size = np.arange(len(plan.pooled)), len(plan.candidates)
+    pooling = plan.config.pooled_over
+    allowed = np.arange(len(pooled) if pooling == "channel" else 0, len(pooled) if pooling == "pooled" else size)
+    weights, common = np.zeros((len(products.windows), size)), np.zeros(size)
+    if plan.config.strategy == "auto":
+        own, shared = _stacked(plan, products, allowed)
+        weights[:, allowed] = shared if pooling == "pooled" else own
+        common[pooled] = _stacked(plan, products, pooled)[1]
+    else:
+        weights[:] = _equal_weights(plan, products, allowed)
+        common = _equal_weights(plan, products, pooled)
+    return Shares(weights, common)
+
+
+def _stacked(plan: Plan, products: Products, allowed: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    """Weights of some candidates; without knowledge every kind has the same share."""
+    kinds = [(plan.candidates[index].is_pooled, plan.candidates[index].is_recursive) for index in allowed.tolist()]
+    prior = np.array([1.0 / (len(set(kinds)) * kinds.count(kind)) for kind in kinds])
+    return stacked_weights(products.mean[:, allowed[:, None], allowed], products.windows, prior)
+
+
+def _equal_weights(plan: Plan, products: Products, allowed: np.ndarray) -> FloatArray:
+    """Equal weights for the best candidate of every kind."""
+    errors = candidate_errors(products)
+    best: dict[tuple[bool, bool], int] = {}
+    for index in allowed.tolist():
+        kind = plan.candidates[index].is_pooled, plan.candidates[index].is_recursive
+        if kind not in best or errors[index] < errors[best[kind]]:
+            best[kind] = index
+    weights = np.zeros(len(errors))
+    weights[list(best.values())] = 1.0 / len(best)
+    return weights
+
+
+def candidate_errors(products: Products) -> FloatArray:
+    """Mean squared error of every candidate over the channels that have validation windows."""
+    errors: FloatArray = np.diagonal(products.mean[products.windows > 0], axis1=1, axis2=2).mean(0)
+    return errors
