@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import toeplitz
 from scipy.stats import norm
 
 from dasha.errors import InvalidArgumentError
-from dasha.types import Forecast, GaussianForecast
+from dasha.types import Forecast, GaussianForecast, Responses
 
 PSI = np.array([1.0, 0.8, -0.3, 0.5])
 
@@ -94,3 +95,73 @@ def test_the_last_step_is_the_marginal_distribution() -> None:
     np.testing.assert_allclose(last.std[:, 0], forecast.std[:, -1])
     np.testing.assert_allclose(last.quantile(0.9)[:, 0], forecast.quantile(0.9)[:, -1])
     assert last.sample(5, np.random.default_rng(0)).shape == (5, 2, 1, 2)
+
+
+class TestEveryOriginAndChannelItsOwnProcess:
+    """``psi`` of shape ``(…, H, C)``: what a matrix for each would give, without the matrices."""
+
+    @staticmethod
+    def of(*leading: int, horizon: int = 9) -> tuple[GaussianForecast, np.ndarray]:
+        rng = np.random.default_rng(3)
+        psi = rng.normal(size=(*leading, horizon, 2))
+        psi[..., 0, :] = 1.0
+        mean, sigma = rng.normal(size=psi.shape), rng.uniform(1, 3, size=(*leading, 2))
+        return GaussianForecast.of_innovations(mean, sigma, psi), psi
+
+    @pytest.mark.parametrize("leading", [(), (3,), (2, 3)])
+    def test_equal_to_a_matrix_for_each(self, leading: tuple[int, ...]) -> None:
+        result, psi = self.of(*leading)
+        noise = np.random.default_rng(0).standard_normal((5, *psi.shape))
+        errors = result.factor @ noise
+        for place in np.ndindex(*leading):
+            for channel in range(2):
+                alone = GaussianForecast.of_innovations(
+                    np.zeros((9, 1)), np.ones(1), psi[(*place, slice(None), channel)]
+                )
+                wanted = noise[(slice(None), *place, slice(None), channel)] @ np.asarray(alone.factor).T
+                np.testing.assert_allclose(errors[(slice(None), *place, slice(None), channel)], wanted, atol=1e-12)
+                sigma = result.sigma[(*place, channel)]
+                np.testing.assert_allclose(result.std[(*place, slice(None), channel)], sigma * alone.spread[:, 0])
+
+    def test_a_common_process_repeated_gives_the_same_paths(self) -> None:
+        shared = forecast(3)
+        own = GaussianForecast.of_innovations(
+            shared.mean, shared.sigma, np.broadcast_to(PSI[:, None], shared.mean.shape)
+        )
+        first, second = (one.sample(4, np.random.default_rng(1)) for one in (shared, own))
+        np.testing.assert_allclose(first, second, rtol=1e-12)
+
+    def test_covariance_of_paths(self) -> None:
+        """100,000 paths, 3 % of the largest variance allowed."""
+        result, psi = self.of(2, horizon=4)
+        paths = result.sample(100_000, np.random.default_rng(1))
+        for origin, channel in np.ndindex(2, 2):
+            response = result.sigma[origin, channel] * np.tril(toeplitz(psi[origin, :, channel]))
+            wanted = response @ response.T
+            drawn = np.cov(paths[:, origin, :, channel].T)
+            np.testing.assert_allclose(drawn, wanted, atol=0.03 * wanted.max())
+
+    def test_one_origin_and_several_joined(self) -> None:
+        result, psi = self.of(3)
+        parts = [
+            GaussianForecast.of_innovations(*(a[i : i + 1] for a in (result.mean, result.sigma, psi))) for i in range(3)
+        ]
+        joined = GaussianForecast.concatenate(parts)
+        for other in (joined, GaussianForecast.concatenate([joined])):
+            for one, two in (
+                (other, result),
+                (other.origin(1), result.origin(1)),
+                (other.last_step(), result.last_step()),
+            ):
+                np.testing.assert_array_equal(one.mean, two.mean)
+                np.testing.assert_array_equal(one.std, two.std)
+                paths = (f.sample(2, np.random.default_rng(0)) for f in (one, two))
+                np.testing.assert_allclose(*paths, rtol=1e-12)
+        assert result.origin(1).sample(2, np.random.default_rng(0)).shape == (2, 9, 2)
+        np.testing.assert_array_equal(forecast(3).origin(2).std, forecast(3).std[2])
+
+    def test_no_matrix_is_made(self) -> None:
+        result, psi = self.of(50, horizon=720)
+        assert isinstance(result.factor, Responses)
+        assert result.factor.psi is psi
+        assert np.isfinite(result.sample(1, np.random.default_rng(0))).all()

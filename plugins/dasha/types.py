@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.linalg import toeplitz
 from scipy.special import ndtri
 
@@ -44,6 +45,41 @@ class Forecaster(Protocol):
         """
 
 
+def innovation_errors(psi: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Spread ``(H, 1)`` and factor ``(H, H)`` of a `GaussianForecast` whose processes all respond by ``psi (H,)``."""
+    spread = np.sqrt(np.cumsum(psi**2))[:, None]
+    return spread, np.tril(toeplitz(psi)) / spread
+
+
+@dataclass(frozen=True)
+class Responses:
+    """How the errors of a linear process correlate over the steps, where every origin and channel has its own process.
+
+    Attributes:
+        psi: Response to a unit innovation after ``0 … H-1`` steps, shape ``(…, H, C)``, step 0 not 0.
+    """
+
+    psi: FloatArray
+
+    @property
+    def spread(self) -> FloatArray:
+        """Standard deviation of the error of every step for unit innovations, shape ``(…, H, C)``."""
+        squares = np.square(self.psi)
+        total = np.cumsum(squares, axis=-2, out=squares)
+        return np.sqrt(total, out=total)
+
+    def __matmul__(self, noise: FloatArray) -> FloatArray:
+        """Turn independent errors ``(count, …, H, C)`` into correlated ones of the same variance.
+
+        Equal to the product with a lower triangular matrix for every origin and channel, but none is made.
+        """
+        horizon = self.psi.shape[-2]
+        size = next_fast_len(2 * horizon - 1, real=True)
+        spectrum = rfft(noise, size, axis=-2) * rfft(self.psi, size, axis=-2)
+        errors: FloatArray = irfft(spectrum, size, axis=-2)[..., :horizon, :] / self.spread
+        return errors
+
+
 @dataclass(frozen=True)
 class GaussianForecast:
     """Forecast with Gaussian errors that are correlated over the steps.
@@ -53,14 +89,14 @@ class GaussianForecast:
         sigma: Unit of the errors of every channel, shape ``(…, C)``, in the units of the series.
         spread: Standard deviation of the error of every step in these units, shape ``(H, 1)``, ``(H, C)`` or
             ``(…, H, C)``.
-        factor: Lower triangular, shape ``(H, H)``, with rows of length 1: turns independent errors into correlated
-            ones.
+        factor: Turns independent errors into correlated ones: lower triangular, shape ``(H, H)``, with rows of length
+            1, for all origins and channels alike; or `Responses`, one for each.
     """
 
     mean: FloatArray
     sigma: FloatArray
     spread: FloatArray
-    factor: FloatArray
+    factor: FloatArray | Responses
 
     @classmethod
     def of_innovations(cls, mean: FloatArray, sigma: FloatArray, psi: FloatArray) -> Self:
@@ -69,26 +105,36 @@ class GaussianForecast:
         Args:
             mean: Shape ``(…, H, C)``.
             sigma: Standard deviation of the innovations, shape ``(…, C)``.
-            psi: Response to a unit innovation after ``0 … H-1`` steps, shape ``(H,)``, ``psi[0]`` not 0.
+            psi: Response to a unit innovation after ``0 … H-1`` steps, not 0 after 0 steps: shape ``(H,)``, or
+                ``(…, H, C)`` for a process of its own for every origin and channel.
         """
-        spread = np.sqrt(np.cumsum(psi**2))[:, None]
-        return cls(mean, sigma, spread, np.tril(toeplitz(psi)) / spread)
+        if psi.ndim > 1:
+            responses = Responses(psi)
+            return cls(mean, sigma, responses.spread, responses)
+        return cls(mean, sigma, *innovation_errors(psi))
 
     @classmethod
     def concatenate(cls, parts: Sequence[GaussianForecast]) -> GaussianForecast:
-        """Forecasts of several origins, each with a leading axis, one after the other; the factor is theirs all."""
+        """Forecasts of several origins, each with a leading axis, one after the other; a factor matrix is common."""
         if len(parts) == 1:
             return parts[0]
         mean, sigma = (np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "sigma"))
         spread = parts[0].spread
         if any(part.spread is not spread for part in parts):
             spread = np.concatenate([np.broadcast_to(part.spread, part.mean.shape) for part in parts])
-        return cls(mean, sigma, spread, parts[0].factor)
+        psi = [part.factor.psi for part in parts if isinstance(part.factor, Responses)]
+        return cls(mean, sigma, spread, Responses(np.concatenate(psi)) if psi else parts[0].factor)
 
     @property
     def std(self) -> FloatArray:
         """Standard deviation of every value, shape ``(…, H, C)``."""
         return self.sigma[..., None, :] * self.spread
+
+    def origin(self, number: int) -> GaussianForecast:
+        """Forecast of one origin, shapes ``(H, C)``, where origins are the only leading axis."""
+        spread = self.spread if self.spread.ndim < self.mean.ndim else self.spread[number]
+        factor = Responses(self.factor.psi[number]) if isinstance(self.factor, Responses) else self.factor
+        return GaussianForecast(self.mean[number], self.sigma[number], spread, factor)
 
     def last_step(self) -> GaussianForecast:
         """Forecast of the last step alone, shapes ``(…, 1, C)``: all that is needed where paths are not."""

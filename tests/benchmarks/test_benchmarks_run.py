@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dasha.autoar import AutoAR
+
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -65,7 +67,7 @@ def test_ltsf(data: Path, tmp_path: Path, fixed: bool) -> None:
         ("weather", 80),
     ]
     errors = [result["mse"] for result in content["results"]]
-    assert content["mean_root_mse"] == pytest.approx(np.mean(np.sqrt(errors)))
+    assert content["mean_root_mse"] == {"paper": pytest.approx(np.mean(np.sqrt(errors)))}
     assert "400 rows, but the published split needs 14400" in content["skipped"]["ETTh1"]
     assert "no traffic.csv under" in content["skipped"]["traffic"]
     assert "skipped traffic" in finished.stderr
@@ -88,11 +90,57 @@ def test_ltsf_scores_what_the_protocol_says(data: Path, tmp_path: Path) -> None:
     assert content["results"][0]["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-9)
 
 
+def test_ltsf_presets_beside_published_figures(data: Path, tmp_path: Path) -> None:
+    """The file is called weather, too short for a published horizon and still long enough for one."""
+    values = pd.read_csv(data / "deep" / "weather.csv", encoding="latin-1")
+    longer = pd.concat([values] * 2, ignore_index=True)
+    longer.to_csv(data / "deep" / "weather.csv", index=False, encoding="latin-1")
+    options = ["--preset", "paper", "zero-shot", "--max-lookback", "60", "--datasets", "weather", "--horizons"]
+    content, finished = run("ltsf.py", "--data-dir", data, *options, "5", "96", folder=tmp_path)
+    results = content["results"]
+    assert [(result["horizon"], result["preset"]) for result in results] == [
+        (5, "paper"),
+        (5, "zero-shot"),
+        (96, "paper"),
+        (96, "zero-shot"),
+    ]
+    assert results[1]["lookback"] is None
+    assert content["settings"]["zero-shot"] == {"mode": "zero-shot", "max_lookback": 60, "device": "cpu"}
+    assert set(content["mean_root_mse"]) == set(content["mean_root_mse_by_dataset"]) == {"paper", "zero-shot"}
+    # Each forecast is that of the model on the last 60 rows.
+    y = longer.iloc[:, 1:].to_numpy(dtype=float)
+    origins = np.arange(640, 800 - 5 + 1)
+    forecast = AutoAR(mode="zero-shot", max_lookback=60, device="cpu").predict_origins(5, y, origins)
+    errors = (forecast.mean - y[origins[:, None] + np.arange(5)]) / y[:560].std(0)
+    assert results[1]["mse"] == pytest.approx((errors**2).mean(), rel=1e-9)
+    assert {figure["horizon"] for figure in content["published"]} == {96}
+    assert all(figure["origin"] == "published" and figure["source"] for figure in content["published"])
+    (ttm,) = (one for one in content["published"] if one["model"] == "TTM-A zero-shot" and one["metric"] == "mse")
+    assert (ttm["zero_shot"], ttm["second_hand"], ttm["lookback"]) == (True, False, 1536)
+    assert not {"origin", "source"} & set(results[0])
+    assert "MSE beside published figures" in finished.stdout
+    assert "second-hand copy" in finished.stdout
+    assert f"{ttm['value']:.3f}" in finished.stdout
+
+
+def test_ltsf_settings_that_contradict_a_preset(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, SCRIPTS / "ltsf.py", "--preset", "paper", "zero-shot", "--lookback", "5"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert finished.returncode == 2
+    assert "preset zero-shot: lookback is 5, but mode='zero-shot' learns nothing" in finished.stderr
+
+
 @pytest.mark.parametrize("options", [["--data-dir", "nowhere"], []])
 def test_nothing_to_read(options: list[str], tmp_path: Path) -> None:
     content, finished = run("ltsf.py", *options, folder=tmp_path)
     assert content["results"] == []
-    assert content["mean_root_mse"] is None
+    assert content["mean_root_mse"] == {"paper": None}
+    assert content["published"] == []
     assert len(content["skipped"]) == 9
     reason = "under nowhere" if options else "pass --data-dir or set DASHA_DATA"
     assert reason in finished.stderr

@@ -17,6 +17,10 @@ def test_registered_forecasters_conform(name):
     check_forecaster(FORECASTERS[name])
 
 
+def test_a_forecaster_without_training_conforms():
+    check_forecaster(lambda: AutoAR(mode="zero-shot"))
+
+
 def test_the_engine_is_registered():
     assert "autoar" in FORECASTERS
 

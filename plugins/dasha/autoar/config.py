@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
 from dasha.autoar.device import resolve_device
@@ -10,9 +10,12 @@ from dasha.autoar.differencing import MAX_DIFF_ORDER
 from dasha.autoar.selection import HORIZON_CRITERIA, INFORMATION_CRITERIA
 from dasha.errors import InvalidArgumentError
 
+MODES = ("trained", "zero-shot")
 MIXED_STRATEGIES = ("average", "auto")
 STRATEGIES = ("recursive", "direct", *MIXED_STRATEGIES)
 POOLINGS = ("pooled", "channel", "both")
+# What is learned from training data, and how.
+_OF_TRAINING = ("lookback", "criterion", "horizon", "validation_fraction", "strategy", "pooling")
 
 
 def whole_number(name: str, value: object, *, minimum: int) -> int:
@@ -35,6 +38,7 @@ class AutoARConfig:
     strategy: str = "recursive"
     pooling: str | None = None
     device: str = "auto"
+    mode: str = "trained"
 
     def __post_init__(self) -> None:
         """Check every value, and keep plain Python numbers (they are saved as JSON)."""
@@ -66,6 +70,24 @@ class AutoARConfig:
             )
         self._set("validation_fraction", float(self.validation_fraction))
         resolve_device(self.device)
+        if self.mode not in MODES:
+            raise InvalidArgumentError(f"mode is {self.mode!r}, but must be one of {', '.join(map(repr, MODES))}")
+        if self.is_zero_shot:
+            self._refuse_training_arguments()
+
+    def _refuse_training_arguments(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _OF_TRAINING and value != field.default:
+                raise InvalidArgumentError(
+                    f"{field.name} is {value!r}, but mode='zero-shot' learns nothing from training data; leave "
+                    f"{field.name} out, or use mode='trained'"
+                )
+
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether every context is forecast from itself alone."""
+        return self.mode == "zero-shot"
 
     @property
     def needs_maps(self) -> bool:

@@ -87,3 +87,16 @@ class FittedAR:
     tails: list[FloatArray]
     is_list: bool = False
     maps: FittedMaps | None = None
+
+
+@dataclass(frozen=True)
+class RecordedSeries:
+    """What ``mode="zero-shot"`` keeps of the series that `dasha.autoar.AutoAR` is given, and all that it keeps.
+
+    Attributes:
+        tails: Last ``max_lookback`` rows (fewer if the series is shorter) of every series, as they came.
+        is_list: As in `FittedAR`.
+    """
+
+    tails: list[FloatArray]
+    is_list: bool = False

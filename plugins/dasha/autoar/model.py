@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 
 from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.device import resolve_device
-from dasha.autoar.fitted import FittedAR, Selection
+from dasha.autoar.fitted import FittedAR, RecordedSeries, Selection
 from dasha.autoar.fitting import fit_auto_ar
 from dasha.autoar.panel import as_matrices, as_matrix
 from dasha.autoar.prediction import Predictor
+from dasha.autoar.zero_shot_prediction import forecast_ends, forecast_origins
 from dasha.errors import DashaWarning, InvalidArgumentError, InvalidSeriesError, NotFittedError
 from dasha.types import FloatArray, GaussianForecast
 
@@ -40,6 +41,10 @@ class AutoAR:
         horizon: Steps ahead that ``"horizon_bic"`` and ``"validation"`` score.
         validation_fraction: Last part of every series that ``"validation"`` holds out when `fit` is given none.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; float64 everywhere.
+        mode: ``"trained"``, or ``"zero-shot"``: every channel of every context is forecast from its own last
+            ``max_lookback`` values and nothing else (`dasha.autoar.zero_shot`). Nothing needs to be fitted; `fit` only
+            records the end of the series. ``diff_order`` 0, 1 or 2 is used alone, otherwise 0 and 1 are averaged; the
+            other arguments of training are refused.
 
     Raises:
         InvalidArgumentError: If an argument is not one of the values above.
@@ -57,6 +62,7 @@ class AutoAR:
         strategy: str = "recursive",
         pooling: str | None = None,
         device: str = "auto",
+        mode: str = "trained",
     ) -> None:
         self.config = AutoARConfig(
             max_lookback=max_lookback,
@@ -68,34 +74,52 @@ class AutoAR:
             strategy=strategy,
             pooling=pooling,
             device=device,
+            mode=mode,
         )
-        self._fitted: FittedAR | None = None
+        self._known: FittedAR | RecordedSeries | None = None
         # Kept because whoever forecasts one window after another asks for the same map again and again.
         self._latest: tuple[FittedAR, int, Predictor] | None = None
 
     @classmethod
-    def restore(cls, config: AutoARConfig, fitted: FittedAR | None) -> Self:
-        """Model with a given configuration and state; the counterpart of `config` and `fitted`."""
+    def restore(cls, config: AutoARConfig, known: FittedAR | RecordedSeries | None) -> Self:
+        """Model with a given configuration and state; the counterpart of `config` and `fitted` or `recorded`."""
         model = cls(**asdict(config))
-        model._fitted = fitted
+        model._known = known
         return model
 
     def __repr__(self) -> str:
         """Constructor call with the values that differ from the defaults, and what was fitted."""
         values = ((field.name, getattr(self.config, field.name), field.default) for field in fields(self.config))
         call = f"AutoAR({', '.join(f'{name}={value!r}' for name, value, default in values if value != default)})"
-        return call if self._fitted is None else f"{call}: lookback {self.lookback_}, differencing {self.diff_order_}"
+        is_trained = isinstance(self._known, FittedAR)
+        return f"{call}: lookback {self.lookback_}, differencing {self.diff_order_}" if is_trained else call
 
     @property
     def fitted(self) -> FittedAR:
         """Everything learned, as plain arrays.
 
         Raises:
-            NotFittedError: If `fit` has not run.
+            NotFittedError: If `fit` has not run, or never learns anything.
         """
-        if self._fitted is None:
-            raise NotFittedError("this AutoAR is not fitted yet; call fit(series) first")
-        return self._fitted
+        if self.config.is_zero_shot:
+            raise NotFittedError(
+                "mode='zero-shot' gives every context an auto-regression of its own and keeps none of them; lookback, "
+                "differencing and coefficients of the model exist with mode='trained' only"
+            )
+        known = self._series()
+        assert isinstance(known, FittedAR)
+        return known
+
+    @property
+    def recorded(self) -> RecordedSeries | None:
+        """What `fit` kept with ``mode="zero-shot"``; None if it has not run, and with ``mode="trained"``."""
+        return self._known if isinstance(self._known, RecordedSeries) else None
+
+    def _series(self) -> FittedAR | RecordedSeries:
+        if self._known is None:
+            way_out = ", or pass a context" if self.config.is_zero_shot else ""
+            raise NotFittedError(f"this AutoAR is not fitted yet; call fit(series) first{way_out}")
+        return self._known
 
     @property
     def lookback_(self) -> int:
@@ -109,13 +133,20 @@ class AutoAR:
 
     @property
     def context_length_(self) -> int:
-        """Past values that a forecast uses: ``max(1, lookback_ + diff_order_)``, or those of the strategy's maps."""
+        """Past values that a forecast uses: ``max(1, lookback_ + diff_order_)``, or those of the strategy's maps.
+
+        ``max_lookback`` at most with ``mode="zero-shot"``, which does with any number.
+        """
+        if self.config.is_zero_shot:
+            return self.config.max_lookback
         maps = self.fitted.maps
         return max(1, self.lookback_ + self.diff_order_) if maps is None else maps.context
 
     @property
     def criterion_path_(self) -> FloatArray:
-        """Criterion of every lookback searched, shape ``(P+1,)``; empty when the lookback was given."""
+        """Criterion of every lookback searched, shape ``(P+1,)``; empty when the model searched none."""
+        if self.config.is_zero_shot:
+            return np.empty(0)
         return self.fitted.criterion_path
 
     @property
@@ -130,12 +161,16 @@ class AutoAR:
 
     @property
     def selection_(self) -> Selection | None:
-        """How the candidates of the strategy were weighed; None for the paper's."""
+        """How the candidates of the strategy were weighed; None for the paper's, and without training."""
+        if self.config.is_zero_shot:
+            return None
         maps = self.fitted.maps
         return None if maps is None else maps.selection
 
     def fit(self, series: Series, *, validation: Series | None = None) -> Self:
         """Choose differencing and lookback, and estimate the pooled coefficients.
+
+        With ``mode="zero-shot"``, only record the last rows, which `predict` continues where it is given no context.
 
         Every channel is standardised with the mean and standard deviation of ``series`` alone; the final regression
         uses ``series`` and ``validation`` together.
@@ -160,6 +195,11 @@ class AutoAR:
                 f"validation has series of {[m.shape[1] for m in following]} channels, but series has "
                 f"{[m.shape[1] for m in train]}; pass the continuation of each series in the same order"
             )
+        is_list = isinstance(series, list | tuple)
+        if self.config.is_zero_shot:
+            ends = train if following is None else [np.vstack(pair) for pair in zip(train, following, strict=True)]
+            self._known = RecordedSeries([end[-self.config.max_lookback :].copy() for end in ends], is_list)
+            return self
         fitted = fit_auto_ar(self.config, train, following)
         if fitted.jitter:
             warnings.warn(
@@ -167,7 +207,7 @@ class AutoAR:
                 DashaWarning,
                 stacklevel=2,
             )
-        self._fitted = replace(fitted, is_list=isinstance(series, list | tuple))
+        self._known = replace(fitted, is_list=is_list)
         return self
 
     def predict(
@@ -177,6 +217,7 @@ class AutoAR:
 
         Missing values in a context are filled by the model's own one-step predictions; before its first observed
         value, and before its first row where it is shorter than `context_length_`, a channel is taken as constant.
+        With ``mode="zero-shot"``, gaps are bridged by straight lines and a short context is a short series.
 
         Args:
             horizon: Steps to forecast, at least 1.
@@ -184,7 +225,8 @@ class AutoAR:
                 of the training data.
             series: Number of the training series that each context continues, whose mean, standard deviation and
                 residual scale then apply. Default: 0 if the model was fitted on one series with as many channels;
-                other contexts count as unseen, and their own observed values give these units.
+                other contexts count as unseen, and their own observed values give these units. Changes nothing with
+                ``mode="zero-shot"``.
 
         Returns:
             One forecast with arrays ``(horizon, C)``, or a list if a list was given or several series were fitted.
@@ -197,9 +239,8 @@ class AutoAR:
         if context is None:
             if series is not None:
                 raise InvalidArgumentError("series goes with context; without one, every training series is forecast")
-            contexts = self.fitted.tails
+            contexts, as_list = self._series().tails, self._series().is_list
             numbers: list[int | None] = list(range(len(contexts)))
-            as_list = self.fitted.is_list
         else:
             contexts, as_list = as_matrices(context, "context"), isinstance(context, list | tuple)
             numbers = list(series) if isinstance(series, Sequence | np.ndarray) else [series] * len(contexts)
@@ -207,12 +248,18 @@ class AutoAR:
                 raise InvalidArgumentError(
                     f"series has {len(numbers)} numbers for {len(contexts)} contexts; give one each"
                 )
-        predictor = self._predictor(horizon)
-        forecasts = []
-        for matrix, number in zip(contexts, numbers, strict=True):
-            known = self._training_series(number, matrix.shape[1])
-            result = predictor.forecast(matrix, np.array([len(matrix)]), known)
-            forecasts.append(replace(result, mean=result.mean[0], sigma=result.sigma[0]))
+        horizon = whole_number("horizon", horizon, minimum=1)
+        known = [
+            self._training_series(number, matrix.shape[1]) for matrix, number in zip(contexts, numbers, strict=True)
+        ]
+        if self.config.is_zero_shot:
+            forecasts = forecast_ends(self.config, horizon, contexts)
+        else:
+            predictor = self._predictor(horizon)
+            forecasts = [
+                predictor.forecast(matrix, np.array([len(matrix)]), number).origin(0)
+                for matrix, number in zip(contexts, known, strict=True)
+            ]
         return forecasts if as_list else forecasts[0]
 
     def predict_origins(
@@ -224,7 +271,7 @@ class AutoAR:
         series: int | None = None,
         unseen: bool = False,
     ) -> GaussianForecast:
-        """Forecast from many origins of one series with one matrix product.
+        """Forecast from many origins of one series, trained with one matrix product, zero-shot in bounded memory.
 
         Equal to `predict` on ``y[:origin]`` for every origin.
 
@@ -253,10 +300,12 @@ class AutoAR:
                 f"origins reach from {ends.min()} to {ends.max()}, but must lie in 1 … {len(matrix)}"
             )
         known = None if unseen else self._training_series(series, matrix.shape[1])
+        horizon = whole_number("horizon", horizon, minimum=1)
+        if self.config.is_zero_shot:
+            return forecast_origins(self.config, horizon, matrix, ends)
         return self._predictor(horizon).forecast(matrix, ends, known)
 
     def _predictor(self, horizon: int) -> Predictor:
-        horizon = whole_number("horizon", horizon, minimum=1)
         if self._latest is None or self._latest[0] is not self.fitted or self._latest[1] != horizon:
             predictor = Predictor(self.fitted, horizon, resolve_device(self.config.device))
             self._latest = (self.fitted, horizon, predictor)
@@ -264,16 +313,18 @@ class AutoAR:
 
     def _training_series(self, number: int | None, channels: int) -> int | None:
         """Check the number of a training series, or see whether the only one is meant."""
-        scales = self.fitted.scales
+        if number is None and self.config.is_zero_shot:
+            return None
+        widths = [tail.shape[1] for tail in self._series().tails]
         if number is None:
-            return 0 if len(scales) == 1 and len(scales[0].mean) == channels else None
-        if isinstance(number, bool) or not isinstance(number, Integral) or not 0 <= number < len(scales):
+            return 0 if widths == [channels] else None
+        if isinstance(number, bool) or not isinstance(number, Integral) or not 0 <= number < len(widths):
             raise InvalidArgumentError(
-                f"series is {number!r}, but the model was fitted on series 0 … {len(scales) - 1}"
+                f"series is {number!r}, but the model was fitted on series 0 … {len(widths) - 1}"
             )
-        if len(scales[number].mean) != channels:
+        if widths[number] != channels:
             raise InvalidArgumentError(
-                f"the context has {channels} channels, but training series {number} has {len(scales[number].mean)}"
+                f"the context has {channels} channels, but training series {number} has {widths[number]}"
             )
         return int(number)
 

@@ -13,7 +13,7 @@ from dasha.autoar.fitted import FittedAR, FittedMaps
 from dasha.autoar.forecast import apply_map, extend_errors, extend_maps, fill_missing, forecast_map
 from dasha.autoar.panel import Scale
 from dasha.autoar.residuals import history_scale
-from dasha.types import FloatArray, GaussianForecast
+from dasha.types import FloatArray, GaussianForecast, innovation_errors
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class _Maps:
         groups: Number of the map of every training channel, shape ``(C_total,)``; None if there is only one map.
         spread: Of the errors of unseen series, shape ``(H, 1)``, and of every training channel, shape
             ``(H, C_total)``; None if it is the same.
-        factor: As in `GaussianForecast`.
+        factor: As in `GaussianForecast`, a matrix.
         in_levels: Whether the unit of the errors is the standard deviation of the levels, or of the innovations.
     """
 
@@ -127,8 +127,8 @@ class Predictor:
 def _recursive(levels: Tensor, intercept: Tensor, horizon: int) -> _Maps:
     """The auto-regression itself: one map for everything, errors in units of its innovations."""
     one = forecast_map(levels, intercept, horizon)
-    unit = GaussianForecast.of_innovations(np.zeros((horizon, 1)), np.ones(1), one.psi.cpu().numpy())
-    return _Maps(one.weights[None], one.bias[None].cpu().numpy(), None, unit.spread, None, unit.factor, in_levels=False)
+    spread, factor = innovation_errors(one.psi.cpu().numpy())
+    return _Maps(one.weights[None], one.bias[None].cpu().numpy(), None, spread, None, factor, in_levels=False)
 
 
 def _direct(fitted: FittedMaps, horizon: int, device: torch.device) -> _Maps:

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.device import resolve_device
-from dasha.autoar.fitted import FittedAR, FittedMaps, Selection
+from dasha.autoar.fitted import FittedAR, FittedMaps, RecordedSeries, Selection
 from dasha.autoar.model import AutoAR
 from dasha.autoar.panel import Scale
 from dasha.errors import DashaError, StateFileError
@@ -36,19 +36,17 @@ _SELECTION_ARRAYS = ("errors", "weights", "common")
 
 def to_plain(model: AutoAR) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     """Settings and numbers as JSON values, and the arrays by name."""
+    values: dict[str, Any] = {"format": FORMAT, "version": FORMAT_VERSION, "config": asdict(model.config)}
+    if model.config.is_zero_shot:
+        recorded = model.recorded
+        values["fitted"] = None if recorded is None else {"is_list": recorded.is_list}
+        return values, {} if recorded is None else _plain_tails(recorded.tails)
     fitted = model.fitted
-    values = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "config": asdict(model.config),
-        "fitted": {name: getattr(fitted, name) for name in _NUMBERS},
-    }
+    values["fitted"] = {name: getattr(fitted, name) for name in _NUMBERS}
     arrays = {"coefficients": fitted.coefficients, "criterion_path": fitted.criterion_path}
     for name in ("mean", "std", "sigma"):
         arrays[f"scale.{name}"] = np.concatenate([getattr(scale, name) for scale in fitted.scales])
-    # Tails differ in length and channels: stored flat, with their shapes.
-    arrays["tails"] = np.concatenate([tail.reshape(-1) for tail in fitted.tails])
-    arrays["tails.shapes"] = np.array([tail.shape for tail in fitted.tails], dtype=np.float64)
+    arrays |= _plain_tails(fitted.tails)
     values["selection"] = None
     if fitted.maps is not None:
         selection = fitted.maps.selection
@@ -70,9 +68,11 @@ def from_plain(values: dict[str, Any], arrays: dict[str, FloatArray]) -> AutoAR:
             f"dasha-plugins reads {FORMAT!r} version {FORMAT_VERSION}; save the model again with this version"
         )
     try:
-        shapes = arrays["tails.shapes"].astype(np.int64)
-        pieces = np.split(arrays["tails"], np.cumsum(shapes.prod(1))[:-1])
-        bounds = np.cumsum([0, *shapes[:, 1]])
+        config = AutoARConfig(**values["config"])
+        if config.is_zero_shot:
+            return AutoAR.restore(config, _recorded(values["fitted"], arrays))
+        tails = _tails(arrays)
+        bounds = np.cumsum([0, *(tail.shape[1] for tail in tails)])
         fitted = FittedAR(
             **{name: values["fitted"][name] for name in _NUMBERS},
             coefficients=arrays["coefficients"],
@@ -81,12 +81,30 @@ def from_plain(values: dict[str, Any], arrays: dict[str, FloatArray]) -> AutoAR:
                 Scale(**{name: arrays[f"scale.{name}"][a:b] for name in ("mean", "std", "sigma")})
                 for a, b in pairwise(bounds)
             ],
-            tails=[piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)],
+            tails=tails,
             maps=_maps(values["selection"], arrays),
         )
-        return AutoAR.restore(AutoARConfig(**values["config"]), fitted)
+        return AutoAR.restore(config, fitted)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise StateFileError(f"the state is incomplete or damaged ({error}); save the model again") from error
+
+
+def _plain_tails(tails: list[FloatArray]) -> dict[str, FloatArray]:
+    """Last rows of all series; they differ in length and channels: flat, with their shapes."""
+    return {
+        "tails": np.concatenate([tail.reshape(-1) for tail in tails]),
+        "tails.shapes": np.array([tail.shape for tail in tails], dtype=np.float64),
+    }
+
+
+def _tails(arrays: dict[str, FloatArray]) -> list[FloatArray]:
+    shapes = arrays["tails.shapes"].astype(np.int64)
+    pieces = np.split(arrays["tails"], np.cumsum(shapes.prod(1))[:-1])
+    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+
+
+def _recorded(values: dict[str, Any] | None, arrays: dict[str, FloatArray]) -> RecordedSeries | None:
+    return None if values is None else RecordedSeries(_tails(arrays), values["is_list"])
 
 
 def _maps(selection: dict[str, Any] | None, arrays: dict[str, FloatArray]) -> FittedMaps | None:
@@ -104,7 +122,7 @@ def save_model(model: AutoAR, directory: Path) -> Path:
     """Write both files; the folder is complete or untouched whatever happens.
 
     Raises:
-        NotFittedError: If there is nothing to save.
+        NotFittedError: If there is nothing to save; without training there is always the mode.
         InvalidArgumentError: If ``directory`` holds other things, or cannot be written.
     """
     values, arrays = to_plain(model)
