@@ -96,7 +96,9 @@ def simplex_weights(products: FloatArray) -> FloatArray:
     return weights
 
 
-def stacked_weights(products: FloatArray, windows: FloatArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+def stacked_weights(
+    products: FloatArray, windows: FloatArray, prior: FloatArray, *, evidence: float | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Weights for every channel, drawn towards those of all channels together, and these towards a prior.
 
     Every channel counts in units of its own smallest error. The more independent windows a channel has, the more its
@@ -107,6 +109,8 @@ def stacked_weights(products: FloatArray, windows: FloatArray, prior: FloatArray
         products: Mean products of the errors, shape ``(C, N, N)``.
         windows: Number of windows that do not overlap in what they forecast, shape ``(C,)``, not all 0.
         prior: Weights without any knowledge, shape ``(N,)``, with sum one.
+        evidence: Independent windows of all channels together; None for channels that move together, where it is the
+            mean over the channels.
 
     Returns:
         Weights ``(C, N)`` and the common weights ``(N,)``.
@@ -121,9 +125,9 @@ def stacked_weights(products: FloatArray, windows: FloatArray, prior: FloatArray
     difference = np.eye(len(prior)) - prior[:, None]
     distance = difference.T @ difference
     trust = windows / (windows + _TRUSTED_WINDOWS)
-    common = simplex_weights(together + _PRIOR_WINDOWS / windows[scored].mean() * distance)
+    shared = together + _PRIOR_WINDOWS / (evidence or windows[scored].mean()) * distance
+    common = simplex_weights(shared)
     weights = np.tile(common, (len(products), 1))
     for channel in np.flatnonzero(scored):
-        mixed = trust[channel] * own[channel] + (1 - trust[channel]) * together
-        weights[channel] = simplex_weights(mixed + _PRIOR_WINDOWS / windows[channel] * distance)
+        weights[channel] = simplex_weights(shared + trust[channel] * (own[channel] - together))
     return weights, common

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -120,7 +121,15 @@ def _stacked(plan: Plan, products: Products, allowed: np.ndarray) -> tuple[Float
     """Weights of some candidates; without knowledge every kind has the same share."""
     kinds = [(plan.candidates[index].is_pooled, plan.candidates[index].is_recursive) for index in allowed.tolist()]
     prior = np.array([1.0 / (len(set(kinds)) * kinds.count(kind)) for kind in kinds])
-    return stacked_weights(products.mean[:, allowed[:, None], allowed], products.windows, prior)
+    chosen = products.mean[:, allowed[:, None], allowed]
+    return stacked_weights(chosen, products.windows, prior, evidence=_evidence(plan, products))
+
+
+def _evidence(plan: Plan, products: Products) -> float:
+    """Independent windows: channels of one series move together, and count once."""
+    offsets = plan.data.panel.offsets
+    parts = (products.windows[first:last] for first, last in pairwise(offsets))
+    return float(sum(part[part > 0].mean() for part in parts if (part > 0).any()))
 
 
 def _equal_weights(plan: Plan, products: Products, allowed: np.ndarray) -> FloatArray:
