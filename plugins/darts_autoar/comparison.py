@@ -20,7 +20,10 @@ import numpy as np
 import pandas as pd
 
 from darts_autoar.baselines import Baseline, Setting
+from darts_autoar.learned import describe
 from darts_autoar.windows import Windows
+from dasha.autoar.fitted import Selection
+from dasha.report.selection import describe_weights
 from dasha.types import FloatArray
 
 AUTO_AR = "Auto-AR"
@@ -68,6 +71,7 @@ class Outcome:
         fitted: How often it was fitted per column, in words.
         error: Why it failed, one line.
         detail: What was chosen in fitting, for the reader.
+        selection: How Auto-AR's strategy weighed its candidates; None for the paper's, or one Auto-AR per column.
     """
 
     label: str
@@ -76,6 +80,11 @@ class Outcome:
     fitted: str
     error: str = ""
     detail: str = ""
+    selection: Selection | None = None
+
+
+# Forecasts, what was chosen in words, and how a strategy weighed its candidates.
+_Result = tuple[list[FloatArray], str, Selection | None]
 
 
 def compare(
@@ -116,20 +125,22 @@ def _import_everything() -> None:
         getattr(models, name)  # imported by Darts on first use
 
 
-def _attempt(label: str, fitted: str, run: Callable[[], tuple[list[FloatArray], str]]) -> Outcome:
+def _attempt(label: str, fitted: str, run: Callable[[], _Result]) -> Outcome:
     with quiet():
         started = time.perf_counter()
         try:
-            forecasts, detail = run()
+            forecasts, detail, selection = run()
         except Exception as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             return Outcome(label, None, time.perf_counter() - started, fitted, error=text)
-        return Outcome(label, forecasts, time.perf_counter() - started, fitted, detail=detail)
+        seconds = time.perf_counter() - started
+        return Outcome(label, forecasts, seconds, fitted, detail=detail, selection=selection)
 
 
-def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> tuple[list[FloatArray], str]:
+def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> _Result:
     from darts_autoar.darts_model import AutoARModel
 
+    selection = None
     horizon = tasks[0].windows.horizon
     whole = [_series(task.index, task.values) for task in tasks]
     channels = range(tasks[0].values.shape[1])
@@ -147,20 +158,22 @@ def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> tuple[list[Float
                 for number, task in enumerate(tasks)
             ]
         )
-        details.append(f"lookback {model.lookback_}, differencing {model.diff_order_}")
-    return [np.concatenate(columns, axis=-1) for columns in zip(*blocks, strict=True)], "; ".join(details)
+        details.append(describe(model.engine))
+        if model.selection_ is not None and not tasks[0].per_column:
+            selection = model.selection_
+            details[-1] += f": {describe_weights(selection, count=2)}"
+    forecasts = [np.concatenate(columns, axis=-1) for columns in zip(*blocks, strict=True)]
+    return forecasts, "; ".join(details), selection
 
 
-def _baseline(
-    tasks: Sequence[Task], baseline: Baseline, advance: Callable[[str, float], None]
-) -> tuple[list[FloatArray], str]:
+def _baseline(tasks: Sequence[Task], baseline: Baseline, advance: Callable[[str, float], None]) -> _Result:
     count = tasks[0].values.shape[1]
     part = 1.0 / (count * sum(len(task.windows.origins) for task in tasks))
     advance(baseline.label, 0.0)
     tick = partial(advance, baseline.label, part)
     column = partial(_local_column, tick=tick) if baseline.is_local else partial(_global_column, tick=tick)
     columns = [column(tasks, baseline, channel) for channel in range(count)]
-    return [np.stack(blocks, axis=-1) for blocks in zip(*columns, strict=True)], ""
+    return [np.stack(blocks, axis=-1) for blocks in zip(*columns, strict=True)], "", None
 
 
 def _global_column(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from darts.utils.ts_utils import series2seq
 from darts.utils.utils import generate_index
 from sklearn.utils import check_random_state
 
-from darts_autoar.learned import Learned
+from darts_autoar.learned import Learned, describe
 from darts_autoar.series import (
     KnownSeries,
     TrainingEnd,
@@ -32,14 +33,25 @@ from darts_autoar.series import (
     window_times,
 )
 from dasha.autoar import AutoAR
+from dasha.autoar.config import AutoARConfig
 from dasha.autoar.state import from_plain, to_plain
 from dasha.types import GaussianForecast
 
 _PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"max_lookback": 512, "lookback": None, "diff_order": "kpss", "criterion": "horizon_bic"},
+    "paper": {
+        "max_lookback": 512,
+        "lookback": None,
+        "diff_order": "kpss",
+        "criterion": "horizon_bic",
+        "strategy": "recursive",
+        "pooling": None,
+    },
 }
 # The engine needs two values to difference twice, and four differences to regress on.
 _MIN_TRAIN_LENGTH = 6
+# Before the validation rows, maps of the three past values that differencing twice takes need four steps for each of
+# four coefficients, and the two values that the first of their windows reaches further back.
+_MIN_STEPS_OF_MAPS = 18
 
 
 class AutoARModel(Learned, GlobalForecastingModel):
@@ -54,8 +66,9 @@ class AutoARModel(Learned, GlobalForecastingModel):
     Parameters
     ----------
     output_chunk_length
-        Horizon that the criteria ``"horizon_bic"`` and ``"validation"`` score, in steps; set it to the horizon you
-        will forecast. Forecasts may be longer; as everywhere in Darts, likelihood parameters may not.
+        Horizon that the criteria ``"horizon_bic"`` and ``"validation"`` score and that a strategy is fitted for, in
+        steps; set it to the horizon you will forecast. Forecasts may be longer; as everywhere in Darts, likelihood
+        parameters may not.
     max_lookback
         Largest number of past steps that a forecast may use, differencing included.
     lookback
@@ -63,11 +76,21 @@ class AutoARModel(Learned, GlobalForecastingModel):
     diff_order
         ``"kpss"``, 0, 1 or 2.
     criterion
-        ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``.
+        ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``. With other strategies than the paper's
+        it chooses the lookback of the recursive candidates on one-step residuals, ``"bic"`` in the place of the first
+        and the last.
     validation_fraction
-        Part of every series that ``criterion="validation"`` holds out when `fit` is given no ``val_series``.
+        Part of every series that ``criterion="validation"``, or any strategy but the paper's, holds out when `fit` is
+        given no ``val_series``.
+    strategy
+        ``"recursive"``, the paper's; ``"direct"``: one regression per step; ``"average"``: the mean of the best of each
+        kind; ``"auto"``: a mean whose weights follow from validation errors, for each component.
+    pooling
+        ``"pooled"``, ``"channel"`` (one forecaster per component) or, for ``"average"`` and ``"auto"``, ``"both"``.
+        None stands for ``"both"`` there and for ``"pooled"`` elsewhere.
     preset
-        ``"paper"`` insists on the published procedure: any other value of the four parameters above is an error.
+        ``"paper"`` insists on the published procedure: another value of any parameter above, besides horizon and
+        ``validation_fraction``, is an error.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
     add_encoders
@@ -94,6 +117,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
         diff_order: str | int = "kpss",
         criterion: str = "horizon_bic",
         validation_fraction: float = 0.2,
+        strategy: str = "recursive",
+        pooling: str | None = None,
         preset: str | None = None,
         device: str = "auto",
         add_encoders: dict[str, Any] | None = None,
@@ -109,6 +134,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
             criterion=criterion,
             horizon=output_chunk_length,
             validation_fraction=validation_fraction,
+            strategy=strategy,
+            pooling=pooling,
             device=device,
         )
         self._check_preset(preset)
@@ -152,7 +179,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
             Not supported.
         val_series
             One continuation per series, as the engine's ``validation``; steps that overlap the training series are
-            ignored. Chooses the lookback with ``criterion="validation"``, else adds data.
+            ignored. Chooses the lookback with ``criterion="validation"``, weighs the candidates of a strategy, else
+            adds data.
         verbose
             Not used.
 
@@ -302,7 +330,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         if len(series) < self._engine.context_length_:
             raise ValueError(
                 f"`series` at index {index} has {len(series)} steps, but the model looks back "
-                f"{self._engine.context_length_} (lookback {self.lookback_}, differencing {self.diff_order_}); "
+                f"{self._engine.context_length_} ({describe(self._engine)}); "
                 "supply more history or fit with a smaller `max_lookback`"
             )
 
@@ -422,7 +450,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
     def __repr__(self) -> str:
         """Darts' description, and what was fitted."""
         text: str = super().__repr__()
-        return f"{text}: lookback {self.lookback_}, differencing {self.diff_order_}" if self._fit_called else text
+        return f"{text}: {describe(self._engine)}" if self._fit_called else text
 
     # ---- what Darts asks a model ------------------------------------------------------------------------------------
 
@@ -464,9 +492,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
     @property
     def min_train_samples(self) -> int:
         """Completes the windows to a minimum training length that does not depend on the lookback found before."""
-        lookback, horizon = self._engine.config.lookback, self.output_chunk_length
-        needed = _MIN_TRAIN_LENGTH + horizon - 1 if lookback is None else 2 * lookback + 4
-        return needed - self._context_length - horizon + 1
+        return _min_train_length(self._engine.config) - self._context_length - self.output_chunk_length + 1
 
     @property
     def _target_window_lengths(self) -> tuple[int, int]:
@@ -499,6 +525,16 @@ class AutoARModel(Learned, GlobalForecastingModel):
         state["_engine"] = AutoAR(**stored) if isinstance(stored, dict) else from_plain(*stored)
         state["_ends"] = [TrainingEnd(*end) for end in state["_ends"]]
         self.__dict__.update(state)
+
+
+def _min_train_length(config: AutoARConfig) -> int:
+    """Steps that every fit can do with, whatever differencing the data asks for."""
+    lookback, horizon = config.lookback, config.horizon
+    if not config.needs_maps:
+        return _MIN_TRAIN_LENGTH + horizon - 1 if lookback is None else 2 * lookback + 4
+    fitting = horizon + (_MIN_STEPS_OF_MAPS if lookback is None else lookback + 2)
+    needed = max(fitting + horizon, math.ceil((fitting + 1) / (1.0 - config.validation_fraction)))
+    return needed if lookback is None else max(needed, 2 * lookback + 6)
 
 
 def _refuse_empty(name: str, series: TimeSeriesLike | None) -> None:

@@ -51,16 +51,22 @@ class AutoAREstimator(Estimator):
 
     Args:
         prediction_length: Steps to forecast. With ``lead_time`` it is also the horizon that the criteria
-            ``"horizon_bic"`` and ``"validation"`` score.
+            ``"horizon_bic"`` and ``"validation"`` score and that a strategy is fitted for.
         context_length: GluonTS' word for ``max_lookback``; give one of the two.
         freq: Frequency that every series must have, such as ``"h"``; None allows any.
         lead_time: Steps between the end of the data and the first step that is forecast.
         max_lookback: Largest number of past steps that a forecast may use, differencing included.
         lookback: Fixed order of the auto-regression instead of a search.
         diff_order: ``"kpss"``, 0, 1 or 2.
-        criterion: ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``.
-        validation_fraction: Part of every series that ``criterion="validation"`` holds out when `train` is given no
-            validation data.
+        criterion: ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``. With other strategies than
+            the paper's it chooses the lookback of the recursive candidates on one-step residuals, ``"bic"`` in the
+            place of the first and the last.
+        validation_fraction: Part of every series that ``criterion="validation"``, or any strategy but the paper's,
+            holds out when `train` is given no validation data.
+        strategy: ``"recursive"``, the paper's; ``"direct"``: one regression per step; ``"average"``: the mean of the
+            best of each kind; ``"auto"``: a mean whose weights follow from validation errors, for each channel.
+        pooling: ``"pooled"``, ``"channel"`` (one forecaster per channel of every series) or, for ``"average"`` and
+            ``"auto"``, ``"both"``. None stands for ``"both"`` there and for ``"pooled"`` elsewhere.
         device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``. Prediction, one series at a time,
             runs on the CPU.
         seed: Seed of the sample paths.
@@ -91,6 +97,8 @@ class AutoAREstimator(Estimator):
         diff_order: int | str = "kpss",
         criterion: str = "horizon_bic",
         validation_fraction: float = 0.2,
+        strategy: str = "recursive",
+        pooling: str | None = None,
         device: str = "auto",
         seed: int = 0,
     ) -> None:
@@ -105,6 +113,8 @@ class AutoAREstimator(Estimator):
             criterion=criterion,
             horizon=self.lead_time + self.prediction_length,
             validation_fraction=validation_fraction,
+            strategy=strategy,
+            pooling=pooling,
             device=device,
         )
         if context_length is not None and lookback is not None and lookback > context_length:
@@ -124,7 +134,7 @@ class AutoAREstimator(Estimator):
         Args:
             training_data: Entries with ``start`` and ``target``, of shape ``(T,)`` or ``(C, T)``.
             validation_data: The same series, continued; training rows in front do not count again. Chooses the
-                lookback with ``criterion="validation"``, else adds data.
+                lookback with ``criterion="validation"``, weighs the candidates of a strategy, else adds data.
 
         Returns:
             The predictor.
@@ -272,12 +282,13 @@ def _fit(config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] 
         return AutoAR(**asdict(config)).fit(train, validation=later)
     except SeriesTooShortError as error:
         reason = error
-    bound = config.max_lookback if config.lookback is None else max(1, config.lookback)
-    searched = replace(config, criterion="bic", lookback=None, max_lookback=bound)
-    try:
-        engine = AutoAR(**asdict(searched)).fit(train, validation=later)
-    except SeriesTooShortError:
-        engine = AutoAR(**asdict(replace(config, lookback=0, diff_order=0))).fit(train, validation=later)
+    *simpler, simplest = _simpler(config)
+    for candidate in simpler:
+        with contextlib.suppress(SeriesTooShortError):
+            engine = AutoAR(**asdict(candidate)).fit(train, validation=later)
+            break
+    else:
+        engine = AutoAR(**asdict(simplest)).fit(train, validation=later)
     warnings.warn(
         f"training_data is too short for what was asked ({reason}); trained {engine!r} instead",
         DashaWarning,
@@ -286,15 +297,30 @@ def _fit(config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] 
     return engine
 
 
+def _simpler(config: AutoARConfig) -> Iterator[AutoARConfig]:
+    """What to train instead, the nearest first; the last of them takes any series with a value."""
+    plain = replace(config, strategy="recursive", pooling=None)
+    if config.needs_maps:
+        yield plain
+    bound = config.max_lookback if config.lookback is None else max(1, config.lookback)
+    yield replace(plain, criterion="bic", lookback=None, max_lookback=bound)
+    yield replace(plain, lookback=0, diff_order=0)
+
+
 def _warn_of_short(engine: AutoAR, series: list[EntrySeries], lengths: Mapping[int, int]) -> None:
     """Say once how many series had nothing to teach; ``lengths`` holds the rows of those with any value."""
-    needed = engine.lookback_ + engine.diff_order_ + 1
+    is_direct = engine.selection_ is not None and engine.config.strategy == "direct"
+    if is_direct:
+        needed, what = engine.context_length_ + engine.config.horizon, "windows of past and future"
+    else:
+        needed = engine.lookback_ + engine.diff_order_ + 1
+        what = f"lookback {engine.lookback_} and differencing {engine.diff_order_}"
     short = [one for number, one in enumerate(series) if lengths.get(number, 0) < needed]
     if short:
         warnings.warn(
             f"{len(short)} of {len(series)} series are left out of the coefficients: they have no value, or fewer "
-            f"steps than the {needed} that lookback {engine.lookback_} and differencing {engine.diff_order_} need (the "
-            f"first is {short[0].name} with {len(short[0].values)} steps)",
+            f"steps than the {needed} that {what} need (the first is {short[0].name} with {len(short[0].values)} "
+            "steps)",
             DashaWarning,
             stacklevel=3,
         )

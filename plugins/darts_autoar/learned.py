@@ -9,7 +9,7 @@ from dasha.types import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dasha.autoar import AutoAR
+    from dasha.autoar import AutoAR, Selection
 
 
 class Learned:
@@ -52,6 +52,11 @@ class Learned:
         """Intercept of the same regression."""
         return self._engine.intercept_
 
+    @property
+    def selection_(self) -> Selection | None:
+        """How the candidates of the strategy were weighed; None for the paper's strategy."""
+        return self._engine.selection_
+
     def plot_criterion(self, ax: Axes | None = None) -> Axes:
         """Draw the criterion over the lookbacks and mark the one chosen."""
         from darts_autoar.plots import plot_criterion
@@ -63,3 +68,17 @@ class Learned:
         from darts_autoar.plots import plot_coefficients
 
         return plot_coefficients(self._engine, ax)
+
+    def plot_selection(self, ax: Axes | None = None) -> Axes:
+        """Draw the validation errors and the weights of the candidates of the strategy."""
+        from darts_autoar.plots import plot_selection
+
+        return plot_selection(self._engine, ax)
+
+
+def describe(engine: AutoAR) -> str:
+    """Say in a few words what a fitted engine learned."""
+    if engine.selection_ is None:
+        return f"lookback {engine.lookback_}, differencing {engine.diff_order_}"
+    count = len(engine.selection_.names)
+    return f"strategy {engine.config.strategy!r} of {count} candidates, context {engine.context_length_}"

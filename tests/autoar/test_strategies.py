@@ -322,6 +322,30 @@ def test_coverage_of_a_known_process() -> None:
     assert spread == pytest.approx((actual - forecast.mean).sum(1).std(), rel=0.1)
 
 
+@pytest.mark.parametrize("lookback", [None, 0, 10])
+@pytest.mark.parametrize(("strategy", "pooling"), [("recursive", "channel"), ("direct", None), ("auto", None)])
+def test_too_little_data_is_said_to_be_so(strategy: str, pooling: str | None, lookback: int | None) -> None:
+    shortest = 0
+    for steps in range(6, 40):
+        y = np.random.default_rng(steps).standard_normal(steps).cumsum()
+        model = AutoAR(strategy=strategy, pooling=pooling, lookback=lookback, horizon=3)
+        try:
+            model.fit(y)
+        except SeriesTooShortError:
+            continue
+        shortest = shortest or steps
+        assert np.isfinite(model.predict(5).mean).all()
+    assert 0 < shortest < 30
+
+
+@pytest.mark.parametrize("pooling", ["pooled", "channel", "both"])
+def test_series_too_short_for_an_auto_regression_of_their_own(pooling: str) -> None:
+    rng = np.random.default_rng(3)
+    series = [seasonal(rng, 200), *(seasonal(rng, steps) for steps in (1, 2, 3, 5, 8))]
+    forecasts = AutoAR(strategy="auto", pooling=pooling, horizon=4).fit(series).predict(4)
+    assert all(np.isfinite(forecast.mean).all() for forecast in forecasts)
+
+
 def test_refusals() -> None:
     with pytest.raises(InvalidArgumentError, match="strategy is 'best', but must be one of 'recursive'"):
         AutoAR(strategy="best")

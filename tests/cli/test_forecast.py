@@ -84,6 +84,38 @@ def test_fixed_lookback_has_no_criterion(run):
     assert (summary["lookback"], summary["criterion"], summary["criterion_value"]) == (3, None, None)
 
 
+@pytest.mark.parametrize(("strategy", "pooling"), [("auto", None), ("direct", "channel")])
+def test_a_strategy_says_what_it_weighed(run, data, tmp_path, strategy, pooling):
+    arguments = ["--strategy", strategy, "--max-lookback", "12", *(["--pooling", pooling] if pooling else [])]
+    status, stdout, stderr = run(*arguments)
+    out = tmp_path / "out"
+    assert (status, stderr) == (0, "")
+    assert {path.name for path in out.glob("[!.]*")} == FILES | {"selection.png"}
+    assert (out / "selection.png").read_bytes().startswith(b"\x89PNG")
+    summary = json.loads((out / "summary.json").read_text())
+    model = AutoAR(strategy=strategy, pooling=pooling, horizon=5, max_lookback=12).fit(data[["a", "b"]].to_numpy())
+    expected = model.selection_
+    assert (summary["strategy"], summary["pooling"]) == (strategy, pooling or "both")
+    assert summary["context_length"] == model.context_length_
+    assert (summary["lookback"], summary["criterion"], summary["criterion_value"]) == (None, None, None)
+    assert summary["selection"]["error"] == pytest.approx(expected.error)
+    candidates = summary["selection"]["candidates"]
+    assert sorted(candidate["name"] for candidate in candidates) == sorted(expected.names)
+    assert [candidate["weight"] for candidate in candidates] == sorted(expected.weights.mean(0), reverse=True)
+    assert {candidate["name"]: candidate["error"] for candidate in candidates} == pytest.approx(
+        dict(zip(expected.names, expected.errors, strict=True))
+    )
+    assert f"{strategy}, {pooling or 'both'}" in stdout
+    assert all(text in stdout for text in (candidates[0]["name"], "selection.png", "validation error"))
+    np.testing.assert_allclose(
+        pd.read_csv(out / "forecast.csv")["mean"], model.predict(5).mean.T.reshape(-1), rtol=1e-9
+    )
+    # the picture goes with its forecast
+    assert run()[0] == 0
+    assert not (out / "selection.png").exists()
+    assert json.loads((out / "summary.json").read_text())["selection"] is None
+
+
 def test_missing_values_reach_the_engine_and_targets_are_chosen(run, data, tmp_path):
     data.loc[50, "b"] = np.nan
     data[::-1].to_parquet(tmp_path / "holes.parquet")
@@ -119,6 +151,9 @@ def test_an_earlier_forecast_is_replaced_and_other_folders_are_left_alone(run, t
         (["--targets", "c"], "'c' is not a column"),
         (["--lookback", "500"], "shorten lookback"),
         (["--criterion", "best"], "criterion is 'best'"),
+        (["--strategy", "best"], "strategy is 'best'"),
+        (["--strategy", "direct", "--pooling", "both"], "pooling is 'both'"),
+        (["--strategy", "auto", "--horizon", "61"], "finds no gap-free stretch"),
         (["--diff-order", "7"], "diff_order is 7"),
         (["--freq", "never"], "pandas frequency"),
         (["--device", "abacus"], "abacus"),

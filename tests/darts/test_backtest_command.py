@@ -152,6 +152,26 @@ def test_command_prints_the_table_and_the_rules(file, capsys):
     assert "Auto-AR and linear regression are fitted once" in text
 
 
+def test_command_says_what_a_strategy_weighed(file, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["backtest", str(file), "--horizon", "6", "--against", "naive", "--out", str(out), "--windows", "2"]
+    assert main([*arguments, "--strategy", "auto", "--max-lookback", "20"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "strategy 'auto' of" in text
+    result = json.loads((out / "backtest.json").read_text())
+    assert (result["strategy"], result["pooling"]) == ("auto", "both")
+    candidates = result["selection"]["candidates"]
+    assert sum(candidate["weight"] for candidate in candidates) == pytest.approx(1.0)
+    page = (out / "report.html").read_text()
+    assert "What Auto-AR chose" in page
+    assert page.count("<svg") == 2
+    assert all(candidate["name"] in page for candidate in candidates)
+    assert main([*arguments, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert (plain["strategy"], plain["selection"]) == ("recursive", None)
+    assert "What Auto-AR chose" not in (out / "report.html").read_text()
+
+
 def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch):
     monkeypatch.setattr("darts_autoar.comparison.compare", lambda *arguments, **options: pytest.fail("worked first"))
     assert main(["backtest", str(file), "--horizon", "6", "--out", str(file / "below")]) == 2
@@ -165,6 +185,8 @@ def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch
         (["--against", "naive,naive"], "twice"),
         (["--windows", "50"], "use fewer windows"),
         (["--criterion", "best"], "criterion is 'best'"),
+        (["--strategy", "best"], "strategy is 'best'"),
+        (["--pooling", "both"], "pooling is 'both', but with strategy='recursive'"),
         (["--horizon", "120"], "too few"),
         (["--start", "2030-01-01"], "start earlier"),
     ],

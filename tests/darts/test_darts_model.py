@@ -44,6 +44,22 @@ class TestPredict:
         assert mse(test, forecast) < 0.5 * float(np.var(test.values()))
         assert mae(test, forecast) < np.abs(test.values() - last_cycle).mean()
 
+    @pytest.mark.parametrize(("strategy", "pooling"), [("direct", None), ("average", "both"), ("auto", None)])
+    def test_strategies_are_those_of_the_engine(self, strategy, pooling, multivariate):
+        train = [multivariate[:150], make_series(120, 3, seed=7)]
+        later = [multivariate[150:180], make_series(150, 3, seed=7)]
+        model = AutoARModel(6, max_lookback=20, strategy=strategy, pooling=pooling).fit(train, val_series=later)
+        engine = AutoAR(max_lookback=20, strategy=strategy, pooling=pooling, horizon=6, criterion="horizon_bic")
+        rows = [later[0].values(), later[1].values()[120:]]
+        engine.fit([one.values() for one in train], validation=rows)
+        np.testing.assert_array_equal(model.selection_.weights, engine.selection_.weights)
+        context = multivariate[:190]
+        expected = engine.predict(9, context.values(), series=0)
+        np.testing.assert_allclose(model.predict(9, context).values(), expected.mean, rtol=1e-12)
+        assert model.context_length_ == engine.context_length_ == -model.extreme_lags[0]
+        with pytest.raises(ValueError, match=rf"has 3 steps, but the model looks back \d+ \(strategy '{strategy}' of"):
+            model.predict(2, context[:3])
+
     def test_list_of_series_and_unseen_series(self, univariate):
         train = [univariate, make_series(150, seed=3), make_series(80, seed=4)]
         model = fitted(train)
@@ -126,8 +142,9 @@ class TestPredict:
 
 
 class TestDistribution:
-    def test_samples_agree_with_the_parameters(self, multivariate):
-        model = fitted(multivariate)
+    @pytest.mark.parametrize("strategy", ["recursive", "auto"])
+    def test_samples_agree_with_the_parameters(self, strategy, multivariate):
+        model = fitted(multivariate, strategy=strategy)
         samples = model.predict(6, num_samples=4000)
         parameters = model.predict(6, predict_likelihood_parameters=True)
         assert list(parameters.components) == ["c0_mu", "c0_sigma", "c1_mu", "c1_sigma", "c2_mu", "c2_sigma"]
@@ -166,6 +183,12 @@ class TestDistribution:
         np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
+# Of every kind of forecast that the fast path makes, one: all windows, the last points, parameters, beyond the chunk.
+OF_STRATEGIES = [
+    {"stride": 7, "forecast_horizon": 6},
+    {"last_points_only": False, "forecast_horizon": 15, "stride": 11, "overlap_end": True, "start": 0.5},
+    {"last_points_only": False, "forecast_horizon": 4, "stride": 9, "predict_likelihood_parameters": True},
+]
 HISTORICAL = [
     {},
     {"start": 0.6},
@@ -219,6 +242,27 @@ class TestHistoricalForecasts:
         )
         assert_same_forecasts(fast, slow)
 
+    @pytest.mark.parametrize("options", OF_STRATEGIES)
+    @pytest.mark.parametrize("kind", ["seen", "unseen", "list", "gaps"])
+    def test_fast_path_equals_slow_path_with_weighed_candidates(self, options, kind, univariate, multivariate):
+        strategy = {"strategy": "auto", "max_lookback": 15}
+        if kind == "list":
+            model = fitted([univariate[:150], make_series(160, seed=5)], **strategy)
+            series = [univariate, make_series(190, seed=6)]
+        elif kind == "gaps":
+            values = multivariate.values()
+            values[[3, 60, 61, 130, 185], [0, 1, 1, 2, 0]] = np.nan
+            series = multivariate.with_values(values)
+            model = fitted(series[:150], **strategy)
+        else:
+            series = multivariate
+            model = fitted(multivariate[:150] if kind == "seen" else make_series(components=3, seed=8), **strategy)
+        fast, slow = (
+            model.historical_forecasts(series, retrain=False, enable_optimization=on, show_warnings=False, **options)
+            for on in (True, False)
+        )
+        assert_same_forecasts(fast, slow)
+
     def test_start_at_a_time_and_at_the_end(self, univariate):
         model = fitted(univariate[:150])
         for start in (univariate.time_index[160], "end"):
@@ -257,6 +301,21 @@ class TestHistoricalForecasts:
     def test_retraining_from_the_very_start(self):
         forecasts = AutoARModel(output_chunk_length=2, **SMALL).historical_forecasts(make_series(40), retrain=True)
         assert np.isfinite(forecasts.values()).all()
+
+    @pytest.mark.parametrize("lookback", [None, 0, 9])
+    @pytest.mark.parametrize("strategy", ["direct", "auto"])
+    def test_a_strategy_can_be_retrained_from_the_very_start(self, strategy, lookback):
+        for seed in range(3):
+            steps = np.random.default_rng(seed).standard_normal(48).cumsum()
+            model = AutoARModel(3, strategy=strategy, lookback=lookback)
+            series = TimeSeries.from_values(steps)
+            forecasts = model.historical_forecasts(series, retrain=True, stride=9, forecast_horizon=3)
+            assert np.isfinite(forecasts.values()).all()
+            # the steps that it asks for do not depend on what an earlier fit chose
+            assert (
+                model.fit(series).min_train_series_length
+                == AutoARModel(3, strategy=strategy, lookback=lookback).min_train_series_length
+            )
 
     def test_validation_length_is_passed_to_fit(self, univariate):
         model = AutoARModel(output_chunk_length=2, max_lookback=20, criterion="validation")
@@ -334,8 +393,9 @@ class TestEvaluationTools:
 
 
 class TestStorage:
-    def test_save_and_load(self, tmp_path, univariate):
-        model = fitted(univariate)
+    @pytest.mark.parametrize("strategy", ["recursive", "auto"])
+    def test_save_and_load(self, strategy, tmp_path, univariate):
+        model = fitted(univariate, strategy=strategy)
         expected = model.predict(5).values()
         model.save(str(tmp_path / "model.pkl"))
         loaded = AutoARModel.load(str(tmp_path / "model.pkl"))
@@ -424,11 +484,21 @@ class TestRefusals:
         assert (paper.engine.config.criterion, paper.engine.config.max_lookback) == ("horizon_bic", 512)
         with pytest.raises(ValueError, match="`preset='paper'` means `criterion='horizon_bic'`"):
             AutoARModel(preset="paper", criterion="aic")
+        with pytest.raises(ValueError, match="`preset='paper'` means `strategy='recursive'`"):
+            AutoARModel(preset="paper", strategy="auto")
+        with pytest.raises(ValueError, match="`preset='paper'` means `pooling=None`"):
+            AutoARModel(preset="paper", pooling="channel")
         with pytest.raises(ValueError, match="`preset` is 'best'"):
             AutoARModel(preset="best")
 
     def test_bad_arguments_are_value_errors(self):
-        for arguments in ({"criterion": "mdl"}, {"diff_order": 3}, {"output_chunk_length": 0}, {"device": "tpu"}):
+        for arguments in (
+            {"criterion": "mdl"},
+            {"diff_order": 3},
+            {"output_chunk_length": 0},
+            {"device": "tpu"},
+            {"strategy": "best"},
+        ):
             with pytest.raises(ValueError, match=r"but must be"):
                 AutoARModel(**arguments)
 
@@ -467,6 +537,31 @@ class TestPresentation:
         assert len(coefficients.collections[0].get_segments()) == model.lookback_
         with pytest.raises(ValueError, match="the lookback was given"):
             fitted(univariate, lookback=3).plot_criterion()
+
+    def test_of_a_strategy(self, multivariate):
+        model = AutoARModel(6, strategy="auto", max_lookback=20)
+        assert str(model) == "AutoARModel(output_chunk_length=6, max_lookback=20, strategy=auto)"
+        model.fit(multivariate)
+        selection = model.selection_
+        assert repr(model).endswith(
+            f": strategy 'auto' of {len(selection.names)} candidates, context {model.context_length_}"
+        )
+        axes = Figure().subplots()
+        assert model.plot_selection(axes) is axes
+        order = np.argsort(selection.errors)
+        assert [label.get_text() for label in axes.get_yticklabels()] == [selection.names[i] for i in order]
+        lengths = np.array([bar.get_width() for bar in axes.patches])
+        longest = min(selection.errors.max(), 3 * np.median([*selection.errors, selection.error]))
+        np.testing.assert_allclose(lengths, np.minimum(selection.errors[order], longest))
+        assert axes.lines[0].get_xdata()[0] == selection.error
+        written = [text.get_text() for text in axes.texts]
+        assert f"{100 * selection.weights.mean(0)[order[0]]:.0f} %" in written
+        assert f"{selection.errors[order[-1]]:#.3g}" in written
+        assert "over 6 steps on validation rows" in axes.get_title(loc="left")
+        assert axes.get_xlabel().endswith("mean over 3 channels")
+        assert model.plot_criterion(Figure().subplots()).get_ylabel() == "bic"
+        with pytest.raises(ValueError, match="no selection to plot: strategy='recursive' with pooling='pooled'"):
+            fitted(multivariate).plot_selection()
 
     @pytest.mark.parametrize("first", ["darts_autoar", "darts.models"])
     def test_import_from_darts(self, first):

@@ -66,6 +66,23 @@ class TestAgainstTheEngine:
             np.testing.assert_allclose(found.quantile("p10").reshape(STEPS, -1), expected.quantile(0.1), rtol=1e-10)
             assert found.start_date == entry["start"] + entry["target"].shape[-1]
 
+    @pytest.mark.parametrize("kind", ["univariate", "multivariate"])
+    @pytest.mark.parametrize(("strategy", "pooling"), [("direct", "channel"), ("auto", None)])
+    def test_strategies_are_those_of_the_engine(self, kind, strategy, pooling, request):
+        data = request.getfixturevalue(kind)
+        options = {"strategy": strategy, "pooling": pooling}
+        later = [cut(entry, start=120) for entry in data]
+        predictor = trained([cut(entry, stop=120) for entry in data], later, lead_time=2, **options)
+        rows = [np.atleast_2d(entry["target"]).T for entry in later]
+        engine = engine_of(
+            [cut(entry, stop=120) for entry in data], horizon=STEPS + 2, validation=rows, device="cpu", **options
+        )
+        np.testing.assert_array_equal(predictor.selection_.weights, engine.selection_.weights)
+        assert predictor.context_length_ == engine.context_length_
+        for found, expected in zip(predictor.predict(data), engine.predict(STEPS + 2), strict=True):
+            np.testing.assert_allclose(found.mean.reshape(STEPS, -1), expected.mean[2:], rtol=1e-9)
+            np.testing.assert_allclose(found.std.reshape(STEPS, -1), expected.std[2:], rtol=1e-9)
+
     def test_defaults_are_the_procedure_of_the_paper(self, univariate):
         predictor = AutoAREstimator(prediction_length=STEPS).train(univariate)
         engine = AutoAR(criterion="horizon_bic", horizon=STEPS).fit([entry["target"] for entry in univariate])
@@ -278,6 +295,28 @@ class TestMissingAndShort:
         expected.fit(data[-1]["target"])
         np.testing.assert_allclose(forecasts[-1].mean, expected.predict(12).mean[:, 0], rtol=1e-9)
 
+    @pytest.mark.parametrize("strategy", ["direct", "auto"])
+    def test_a_strategy_needs_more_than_the_auto_regression(self, strategy):
+        with pytest.warns(DashaWarning, match=rf"asked \(strategy='{strategy}' with horizon=6 finds no gap-free"):
+            predictor = trained([make_entry(14)], strategy=strategy, criterion="horizon_bic")
+        assert predictor.selection_ is None
+        assert predictor.engine.config.criterion == "horizon_bic"
+        estimator = AutoAREstimator(prediction_length=STEPS, max_lookback=30, strategy=strategy)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DashaWarning)
+            forecasts = list(Localizer(estimator).predict([make_entry(length) for length in (1, 3, 14, 25, 60)]))
+        assert all(np.isfinite(forecast.quantile(0.9)).all() for forecast in forecasts)
+
+    @pytest.mark.parametrize(("strategy", "left_out"), [("auto", "2 of 6"), ("direct", "3 of 6")])
+    def test_short_series_beside_a_strategy(self, strategy, left_out, univariate):
+        data = [*univariate, make_entry(2, item_id="tiny"), make_entry(0, item_id="none")]
+        data[0] = cut(data[0], stop=STEPS + 15) if strategy == "direct" else data[0]
+        with pytest.warns(DashaWarning, match=rf"{left_out} series are left out of the coefficients"):
+            predictor = trained(data, strategy=strategy)
+        forecasts = list(predictor.predict(data))
+        assert all(np.isfinite(forecast.mean).all() for forecast in forecasts[:-1])
+        assert np.isnan(forecasts[-1].mean).all()
+
     def test_a_simpler_model_is_announced(self):
         with pytest.warns(DashaWarning, match=r"too short for what was asked \(lookback=24 with .* trained AutoAR\("):
             predictor = trained([make_entry(30)], lookback=24)
@@ -309,16 +348,18 @@ def time_limit():
 
 
 class TestInsideGluonTS:
-    def test_serialised_and_read_again(self, univariate, multivariate, tmp_path):
+    @pytest.mark.parametrize("strategy", ["recursive", "auto"])
+    def test_serialised_and_read_again(self, strategy, univariate, multivariate, tmp_path):
         data = [*univariate, *multivariate, make_entry(90, item_id=None), make_entry(90, item_id=7, seed=2)]
-        predictor = trained(data, lead_time=2, freq="h", seed=5)
+        predictor = trained(data, lead_time=2, freq="h", seed=5, strategy=strategy)
         predictor.serialize(tmp_path)
         again = Predictor.deserialize(tmp_path)
         assert isinstance(again, AutoARPredictor)
         assert again == predictor
         assert equals(again, predictor)
-        assert again != trained(data, lead_time=2, freq="h", seed=6)
-        assert again != trained(data[1:], lead_time=2, freq="h", seed=5)
+        assert again != trained(data, lead_time=2, freq="h", seed=6, strategy=strategy)
+        assert again != trained(data[1:], lead_time=2, freq="h", seed=5, strategy=strategy)
+        assert again != trained(data, lead_time=2, freq="h", seed=5, strategy="average")
         assert again != "something else"
         for before, after in zip(predictor.predict(data), again.predict(data), strict=True):
             np.testing.assert_array_equal(before.mean, after.mean)
@@ -333,10 +374,13 @@ class TestInsideGluonTS:
 
     @pytest.mark.usefixtures("time_limit")
     @pytest.mark.filterwarnings("ignore:6 of 7 series are left out")
-    def test_workers_give_the_same_forecasts(self, univariate, multivariate):
+    @pytest.mark.parametrize(
+        "options", [{"lookback": 500, "diff_order": 0}, {"strategy": "auto", "context_length": 90}]
+    )
+    def test_workers_give_the_same_forecasts(self, options, univariate, multivariate):
         data = [*univariate, *multivariate, make_entry(2000, seed=8)]
         # A product large enough for the threads that training started and that do not survive a fork.
-        predictor = trained(data, lead_time=1, prediction_length=24, lookback=500, diff_order=0)
+        predictor = trained(data, lead_time=1, prediction_length=24, max_lookback=512, **options)
         parallel = ParallelizedPredictor(predictor, num_workers=2, chunk_size=2)
         for one, other in zip(predictor.predict(data), parallel.predict(data), strict=True):
             np.testing.assert_array_equal(one.mean, other.mean)
@@ -479,6 +523,14 @@ class TestBadArguments:
             ({"prediction_length": 6, "diff_order": 3}, "diff_order is 3, but must be 'kpss', 0, 1 or 2"),
             ({"prediction_length": 6, "diff_order": 1.5}, "diff_order is 1.5, but must be an integer"),
             ({"prediction_length": 6, "criterion": "cv"}, "criterion is 'cv', but must be one of 'bic', "),
+            (
+                {"prediction_length": 6, "strategy": "best"},
+                "strategy is 'best', but must be one of 'recursive', 'direct', 'average', 'auto'",
+            ),
+            (
+                {"prediction_length": 6, "strategy": "direct", "pooling": "both"},
+                "pooling is 'both', but with strategy='direct' must be one of 'pooled', 'channel'",
+            ),
             ({"prediction_length": 6, "device": "tpu"}, "device is 'tpu', but must be 'auto', 'cpu'"),
         ],
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from darts_autoar.comparison import Outcome, Task
     from darts_autoar.scores import Score
     from darts_autoar.windows import Windows
+    from dasha.autoar import AutoARConfig
+    from dasha.report.page import Section
     from dasha.tables import SeriesSet
 
 
@@ -70,6 +72,16 @@ def backtest(
     ] = 1000,
     max_lookback: Annotated[int, typer.Option(help="Longest lookback Auto-AR tries.")] = 512,
     criterion: Annotated[str, typer.Option(help="What chooses Auto-AR's lookback.")] = "horizon_bic",
+    strategy: Annotated[
+        str, typer.Option(help="Auto-AR's forecaster: recursive (the paper's), direct, average, or auto.")
+    ] = "recursive",
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            help="One Auto-AR for all (pooled), one per series (channel), or both. [default: by strategy]",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Device of Auto-AR: auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for plot, tables and report.html.")] = None,
     as_json: JsonOption = False,
@@ -94,8 +106,14 @@ def backtest(
         count_rows=row_numbers,
     )
     plans, left_out = plan_all(data, horizon=horizon, stride=stride, count=windows, start=start)
-    options = {"max_lookback": max_lookback, "criterion": criterion, "device": device}
-    check_options(horizon, options)
+    options = {
+        "max_lookback": max_lookback,
+        "criterion": criterion,
+        "strategy": strategy,
+        "pooling": pooling,
+        "device": device,
+    }
+    config = check_options(horizon, options)
 
     from darts_autoar.commands._progress import progress_bar
     from darts_autoar.comparison import compare
@@ -110,7 +128,7 @@ def backtest(
         with progress_bar(1 + len(baselines)) as advance:
             outcomes = compare(tasks, baselines, model_options=options, advance=advance)
         scores = score_all(tasks, outcomes)
-        result = summary(data, tasks, scores, notes)
+        result = summary(data, tasks, scores, notes) | chosen(config, outcomes[0])
         if folder is not None:
             write_files(folder, data, tasks, outcomes, scores, result)
     show(data, tasks, scores, result, out, as_json=as_json)
@@ -169,11 +187,22 @@ def make_tasks(
     return [Task(series.values, series.index, plan, season, refit, bounded, name=series.name) for series, plan in pairs]
 
 
-def check_options(horizon: int, options: dict[str, Any]) -> None:
+def check_options(horizon: int, options: dict[str, Any]) -> "AutoARConfig":
     """Refuse arguments of Auto-AR that are not allowed before anything runs."""
-    from dasha.autoar import AutoAR
+    from dasha.autoar import AutoARConfig
 
-    AutoAR(horizon=horizon, **options)
+    return AutoARConfig(horizon=horizon, **options)
+
+
+def chosen(config: "AutoARConfig", outcome: "Outcome") -> dict[str, Any]:
+    """Return what ``backtest.json`` says of Auto-AR's strategy."""
+    from dasha.report.selection import selection_record
+
+    return {
+        "strategy": config.strategy,
+        "pooling": config.pooled_over,
+        "selection": selection_record(outcome.selection),
+    }
 
 
 def summary(
@@ -230,7 +259,8 @@ def write_files(
                 text=[describe_fitting(tasks)],
                 figures=[drawn] if drawn else [],
                 tables=[score_table(scores, caption=f"{describe_scores(tasks)}.")],
-            )
+            ),
+            *selection_sections(outcomes[0], horizon=result["horizon"]),
         ],
         facts={"SHA-256": data.sha256, "Versions": ", ".join(f"{k} {v}" for k, v in result["versions"].items())},
     )
@@ -240,6 +270,22 @@ def write_files(
         save_png(drawn[0], folder / "backtest.png")
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "backtest.json").write_text(text + "\n", encoding="utf-8")
+
+
+def selection_sections(outcome: "Outcome", *, horizon: int) -> "list[Section]":
+    """Return the part of the page on what Auto-AR's strategy chose, or nothing."""
+    from dasha.report.page import Section
+    from dasha.report.selection import describe_weights, selection_figure
+
+    selection = outcome.selection
+    if selection is None:
+        return []
+    text = (
+        "Validation rows before the first window weighed the candidates, which were then estimated again on all rows "
+        "there."
+    )
+    drawn = f"Validation errors of Auto-AR's candidates, weighed as {describe_weights(selection)}"
+    return [Section("What Auto-AR chose", text=[text], figures=[(selection_figure(selection, horizon=horizon), drawn)])]
 
 
 def show(

@@ -136,7 +136,8 @@ def chunks_of(plan: Plan, fitting: Panel) -> Iterator[Chunk]:
     waiting = sorted(data.rows, key=lambda row: -largest[row])
     while waiting:
         first = largest[waiting[0]]
-        rows = [row for row in waiting[:size] if 2 * largest[row] >= first]
+        # Those that can carry none have a chunk of their own: twice a negative number is smaller than itself.
+        rows = [row for row in waiting[:size] if 2 * largest[row] >= first or largest[row] == first]
         waiting = waiting[len(rows) :]
         carried = largest[rows[-1]]
         yield Chunk(

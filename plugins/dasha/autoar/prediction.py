@@ -151,6 +151,6 @@ def _direct(fitted: FittedMaps, horizon: int, device: torch.device) -> _Maps:
         fitted.groups if len(weights) > 1 else None,
         spread[:horizon, :1],
         spread[:horizon, 1:],
-        factor[:horizon, :horizon],
+        np.ascontiguousarray(factor[:horizon, :horizon]),  # as it is after pickling, to the last digit of a path
         in_levels=True,
     )

@@ -39,11 +39,13 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     orders = sorted({1, order}) if config.strategy == "auto" and config.diff_order == "kpss" else [order]
     context = largest_context(config, data, fitting, orders[-1])
     scored = data.cut(np.maximum(lengths - held_out - context, 0), np.where(held_out > 0, lengths, 0))
-    if context <= orders[-1] or not data.stretches(scored, 0).windows(context + config.horizon):
+    is_too_short = config.lookback is None and context <= orders[-1]
+    length = max(1, context) + config.horizon
+    if is_too_short or not all(data.stretches(part, 0).windows(length) for part in (fitting, scored)):
         raise SeriesTooShortError(
-            f"strategy={config.strategy!r} with horizon={config.horizon} finds no gap-free stretch of "
-            f"{max(1, context) + config.horizon} steps whose last {config.horizon} are validation rows; shorten "
-            "horizon or max_lookback, supply more history, or use strategy='recursive' with pooling='pooled'"
+            f"strategy={config.strategy!r} with horizon={config.horizon} finds no gap-free stretch of {length} steps "
+            f"before the validation rows, or none whose last {config.horizon} are validation rows; shorten horizon or "
+            "lookback, supply more history, or use strategy='recursive' with pooling='pooled'"
         )
     pool = pool_of(config, data, fitting, context, orders)
     plan = Plan(config, data, context, candidates_of(config, pool))
@@ -92,7 +94,7 @@ def _combine(plan: Plan, chunks: list[Chunk], trials: list[Trial], products: Pro
         bias=bias.cpu().numpy(),
         groups=groups,
         spread=spread.cpu().numpy(),
-        factor=_correlation_factor(correlation).cpu().numpy(),
+        factor=_correlation_factor(correlation).contiguous().cpu().numpy(),
         selection=_selection(plan, products, shares),
     )
 

@@ -18,6 +18,7 @@ from dasha.autoar import AutoAR
 from dasha.autoar.device import resolve_device
 from dasha.errors import DashaWarning
 from dasha.report.plots import MAX_PANELS, ForecastPanel, forecast_figure, spread_out
+from dasha.report.selection import selection_figure, selection_record
 from dasha.report.style import save_png
 from dasha.runs import atomic_folder
 from dasha.tables import SeriesSet
@@ -92,6 +93,8 @@ def _write(
     steps = f"{options.horizon} {'step' if options.horizon == 1 else 'steps'}"
     figure = forecast_figure(panels, quantiles=options.quantiles, title=f"{data.path.name}: {steps} ahead{remark}")
     save_png(figure, folder / "forecast.png")
+    if model.selection_ is not None:
+        save_png(selection_figure(model.selection_, horizon=options.horizon), folder / "selection.png")
 
 
 def _panels(data: SeriesSet, forecasts: Sequence[GaussianForecast], horizon: int) -> tuple[list[ForecastPanel], str]:
@@ -116,7 +119,9 @@ def _panels(data: SeriesSet, forecasts: Sequence[GaussianForecast], horizon: int
 
 
 def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[str, Any]:
-    searched = len(model.criterion_path_) > 0
+    # Next to a selection, the auto-regression with a lookback of its own only fills gaps.
+    has_lookback = model.selection_ is None
+    searched = has_lookback and len(model.criterion_path_) > 0
     value = float(model.criterion_path_[model.lookback_]) if searched else math.nan
     return {
         "file": data.path.name,
@@ -131,7 +136,11 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
         "missing_values": data.missing,
         "horizon": options.horizon,
         "quantiles": list(options.quantiles),
-        "lookback": model.lookback_,
+        "strategy": model.config.strategy,
+        "pooling": model.config.pooled_over,
+        "context_length": model.context_length_,
+        "selection": selection_record(model.selection_),
+        "lookback": model.lookback_ if has_lookback else None,
         "lookback_searched": searched,
         "max_lookback": model.config.max_lookback,
         "searched_up_to": len(model.criterion_path_) - 1 if searched else None,

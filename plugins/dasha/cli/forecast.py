@@ -11,6 +11,8 @@ from dasha.cli._output import JsonOption, note, print_json, print_table
 if TYPE_CHECKING:
     from dasha.tables import SeriesSet
 
+_SHOWN_CANDIDATES = 3
+
 
 def forecast(
     file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet or .tsf file.")],
@@ -51,6 +53,16 @@ def forecast(
     criterion: Annotated[
         str, typer.Option(help="What chooses the lookback: horizon_bic, bic, aic, hqic or validation.")
     ] = "horizon_bic",
+    strategy: Annotated[
+        str, typer.Option(help="Forecaster: recursive (the paper's), direct, average, or auto, which weighs all kinds.")
+    ] = "recursive",
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            help="One forecaster for all (pooled), one per series (channel), or both. [default: by strategy]",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -72,6 +84,8 @@ def forecast(
         "lookback": lookback,
         "diff_order": int(diff_order) if diff_order.isdecimal() else diff_order,
         "criterion": criterion,
+        "strategy": strategy,
+        "pooling": pooling,
         "device": device,
     }
     data = read_series(
@@ -91,7 +105,8 @@ def forecast(
         print_json(summary)
         return
     print_table(_rows(data, summary), title=f"Forecast of {file.name}")
-    typer.echo(f"forecast: wrote {out} (forecast.csv, forecast.parquet, forecast.png, summary.json, model)")
+    pictures = "forecast.png" if summary["selection"] is None else "forecast.png, selection.png"
+    typer.echo(f"forecast: wrote {out} (forecast.csv, forecast.parquet, {pictures}, summary.json, model)")
 
 
 def split_names(text: str | None) -> list[str] | None:
@@ -104,21 +119,43 @@ def split_names(text: str | None) -> list[str] | None:
 
 
 def _rows(data: "SeriesSet", summary: dict[str, Any]) -> list[dict[str, object]]:
-    order = summary["diff_order"]
-    chosen = (
-        f"chosen by {summary['criterion']} of 0 … {summary['searched_up_to']}" if summary["criterion"] else "as given"
-    )
     seconds = summary["seconds"]
     facts = _series_facts(data) | {
         "times": f"{summary['first_time']} to {summary['last_time']}, {summary['rows']} steps of {summary['freq']}",
         "time column": summary["time_column"] or "none, row numbers",
         "missing values": summary["missing_values"],
         "steps forecast": summary["horizon"],
-        "lookback": f"{summary['lookback']}, {chosen}",
-        "differencing": f"{order} ({'none' if order == 0 else 'once' if order == 1 else 'twice'})",
+        **_chosen(summary),
         "seconds": f"fit {seconds['fit']:.2f}, predict {seconds['predict']:.2f} on {summary['device']}",
     }
     return [{"": name, "value": value} for name, value in facts.items()]
+
+
+def _chosen(summary: dict[str, Any]) -> dict[str, object]:
+    selection = summary["selection"]
+    if selection is None:
+        order = summary["diff_order"]
+        searched = f"chosen by {summary['criterion']} of 0 … {summary['searched_up_to']}"
+        return {
+            "lookback": f"{summary['lookback']}, {searched if summary['criterion'] else 'as given'}",
+            "differencing": f"{order} ({'none' if order == 0 else 'once' if order == 1 else 'twice'})",
+        }
+    candidates = selection["candidates"]
+    used = [candidate for candidate in candidates if candidate["weight"] > 0]
+    facts: dict[str, object] = {
+        "strategy": f"{summary['strategy']}, {summary['pooling']}; {len(used)} of {len(candidates)} candidates used",
+        "past values used": summary["context_length"],
+        "validation error": f"{_error(selection['error'])}, mean square over the steps, standardised",
+    }
+    for place, candidate in enumerate(used[:_SHOWN_CANDIDATES], start=1):
+        facts[f"candidate {place}"] = (
+            f"{100 * candidate['weight']:.1f} % {candidate['name']} (error {_error(candidate['error'])})"
+        )
+    return facts
+
+
+def _error(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
 
 
 def _series_facts(data: "SeriesSet") -> dict[str, object]:
