@@ -34,9 +34,9 @@ def kpss_order(channels: Iterable[np.ndarray], *, max_order: int = MAX_DIFF_ORDE
     """Smallest differencing order at which no more than 5 % of the channels reject trend-stationarity at 5 %.
 
     KPSS with regression ``"ct"`` and automatic lags, as in arXiv 2411.02796, which differences until no channel
-    rejects: the same up to 19 channels, while some of many stationary channels always reject. Missing values: the longest gap-free
-    stretch is tested. Stretches that are constant, exactly linear or shorter than 12 values never ask for
-    differencing.
+    rejects: the same up to 19 channels, while some of many stationary channels always reject. Missing values: the
+    longest gap-free stretch is tested. Stretches that are constant, exactly linear or shorter than 12 values never ask
+    for differencing.
 
     Args:
         channels: Arrays of shape ``(T,)``.
