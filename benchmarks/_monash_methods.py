@@ -22,6 +22,7 @@ HORIZON, SEASON = "<horizon>", "<season>"
 
 AUTO_AR: dict[str, dict[str, Any]] = {
     "autoar-pooled": {"criterion": "bic"},
+    "autoar-auto": {"strategy": "auto", "horizon": HORIZON},
 }
 """Rows of Auto-AR: name of the row, and arguments of `dasha.autoar.AutoAR`."""
 
