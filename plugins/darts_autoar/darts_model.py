@@ -77,8 +77,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         ``"kpss"``, 0, 1 or 2.
     criterion
         ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``. With other strategies than the paper's
-        it chooses the lookback of the recursive candidates on one-step residuals, ``"bic"`` in the place of the first
-        and the last.
+        it chooses the lookback of the pooled recursive candidates, ``"bic"`` in the place of the last.
     validation_fraction
         Part of every series that ``criterion="validation"``, or any strategy but the paper's, holds out when `fit` is
         given no ``val_series``.

@@ -59,8 +59,7 @@ class AutoAREstimator(Estimator):
         lookback: Fixed order of the auto-regression instead of a search.
         diff_order: ``"kpss"``, 0, 1 or 2.
         criterion: ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``. With other strategies than
-            the paper's it chooses the lookback of the recursive candidates on one-step residuals, ``"bic"`` in the
-            place of the first and the last.
+            the paper's it chooses the lookback of the pooled recursive candidates, ``"bic"`` in the place of the last.
         validation_fraction: Part of every series that ``criterion="validation"``, or any strategy but the paper's,
             holds out when `train` is given no validation data.
         strategy: ``"recursive"``, the paper's; ``"direct"``: one regression per step; ``"average"``: the mean of the

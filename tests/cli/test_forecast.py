@@ -93,7 +93,8 @@ def test_a_strategy_says_what_it_weighed(run, data, tmp_path, strategy, pooling)
     assert {path.name for path in out.glob("[!.]*")} == FILES | {"selection.png"}
     assert (out / "selection.png").read_bytes().startswith(b"\x89PNG")
     summary = json.loads((out / "summary.json").read_text())
-    model = AutoAR(strategy=strategy, pooling=pooling, horizon=5, max_lookback=12).fit(data[["a", "b"]].to_numpy())
+    settings = {"criterion": "horizon_bic", "horizon": 5, "max_lookback": 12}  # what the command does by default
+    model = AutoAR(strategy=strategy, pooling=pooling, **settings).fit(data[["a", "b"]].to_numpy())
     expected = model.selection_
     assert (summary["strategy"], summary["pooling"]) == (strategy, pooling or "both")
     assert summary["context_length"] == model.context_length_

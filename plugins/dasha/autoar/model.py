@@ -39,7 +39,13 @@ class AutoAR:
             paper's, on recursive ``horizon``-step errors in-sample (for ``horizon=1`` it ranks as ``"bic"`` does);
             ``"validation"``: mean squared error over ``horizon`` steps on held-out data.
         horizon: Steps ahead that ``"horizon_bic"`` and ``"validation"`` score.
-        validation_fraction: Last part of every series that ``"validation"`` holds out when `fit` is given none.
+        validation_fraction: Last part of every series that is held out to choose on when `fit` is given none.
+        strategy: ``"recursive"``: the auto-regression, step by step; ``"direct"``: every step up to ``horizon``
+            regressed on the past, relative to the last value, with a ridge chosen on windows left out;
+            ``"average"``: equal shares of the best of each kind; ``"auto"``: weights per channel from the errors on
+            windows left out. Longer forecasts feed forecasts back.
+        pooling: ``"pooled"``: one forecaster for all channels; ``"channel"``: one for each; ``"both"``: both kinds
+            are candidates of ``"average"`` and ``"auto"``, for which it is the default.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; float64 everywhere.
         mode: ``"trained"``, or ``"zero-shot"``: every channel of every context is forecast from its own last
             ``max_lookback`` values and nothing else (`dasha.autoar.zero_shot`). Nothing needs to be fitted; `fit` only
