@@ -1,7 +1,8 @@
 """Rolling backtest of several Darts models on the same windows, and their scores.
 
-Auto-AR and other global models are fitted once, on the rows before the first window. Local models are fitted anew at
-every window, or once as well where ``refit`` is off and Darts can carry the fitted model to a longer history.
+Auto-AR and other global models are fitted once, on the rows before the first window; in zero-shot mode, Auto-AR is not
+fitted at all. Local models are fitted anew at every window, or once as well where ``refit`` is off and Darts can carry
+the fitted model to a longer history.
 """
 
 from __future__ import annotations
@@ -108,7 +109,9 @@ def compare(
     with quiet():
         _import_everything()
     advance(AUTO_AR, 0.0)
-    outcomes = [_attempt(AUTO_AR, "once", partial(_auto_ar, tasks, model_options or {}))]
+    options = model_options or {}
+    fitted = "never" if options.get("mode") == "zero-shot" else "once"
+    outcomes = [_attempt(AUTO_AR, fitted, partial(_auto_ar, tasks, options))]
     advance(AUTO_AR, 1.0)
     for baseline in baselines:
         often = "at every window" if baseline.is_local and tasks[0].refit else "once"
@@ -151,10 +154,13 @@ def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> _Result:
             for one, task in zip(whole, tasks, strict=True)
         ]
         model = AutoARModel(output_chunk_length=horizon, **options).fit(training)
+        is_zero_shot = model.engine.config.is_zero_shot
         # The engine forecasts series shorter than the lookback too, which Darts refuses.
         blocks.append(
             [
-                model.engine.predict_origins(horizon, task.values[:, chosen], task.windows.origins, series=number).mean
+                model.engine.predict_origins(
+                    horizon, task.values[:, chosen], task.windows.origins, series=None if is_zero_shot else number
+                ).mean
                 for number, task in enumerate(tasks)
             ]
         )

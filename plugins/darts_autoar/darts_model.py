@@ -32,6 +32,7 @@ from darts_autoar.series import (
     window_series,
     window_times,
 )
+from dasha._engine_options import DEFAULT_CRITERION, engine_options
 from dasha.autoar import AutoAR
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.state import from_plain, to_plain
@@ -39,10 +40,11 @@ from dasha.types import GaussianForecast
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
+        "mode": "trained",
         "max_lookback": 512,
         "lookback": None,
         "diff_order": "kpss",
-        "criterion": "horizon_bic",
+        "criterion": DEFAULT_CRITERION,
         "strategy": "recursive",
         "pooling": None,
     },
@@ -62,6 +64,9 @@ class AutoARModel(Learned, GlobalForecastingModel):
 
     A series that continues a training series (it holds the last rows of it, at the same times) is scaled with the
     statistics of that training series. Every other series is scaled with its own past.
+
+    With ``mode="zero-shot"``, every component is forecast from its own last ``max_lookback`` values and nothing else.
+    As everywhere in Darts, `fit` comes first, but it learns nothing; a series of a single step can be forecast.
 
     Parameters
     ----------
@@ -87,6 +92,9 @@ class AutoARModel(Learned, GlobalForecastingModel):
     pooling
         ``"pooled"``, ``"channel"`` (one forecaster per component) or, for ``"average"`` and ``"auto"``, ``"both"``.
         None stands for ``"both"`` there and for ``"pooled"`` elsewhere.
+    mode
+        ``"trained"``, or ``"zero-shot"``: nothing is learned, and another value than the default of ``lookback``,
+        ``criterion``, ``validation_fraction``, ``strategy`` or ``pooling`` is an error.
     preset
         ``"paper"`` insists on the published procedure: another value of any parameter above, besides horizon and
         ``validation_fraction``, is an error.
@@ -114,10 +122,11 @@ class AutoARModel(Learned, GlobalForecastingModel):
         max_lookback: int = 512,
         lookback: int | None = None,
         diff_order: str | int = "kpss",
-        criterion: str = "horizon_bic",
+        criterion: str = DEFAULT_CRITERION,
         validation_fraction: float = 0.2,
         strategy: str = "recursive",
         pooling: str | None = None,
+        mode: str = "trained",
         preset: str | None = None,
         device: str = "auto",
         add_encoders: dict[str, Any] | None = None,
@@ -126,7 +135,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         super().__init__(add_encoders=None)
         if add_encoders is not None:
             raise ValueError("`add_encoders` is given, but AutoARModel uses no covariates; leave it out")
-        self._engine = AutoAR(
+        options = engine_options(
             max_lookback=max_lookback,
             lookback=lookback,
             diff_order=diff_order,
@@ -136,7 +145,10 @@ class AutoARModel(Learned, GlobalForecastingModel):
             strategy=strategy,
             pooling=pooling,
             device=device,
+            mode=mode,
         )
+        self._engine = AutoAR(**options)
+        self._output_chunk_length = int(output_chunk_length)
         self._check_preset(preset)
         # Plain integers: the state of numpy's generators is not on Darts' list of safe classes.
         self._seed = int(check_random_state(random_state).randint(2**31 - 1))
@@ -166,7 +178,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         val_series: TimeSeriesLike | None = None,
         verbose: bool | None = None,
     ) -> AutoARModel:
-        """Choose differencing and lookback, and estimate the coefficients.
+        """Choose differencing and lookback, and estimate the coefficients; in zero-shot mode, only keep the series.
 
         Parameters
         ----------
@@ -206,7 +218,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
             raise ValueError(f"`val_series` has {len(later)} series, but must have one for each of the {len(train)}")
         matrices = [to_matrix(one) for one in train]
         following = None if later is None else [rows_after(*pair) for pair in zip(train, later, strict=True)]
-        self._engine.fit(matrices, validation=following)
+        if not self._is_zero_shot:  # which needs nothing but the series that `predict` is given
+            self._engine.fit(matrices, validation=following)
         self._ends = [TrainingEnd.of(one, matrix, one.end_time()) for one, matrix in zip(train, matrices, strict=True)]
         self._known = None
         return self
@@ -230,7 +243,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
         n
             Steps to forecast.
         series
-            One or several series, seen in `fit` or not, of at least as many steps as the model looks back.
+            One or several series, seen in `fit` or not, of at least as many steps as the model looks back, or at
+            least one step in zero-shot mode.
         past_covariates
             Not supported.
         future_covariates
@@ -326,16 +340,21 @@ class AutoARModel(Learned, GlobalForecastingModel):
             raise ValueError(
                 f"`series` at index {index} has {series.n_components} components, but the model was fitted on {width}"
             )
-        if len(series) < self._engine.context_length_:
-            raise ValueError(
-                f"`series` at index {index} has {len(series)} steps, but the model looks back "
-                f"{self._engine.context_length_} ({describe(self._engine)}); "
-                "supply more history or fit with a smaller `max_lookback`"
-            )
+        if len(series) >= self._context_length:
+            return
+        if self._is_zero_shot:
+            raise ValueError(f"`series` at index {index} has no steps, but a forecast needs at least one")
+        raise ValueError(
+            f"`series` at index {index} has {len(series)} steps, but the model looks back "
+            f"{self._context_length} ({describe(self._engine)}); "
+            "supply more history or fit with a smaller `max_lookback`"
+        )
 
     def _forecast(self, series: TimeSeries, origins: np.ndarray, horizon: int) -> GaussianForecast:
         """Forecasts from every origin, ``mean`` of shape ``(N, H, C)``."""
         values = to_matrix(series)
+        if self._is_zero_shot:
+            return self._engine.predict_origins(horizon, values, origins)
         if self._known is None:
             self._known = KnownSeries(self._ends)
         # An origin before the end of a training series does not know that series yet: it uses the past it has.
@@ -400,7 +419,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         random_state: int | None = None,
         predict_kwargs: dict[str, Any] | None = None,
     ) -> Sequence[TimeSeries] | Sequence[Sequence[TimeSeries]]:
-        """All windows of a series as one matrix product; equal to calling `predict` for each."""
+        """All windows of a series at once; equal to calling `predict` for each."""
         self._refuse_covariates(past_covariates, future_covariates)
         GlobalForecastingModel.predict(
             self,
@@ -456,7 +475,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
     @property
     def output_chunk_length(self) -> int:
         """Horizon the model was tuned for."""
-        return self._engine.config.horizon
+        return self._output_chunk_length
 
     @property
     def likelihood(self) -> Likelihood:
@@ -483,7 +502,14 @@ class AutoARModel(Learned, GlobalForecastingModel):
         return True
 
     @property
+    def _is_zero_shot(self) -> bool:
+        return self._engine.config.is_zero_shot
+
+    @property
     def _context_length(self) -> int:
+        """Steps that a series must have; in zero-shot mode not the most that a forecast uses."""
+        if self._is_zero_shot:
+            return 1
         if self._fit_called:
             return self._engine.context_length_
         return max(1, self._engine.config.lookback or 0)
@@ -491,6 +517,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
     @property
     def min_train_samples(self) -> int:
         """Completes the windows to a minimum training length that does not depend on the lookback found before."""
+        if self._is_zero_shot:
+            return 1
         return _min_train_length(self._engine.config) - self._context_length - self.output_chunk_length + 1
 
     @property
@@ -514,7 +542,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
         engine: AutoAR = state.pop("_engine")
         state["_known"] = None
         state["_ends"] = [tuple(end) for end in self._ends]
-        state["_engine_state"] = to_plain(engine) if self._fit_called else asdict(engine.config)
+        is_learned = self._fit_called and not self._is_zero_shot
+        state["_engine_state"] = to_plain(engine) if is_learned else asdict(engine.config)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ class AutoARForecast(Forecast):
 
     @cached_property
     def _marginal(self) -> GaussianForecast:
-        """Distribution of what is forecast, with a channel axis and the lead time."""
+        """Distribution of every single value that is forecast, with a channel axis and the lead time."""
         if self._weights is None:
             return self._joint
         mean, variance = _sum(self._joint.mean, self._weights), _sum(self._joint.std**2, self._weights**2)

@@ -20,6 +20,7 @@ from gluonts.pydantic import root_validator
 from darts_autoar.gluonts_forecast import AutoARForecast
 from darts_autoar.gluonts_series import EntrySeries, KnownSeries, continuations, period_freq, training_ends
 from darts_autoar.learned import Learned
+from dasha._engine_options import DEFAULT_CRITERION, engine_options
 from dasha.autoar import AutoAR
 from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.state import from_plain, to_plain
@@ -66,6 +67,9 @@ class AutoAREstimator(Estimator):
             best of each kind; ``"auto"``: a mean whose weights follow from validation errors, for each channel.
         pooling: ``"pooled"``, ``"channel"`` (one forecaster per channel of every series) or, for ``"average"`` and
             ``"auto"``, ``"both"``. None stands for ``"both"`` there and for ``"pooled"`` elsewhere.
+        mode: ``"trained"``, or ``"zero-shot"``: every channel is forecast from its own last ``max_lookback`` values and
+            nothing else. `train` then learns nothing, and another value than the default of ``lookback``,
+            ``criterion``, ``validation_fraction``, ``strategy`` or ``pooling`` is an error.
         device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``. Prediction, one series at a time,
             runs on the CPU.
         seed: Seed of the sample paths.
@@ -94,10 +98,11 @@ class AutoAREstimator(Estimator):
         max_lookback: int = _MAX_LOOKBACK,
         lookback: int | None = None,
         diff_order: int | str = "kpss",
-        criterion: str = "horizon_bic",
+        criterion: str = DEFAULT_CRITERION,
         validation_fraction: float = 0.2,
         strategy: str = "recursive",
         pooling: str | None = None,
+        mode: str = "trained",
         device: str = "auto",
         seed: int = 0,
     ) -> None:
@@ -105,7 +110,7 @@ class AutoAREstimator(Estimator):
         super().__init__(lead_time=whole_number("lead_time", lead_time, minimum=0))
         self.seed = whole_number("seed", seed, minimum=0)
         self.freq = None if freq is None else period_freq(freq)
-        self.config = AutoARConfig(
+        options = engine_options(
             max_lookback=_bound(context_length, max_lookback),
             lookback=lookback,
             diff_order=diff_order,
@@ -115,7 +120,9 @@ class AutoAREstimator(Estimator):
             strategy=strategy,
             pooling=pooling,
             device=device,
+            mode=mode,
         )
+        self.config = AutoARConfig(**options)
         if context_length is not None and lookback is not None and lookback > context_length:
             raise InvalidArgumentError(
                 f"lookback is {lookback}, but must be at most context_length={context_length}; drop one of the two"
@@ -128,7 +135,8 @@ class AutoAREstimator(Estimator):
         """Choose differencing and lookback, and estimate the coefficients.
 
         Missing values and series of any lengths are allowed. Where all series together are too short for what was
-        asked, a simpler model is trained, with a warning.
+        asked, a simpler model is trained, with a warning. In zero-shot mode the entries are only checked, and
+        ``validation_data`` is not read.
 
         Args:
             training_data: Entries with ``start`` and ``target``, of shape ``(T,)`` or ``(C, T)``.
@@ -139,9 +147,12 @@ class AutoAREstimator(Estimator):
             The predictor.
 
         Raises:
-            InvalidSeriesError: If an entry cannot be used, or no series holds any value.
+            InvalidSeriesError: If an entry cannot be used, or no series holds any value (in zero-shot mode, which does
+                without, if there is no series).
         """
         series = _read(training_data, "training_data", self.freq)
+        if self.config.is_zero_shot:
+            return self._predictor(AutoAR(**asdict(self.config)), [])
         following: list[FloatArray] | None = None
         if validation_data is not None:
             following = continuations(series, _read(validation_data, "validation_data", self.freq))
@@ -155,9 +166,12 @@ class AutoAREstimator(Estimator):
         if later is not None:
             lengths = {number: lengths[number] + len(rows) for number, rows in zip(usable, later, strict=True)}
         _warn_of_short(engine, series, lengths)
+        return self._predictor(engine, [series[number] for number in usable])
+
+    def _predictor(self, engine: AutoAR, series: list[EntrySeries]) -> "AutoARPredictor":
         predictor: AutoARPredictor = AutoARPredictor(
             prediction_length=self.prediction_length,
-            state=_state(engine, [series[number] for number in usable]),
+            state=_state(engine, series),
             lead_time=self.lead_time,
             freq=self.freq,
             seed=self.seed,
@@ -169,8 +183,8 @@ class AutoARPredictor(Learned, RepresentablePredictor):
     """What `AutoAREstimator.train` returns.
 
     A series that continues a training series (same item id, and it holds the last rows of it, at the same times) is
-    scaled with the statistics of that training series. Every other series is scaled with its own past. A past of a
-    single value is enough; a channel without any value is forecast as NaN.
+    scaled with the statistics of that training series. Every other series is scaled with its own past, and in zero-shot
+    mode all are. A past of a single value is enough; a channel without any value is forecast as NaN.
 
     Args:
         prediction_length: Steps to forecast.
@@ -196,7 +210,7 @@ class AutoARPredictor(Learned, RepresentablePredictor):
         self.freq = freq
         self.seed = whole_number("seed", seed, minimum=0)
         self._engine = from_plain(state["model"], state["arrays"])
-        self._known = KnownSeries(state["ends"])
+        self._known = None if self._engine.config.is_zero_shot else KnownSeries(state["ends"])
 
     def predict(self, dataset: Iterable[Mapping[str, Any]], num_samples: int = 100) -> Iterator[AutoARForecast]:
         """Forecast every series of a dataset.
@@ -223,11 +237,11 @@ class AutoARPredictor(Learned, RepresentablePredictor):
         series = EntrySeries.of(item, number, self.freq)
         horizon = self.lead_time + self.prediction_length
         past = series.values if len(series.values) else np.full((1, series.values.shape[1]), np.nan)
-        known = self._known.find(series)
+        known = None if self._known is None else self._known.find(series)
         with _one_thread():
             joint = self._engine.predict_origins(horizon, past, [len(past)], series=known, unseen=known is None)
         return AutoARForecast(
-            replace(joint, mean=joint.mean[0], sigma=joint.sigma[0]),
+            joint.origin(0),
             series.end + self.lead_time,
             lead_time=self.lead_time,
             weights=np.ones(1) if series.is_univariate else None,
@@ -327,9 +341,12 @@ def _warn_of_short(engine: AutoAR, series: list[EntrySeries], lengths: Mapping[i
 
 def _state(engine: AutoAR, series: list[EntrySeries]) -> dict[str, Any]:
     """What a predictor needs, in plain numbers and arrays."""
+    config = replace(engine.config, device="cpu")  # workers are forked, and a GPU does not survive that
+    if config.is_zero_shot:
+        values, arrays = to_plain(AutoAR(**asdict(config)))
+        return {"model": values, "arrays": arrays, "ends": None}
     # GluonTS always gives the past with the question, so the ends kept to forecast from would only fill the file.
     tails = [np.empty((0, one.values.shape[1])) for one in series]
-    config = replace(engine.config, device="cpu")  # workers are forked, and a GPU does not survive that
     values, arrays = to_plain(AutoAR.restore(config, replace(engine.fitted, tails=tails)))
     return {"model": values, "arrays": arrays, "ends": training_ends(series)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dasha._engine_options import NOTHING_LEARNED
 from dasha.types import FloatArray
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Learned:
 
     @property
     def context_length_(self) -> int:
-        """Past values that a forecast uses."""
+        """Past values that a forecast uses; in zero-shot mode at most that many, and any number will do."""
         return self._engine.context_length_
 
     @property
@@ -54,7 +55,7 @@ class Learned:
 
     @property
     def selection_(self) -> Selection | None:
-        """How the candidates of the strategy were weighed; None for the paper's strategy."""
+        """How the candidates of the strategy were weighed; None for the paper's strategy, and in zero-shot mode."""
         return self._engine.selection_
 
     def plot_criterion(self, ax: Axes | None = None) -> Axes:
@@ -78,6 +79,8 @@ class Learned:
 
 def describe(engine: AutoAR) -> str:
     """Say in a few words what a fitted engine learned."""
+    if engine.config.is_zero_shot:
+        return NOTHING_LEARNED
     if engine.selection_ is None:
         return f"lookback {engine.lookback_}, differencing {engine.diff_order_}"
     count = len(engine.selection_.names)

@@ -22,8 +22,10 @@ def plot_criterion(model: AutoAR, ax: Axes | None = None) -> Axes:
         The axes.
 
     Raises:
-        InvalidArgumentError: If the lookback was given, so that there is nothing to draw.
+        InvalidArgumentError: If the lookback was given, or nothing was learned, so that there is nothing to draw.
     """
+    if model.config.is_zero_shot:
+        raise InvalidArgumentError("there is no criterion to plot: mode='zero-shot' chooses anew for every context")
     path = model.criterion_path_
     if not len(path):
         raise InvalidArgumentError("there is no criterion to plot: the lookback was given, or the data is constant")
@@ -76,6 +78,8 @@ def plot_selection(model: AutoAR, ax: Axes | None = None) -> Axes:
     Raises:
         InvalidArgumentError: If nothing was weighed.
     """
+    if model.config.is_zero_shot:
+        raise InvalidArgumentError("there is no selection to plot: mode='zero-shot' weighs no candidates")
     selection = model.selection_
     if selection is None:
         raise InvalidArgumentError(

@@ -105,15 +105,25 @@ def _span(values: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def describe_fitting(tasks: Sequence[Task]) -> str:
-    """Say which models were fitted when, and on what."""
+def describe_fitting(tasks: Sequence[Task], *, is_zero_shot: bool = False) -> str:
+    """Say which models were fitted when, and on what.
+
+    Args:
+        tasks: What was forecast.
+        is_zero_shot: Whether Auto-AR learned nothing.
+    """
     first = tasks[0]
     local = "at every window" if first.refit else "once too where Darts can apply the fitted model to a longer history"
     recent = f", on at most the latest {first.local_rows} rows" if first.local_rows else ""
     columns = ", one per column," if first.per_column else ""
     together, each = (",", "") if len(tasks) == 1 else (" of all series together,", " to every series")
+    once = (
+        "Auto-AR is not fitted, and forecasts every window from its own past alone; linear regression is fitted once"
+        if is_zero_shot
+        else "Auto-AR and linear regression are fitted once"
+    )
     return (
-        f"Auto-AR and linear regression are fitted once{columns} on the rows before the first window{together} and "
+        f"{once}{columns} on the rows before the first window{together} and "
         f"applied to the history of every window; the other models are fitted{each} {local}{recent}. "
         "Nothing is chosen on the windows."
     )

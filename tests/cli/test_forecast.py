@@ -181,3 +181,42 @@ def test_help_imports_nothing_heavy():
     code = "import sys; from dasha.cli import main; main(['forecast', '--help']); "
     code += "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'darts', 'matplotlib')))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_zero_shot_learns_nothing_and_says_so(run, data, file, tmp_path):
+    data["c"] = np.nan
+    data.loc[:9, "c"] = 1.0
+    data.to_csv(file, index=False)
+    status, stdout, stderr = run("--mode", "zero-shot", "--max-lookback", "60")
+    out = tmp_path / "out"
+    note = "1 columns have no value in the last 60 steps of a series; no forecast"
+    assert (status, stderr) == (0, f"note: {note}\n")
+    assert "zero-shot: nothing is learned from training data" in stdout
+    assert "average of none and once" in stdout
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["mode"], summary["context_length"], summary["notes"]) == ("zero-shot", 60, [note])
+    of_training = ("strategy", "pooling", "lookback", "diff_order", "criterion", "selection", "searched_up_to")
+    assert [summary[name] for name in of_training] == [None] * 7
+    expected = AutoAR(mode="zero-shot", max_lookback=60).predict(5, data[["a", "b", "c"]].to_numpy())
+    frame = pd.read_csv(out / "forecast.csv")
+    np.testing.assert_allclose(frame["mean"], expected.mean.T.reshape(-1), rtol=1e-9)
+    np.testing.assert_allclose(frame["q0.1"], expected.quantile(0.1).T.reshape(-1), rtol=1e-9)
+    np.testing.assert_allclose(AutoAR.load(out / "model").predict(5).mean, expected.mean, rtol=1e-12)
+    assert json.loads(run("--mode", "zero-shot", "--diff-order", "1", "--json")[1])["diff_order"] == 1
+    assert json.loads(run("--json", "--targets", "a,b")[1])["mode"] == "trained"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mode", "few-shot"], "mode is 'few-shot', but must be one of 'trained', 'zero-shot'"),
+        (["--mode", "zero-shot", "--lookback", "3"], "lookback is 3, but mode='zero-shot' learns nothing"),
+        (["--mode", "zero-shot", "--criterion", "bic"], "criterion is 'bic', but mode='zero-shot' learns nothing"),
+        (["--mode", "zero-shot", "--strategy", "auto"], "strategy is 'auto', but mode='zero-shot' learns nothing"),
+    ],
+)
+def test_modes_and_arguments_that_do_not_go_together(run, tmp_path, arguments, message):
+    status, stdout, stderr = run(*arguments)
+    assert (status, stdout, stderr.count("\n")) == (2, "", 1)
+    assert message in stderr
+    assert not (tmp_path / "out").exists()

@@ -172,6 +172,32 @@ def test_command_says_what_a_strategy_weighed(file, tmp_path, capsys):
     assert "What Auto-AR chose" not in (out / "report.html").read_text()
 
 
+@pytest.mark.parametrize("is_long", [False, True])
+def test_command_in_zero_shot_mode(is_long, file, long, values, tmp_path, capsys):
+    out = tmp_path / "out"
+    source = [str(long), "--id-column", "id"] if is_long else [str(file)]
+    arguments = ["backtest", *source, "--horizon", "6", "--against", "naive", "--windows", "2", "--out", str(out)]
+    assert main([*arguments, "--mode", "zero-shot", "--max-lookback", "40"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "never" in text
+    assert "Auto-AR is not fitted, and forecasts every window from its own past alone" in text
+    result = json.loads((out / "backtest.json").read_text())
+    assert (result["mode"], result["strategy"], result["pooling"], result["selection"]) == ("zero-shot", *[None] * 3)
+    row = result["scores"][0]
+    assert (row["fitted"], row["remark"]) == ("never", "zero-shot: nothing is learned from training data")
+    assert "Auto-AR is not fitted" in result["notes"][1]
+    assert "Auto-AR is not fitted" in (out / "report.html").read_text()
+    assert 0 < row["mase"] < 2
+
+
+def test_zero_shot_windows_are_those_of_the_engine(values, index):
+    tasks = task(values, index)
+    outcome = compare(tasks, [], model_options={"mode": "zero-shot", "max_lookback": 40})[0]
+    engine = AutoAR(mode="zero-shot", max_lookback=40)
+    expected = engine.predict_origins(tasks[0].windows.horizon, values, tasks[0].windows.origins)
+    np.testing.assert_array_equal(outcome.forecasts[0], expected.mean)
+
+
 def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch):
     monkeypatch.setattr("darts_autoar.comparison.compare", lambda *arguments, **options: pytest.fail("worked first"))
     assert main(["backtest", str(file), "--horizon", "6", "--out", str(file / "below")]) == 2
@@ -186,6 +212,8 @@ def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch
         (["--windows", "50"], "use fewer windows"),
         (["--criterion", "best"], "criterion is 'best'"),
         (["--strategy", "best"], "strategy is 'best'"),
+        (["--mode", "few-shot"], "mode is 'few-shot'"),
+        (["--mode", "zero-shot", "--criterion", "aic"], "criterion is 'aic', but mode='zero-shot' learns nothing"),
         (["--pooling", "both"], "pooling is 'both', but with strategy='recursive'"),
         (["--horizon", "120"], "too few"),
         (["--start", "2030-01-01"], "start earlier"),

@@ -82,6 +82,10 @@ def backtest(
             show_default=False,
         ),
     ] = None,
+    mode: Annotated[
+        str,
+        typer.Option(help="Auto-AR's: trained, or zero-shot, which learns nothing and forecasts windows one by one."),
+    ] = "trained",
     device: Annotated[str, typer.Option(help="Device of Auto-AR: auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for plot, tables and report.html.")] = None,
     as_json: JsonOption = False,
@@ -111,6 +115,7 @@ def backtest(
         "criterion": criterion,
         "strategy": strategy,
         "pooling": pooling,
+        "mode": mode,
         "device": device,
     }
     config = check_options(horizon, options)
@@ -128,7 +133,7 @@ def backtest(
         with progress_bar(1 + len(baselines)) as advance:
             outcomes = compare(tasks, baselines, model_options=options, advance=advance)
         scores = score_all(tasks, outcomes)
-        result = summary(data, tasks, scores, notes) | chosen(config, outcomes[0])
+        result = summary(data, tasks, scores, notes, config=config) | chosen(config, outcomes[0])
         if folder is not None:
             write_files(folder, data, tasks, outcomes, scores, result)
     show(data, tasks, scores, result, out, as_json=as_json)
@@ -189,24 +194,26 @@ def make_tasks(
 
 def check_options(horizon: int, options: dict[str, Any]) -> "AutoARConfig":
     """Refuse arguments of Auto-AR that are not allowed before anything runs."""
+    from dasha._engine_options import engine_options
     from dasha.autoar import AutoARConfig
 
-    return AutoARConfig(horizon=horizon, **options)
+    return AutoARConfig(**engine_options(horizon=horizon, **options))
 
 
 def chosen(config: "AutoARConfig", outcome: "Outcome") -> dict[str, Any]:
-    """Return what ``backtest.json`` says of Auto-AR's strategy."""
+    """Return what ``backtest.json`` says of Auto-AR's mode and strategy, which there is none of in zero-shot mode."""
     from dasha.report.selection import selection_record
 
     return {
-        "strategy": config.strategy,
-        "pooling": config.pooled_over,
+        "mode": config.mode,
+        "strategy": None if config.is_zero_shot else config.strategy,
+        "pooling": None if config.is_zero_shot else config.pooled_over,
         "selection": selection_record(outcome.selection),
     }
 
 
 def summary(
-    data: "SeriesSet", tasks: "Sequence[Task]", scores: "list[Score]", notes: "Sequence[str]"
+    data: "SeriesSet", tasks: "Sequence[Task]", scores: "list[Score]", notes: "Sequence[str]", *, config: "AutoARConfig"
 ) -> dict[str, Any]:
     """Return what ``backtest.json`` holds."""
     from darts_autoar.report import describe_fitting, score_records, versions
@@ -227,7 +234,7 @@ def summary(
         "training_rows": sum(plan.training_rows for plan in windows),
         "season_length": tasks[0].season_length,
         "scores": score_records(scores),
-        "notes": [describe_scores(tasks), describe_fitting(tasks), *notes],
+        "notes": [describe_scores(tasks), describe_fitting(tasks, is_zero_shot=config.is_zero_shot), *notes],
         "versions": versions(),
     }
 
@@ -256,7 +263,7 @@ def write_files(
         lead=f"{describe_windows(tasks).capitalize()}.",
         sections=[
             Section(
-                text=[describe_fitting(tasks)],
+                text=[describe_fitting(tasks, is_zero_shot=result["mode"] == "zero-shot")],
                 figures=[drawn] if drawn else [],
                 tables=[score_table(scores, caption=f"{describe_scores(tasks)}.")],
             ),
@@ -305,6 +312,6 @@ def show(
         print_json(result)
         return
     print_table(score_rows(scores), title=f"{data.path.name}: {describe_windows(tasks)}")
-    typer.echo(f"{describe_scores(tasks)}.\n{describe_fitting(tasks)}")
+    typer.echo(f"{describe_scores(tasks)}.\n{describe_fitting(tasks, is_zero_shot=result['mode'] == 'zero-shot')}")
     if out is not None:
         typer.echo(f"backtest: wrote {out} (report.html, backtest.png, scores.csv, backtest.json)")

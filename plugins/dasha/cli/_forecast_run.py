@@ -13,7 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import dasha
+from dasha._engine_options import engine_options
 from dasha.autoar import AutoAR
 from dasha.autoar.device import resolve_device
 from dasha.errors import DashaWarning
@@ -35,7 +38,7 @@ class ForecastOptions:
     Attributes:
         horizon: Steps to forecast.
         quantiles: Sorted levels.
-        engine: Arguments of `dasha.autoar.AutoAR`.
+        engine: Other arguments of `dasha._engine_options.engine_options`.
     """
 
     horizon: int
@@ -53,7 +56,7 @@ def run_forecast(data: SeriesSet, options: ForecastOptions, out: Path) -> dict[s
         InvalidArgumentError: If an option is not allowed or the folder cannot be written.
         SeriesTooShortError: If there is too little history.
     """
-    model = AutoAR(horizon=options.horizon, **options.engine)
+    model = AutoAR(**engine_options(horizon=options.horizon, **options.engine))
     with atomic_folder(out) as folder:
         started = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
@@ -68,6 +71,7 @@ def run_forecast(data: SeriesSet, options: ForecastOptions, out: Path) -> dict[s
         _write(folder, data, options, model, forecasts)
         summary = _summary(data, options, model)
         summary["notes"] += [str(item.message) for item in caught if issubclass(item.category, DashaWarning)]
+        summary["notes"] += _without_values(model, forecasts)
         seconds["fit_predict_write"] = time.perf_counter() - started
         summary["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
@@ -119,10 +123,13 @@ def _panels(data: SeriesSet, forecasts: Sequence[GaussianForecast], horizon: int
 
 
 def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[str, Any]:
+    config = model.config
+    is_trained = not config.is_zero_shot
     # Next to a selection, the auto-regression with a lookback of its own only fills gaps.
-    has_lookback = model.selection_ is None
+    has_lookback = is_trained and model.selection_ is None
     searched = has_lookback and len(model.criterion_path_) > 0
     value = float(model.criterion_path_[model.lookback_]) if searched else math.nan
+    asked_order = None if config.diff_order == "kpss" else config.diff_order
     return {
         "file": data.path.name,
         "sha256": data.sha256,
@@ -136,18 +143,19 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
         "missing_values": data.missing,
         "horizon": options.horizon,
         "quantiles": list(options.quantiles),
-        "strategy": model.config.strategy,
-        "pooling": model.config.pooled_over,
+        "mode": config.mode,
+        "strategy": config.strategy if is_trained else None,
+        "pooling": config.pooled_over if is_trained else None,
         "context_length": model.context_length_,
         "selection": selection_record(model.selection_),
         "lookback": model.lookback_ if has_lookback else None,
         "lookback_searched": searched,
-        "max_lookback": model.config.max_lookback,
+        "max_lookback": config.max_lookback,
         "searched_up_to": len(model.criterion_path_) - 1 if searched else None,
-        "diff_order": model.diff_order_,
-        "criterion": model.config.criterion if searched else None,
+        "diff_order": model.diff_order_ if is_trained else asked_order,
+        "criterion": config.criterion if searched else None,
         "criterion_value": value if math.isfinite(value) else None,
-        "device": str(resolve_device(model.config.device)),
+        "device": str(resolve_device(config.device)),
         "notes": list(data.notes),
         "versions": {
             "dasha-plugins": dasha.__version__,
@@ -155,6 +163,14 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
             **{name: metadata.version(name) for name in ("numpy", "pandas", "torch")},
         },
     }
+
+
+def _without_values(model: AutoAR, forecasts: Sequence[GaussianForecast]) -> list[str]:
+    """Say what could not be forecast; where something is learned, the fit has said it."""
+    count = sum(int(np.isnan(forecast.mean).all(axis=0).sum()) for forecast in forecasts)
+    if not count or not model.config.is_zero_shot:
+        return []
+    return [f"{count} columns have no value in the last {model.config.max_lookback} steps of a series; no forecast"]
 
 
 def _many(data: SeriesSet) -> dict[str, Any]:

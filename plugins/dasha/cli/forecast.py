@@ -63,13 +63,17 @@ def forecast(
             show_default=False,
         ),
     ] = None,
+    mode: Annotated[
+        str,
+        typer.Option(help="trained, or zero-shot: each series is forecast from its last --max-lookback values alone."),
+    ] = "trained",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Forecast the series of a file: table, model, plot and summary are written to a folder.
 
-    One model is fitted on all series. They stand side by side in columns, or below each other with --id-column, or come
-    from a .tsf file of the Monash archive; in the latter two their lengths may differ.
+    One model is fitted on all series (none with --mode zero-shot). They stand side by side in columns, or below each
+    other with --id-column, or come from a .tsf file of the Monash archive; in the latter two their lengths may differ.
 
     Rows out of order are sorted, empty fields are missing values, and numbers with thousands or decimal commas are
     understood; what was assumed is said on standard error and in summary.json.
@@ -86,6 +90,7 @@ def forecast(
         "criterion": criterion,
         "strategy": strategy,
         "pooling": pooling,
+        "mode": mode,
         "device": device,
     }
     data = read_series(
@@ -132,13 +137,22 @@ def _rows(data: "SeriesSet", summary: dict[str, Any]) -> list[dict[str, object]]
 
 
 def _chosen(summary: dict[str, Any]) -> dict[str, object]:
+    if summary["mode"] == "zero-shot":
+        from dasha._engine_options import NOTHING_LEARNED
+
+        order = summary["diff_order"]
+        return {
+            "model": NOTHING_LEARNED,
+            "past values used": f"up to {summary['context_length']} of each series",
+            "differencing": "average of none and once" if order is None else _times(order),
+        }
     selection = summary["selection"]
     if selection is None:
         order = summary["diff_order"]
         searched = f"chosen by {summary['criterion']} of 0 … {summary['searched_up_to']}"
         return {
             "lookback": f"{summary['lookback']}, {searched if summary['criterion'] else 'as given'}",
-            "differencing": f"{order} ({'none' if order == 0 else 'once' if order == 1 else 'twice'})",
+            "differencing": _times(order),
         }
     candidates = selection["candidates"]
     used = [candidate for candidate in candidates if candidate["weight"] > 0]
@@ -152,6 +166,10 @@ def _chosen(summary: dict[str, Any]) -> dict[str, object]:
             f"{100 * candidate['weight']:.1f} % {candidate['name']} (error {_error(candidate['error'])})"
         )
     return facts
+
+
+def _times(order: int) -> str:
+    return f"{order} ({('none', 'once', 'twice')[order]})"
 
 
 def _error(value: float | None) -> str:
