@@ -96,10 +96,27 @@ def test_nothing_heavy_is_imported_before_it_is_needed(statement):
     assert packages(loaded[1:]) & HEAVY == set()
 
 
+@pytest.mark.parametrize("module", ["streaming", "summary_arrays", "ray_engine", "files"])
+def test_workers_that_sum_up_rows_do_without_torch(module):
+    code = f"import sys, dasha.autoar.{module}; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.split() == ["False"]
+
+
 def test_import_of_dasha_takes_well_under_a_second():
     code = "import time; start = time.perf_counter(); import dasha; print(time.perf_counter() - start)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert float(result.stdout) < 0.5
+
+
+def test_public_names_of_autoar():
+    from dasha import autoar
+
+    for name in autoar.__all__:
+        assert getattr(autoar, name) is not None
+        assert name in dir(autoar)
+    with pytest.raises(AttributeError, match=r"^module 'dasha.autoar' has no attribute 'AutoAr'$"):
+        autoar.AutoAr  # noqa: B018
 
 
 def test_public_names():

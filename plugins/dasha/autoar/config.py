@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
+from dasha.autoar.arguments import whole_number as whole_number
 from dasha.autoar.device import resolve_device
 from dasha.autoar.differencing import MAX_DIFF_ORDER
 from dasha.autoar.selection import HORIZON_CRITERIA, INFORMATION_CRITERIA
@@ -16,13 +17,6 @@ STRATEGIES = ("recursive", "direct", *MIXED_STRATEGIES)
 POOLINGS = ("pooled", "channel", "both")
 # What is learned from training data, and how.
 _OF_TRAINING = ("lookback", "criterion", "horizon", "validation_fraction", "strategy", "pooling")
-
-
-def whole_number(name: str, value: object, *, minimum: int) -> int:
-    """Check that an argument is an integer of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise InvalidArgumentError(f"{name} is {value!r}, but must be an integer of at least {minimum}")
-    return int(value)
 
 
 @dataclass(frozen=True)

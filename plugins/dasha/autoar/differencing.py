@@ -9,10 +9,9 @@ import torch
 from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
-MAX_DIFF_ORDER = 2
-# Of the statistic around a trend at 5 % (Kwiatkowski et al. 1992, table 1).
-_CRITICAL_VALUE = 0.146
-_LEVEL = 0.05
+from dasha.autoar.kpss import CRITICAL_VALUE, LEVEL, ROUNDING, kpss_lags, long_run_variance
+from dasha.autoar.kpss import MAX_DIFF_ORDER as MAX_DIFF_ORDER
+
 # Fewer values than this say nothing about stationarity (and break the lag rule of the test).
 _MIN_KPSS_LENGTH = 12
 
@@ -46,8 +45,10 @@ def kpss_order(channels: Iterable[np.ndarray], *, max_order: int = MAX_DIFF_ORDE
         One order for all channels together.
     """
     stretches = [_longest_stretch(channel) for channel in channels]
-    order, allowed = 0, int(_LEVEL * len(stretches))
-    while order < max_order and sum(_rejects(np.diff(values, n=order)) for values in stretches) > allowed:
+    order = 0
+    while order < max_order and sum(_rejects(np.diff(values, n=order)) for values in stretches) > LEVEL * len(
+        stretches
+    ):
         order += 1
     return order
 
@@ -65,9 +66,9 @@ def _rejects(values: np.ndarray) -> bool:
     if len(values) < _MIN_KPSS_LENGTH:
         return False
     residuals = _detrended(values)
-    if np.abs(residuals).max() <= 1e-12 * np.abs(values).max():  # nothing but rounding is left
+    if np.abs(residuals).max() <= ROUNDING * np.abs(values).max():
         return False
-    return kpss_statistic(residuals) > _CRITICAL_VALUE
+    return kpss_statistic(residuals) > CRITICAL_VALUE
 
 
 def kpss_statistic(residuals: np.ndarray) -> float:
@@ -83,19 +84,15 @@ def kpss_statistic(residuals: np.ndarray) -> float:
     size = next_fast_len(2 * steps, real=True)
     spectrum = rfft(residuals, size)
     products = irfft(spectrum.real**2 + spectrum.imag**2, size)[:steps]  # sum_t e(t)·e(t-k) for every lag k
-    lag = np.arange(steps)
-    few = slice(1, int(steps ** (2 / 9)) + 1)
-    slope = 2 * (lag[few] * products[few]).sum() / (products[0] + 2 * products[few].sum())
-    lags = min(int(1.1447 * (slope**2 * steps) ** (1 / 3)), steps - 1)
-    window = slice(1, lags + 1)
-    variance = products[0] + 2 * ((1 - lag[window] / (lags + 1)) * products[window]).sum()
+    variance = long_run_variance(products, kpss_lags(products, steps))
     return float((residuals.cumsum() ** 2).sum() / (steps * variance))
 
 
 def _detrended(values: np.ndarray) -> np.ndarray:
     """What is left after removing the straight line of least squares."""
     time = np.arange(len(values)) - (len(values) - 1) / 2
-    centred = values - values.mean()
+    centred = values - values[0]  # far from zero the mean itself has lost digits
+    centred -= centred.mean()
     residuals: np.ndarray = centred - time * ((time * centred).sum() / (time**2).sum())
     return residuals
 

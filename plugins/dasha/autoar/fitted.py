@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dasha.autoar.panel import Scale
 from dasha.types import FloatArray
+
+if TYPE_CHECKING:
+    from dasha.autoar.summary_set import SummarySet
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class FittedAR:
             gaps filled.
         is_list: Whether a list of series was given, so that forecasts come as a list.
         maps: Forecast maps of the strategies other than the paper's; None where the auto-regression itself forecasts.
+        summaries: Of all rows, training and validation, for updates; None where they were not kept.
     """
 
     diff_order: int
@@ -87,6 +92,7 @@ class FittedAR:
     tails: list[FloatArray]
     is_list: bool = False
     maps: FittedMaps | None = None
+    summaries: SummarySet | None = None
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from dasha.autoar.array_data import ArrayData
 from dasha.autoar.config import AutoARConfig
-from dasha.autoar.device import resolve_device
-from dasha.autoar.differencing import kpss_order, level_coefficients
+from dasha.autoar.differencing import level_coefficients
+from dasha.autoar.fit_data import FitData
 from dasha.autoar.fitted import FittedAR, FittedMaps
-from dasha.autoar.forecast import fill_missing
-from dasha.autoar.moments import window_moments
-from dasha.autoar.panel import Panel, Scale
-from dasha.autoar.residuals import residual_std
+from dasha.autoar.panel import Scale
+from dasha.autoar.residuals import root_mean_square
 from dasha.autoar.selection import (
     HORIZON_CRITERIA,
     horizon_bic,
@@ -25,7 +24,7 @@ from dasha.autoar.selection import (
     nested_regression,
 )
 from dasha.autoar.strategies import fit_maps
-from dasha.autoar.training import STEPS_PER_COEFFICIENT, Stretches, TrainingData, held_out_rows
+from dasha.autoar.training import STEPS_PER_COEFFICIENT, Stretches, held_out_rows
 from dasha.errors import InvalidSeriesError, SeriesTooShortError
 from dasha.types import FloatArray
 
@@ -33,7 +32,7 @@ _MIN_ROWS = 4
 
 
 def fit_auto_ar(config: AutoARConfig, train: list[FloatArray], validation: list[FloatArray] | None) -> FittedAR:
-    """Run the whole procedure.
+    """Run the whole procedure on rows in memory.
 
     Args:
         config: Checked settings.
@@ -47,50 +46,62 @@ def fit_auto_ar(config: AutoARConfig, train: list[FloatArray], validation: list[
         InvalidSeriesError: If no series holds any value.
         SeriesTooShortError: If there is too little data for what was asked.
     """
-    training = Panel.of(train)
-    mean, std = training.moments()
-    if np.isnan(mean).all():
+    data = ArrayData.of(_base(config), train, validation)
+    if not config.needs_maps:
+        return fit_data(config, data)
+    return fit_data(
+        config, data, lambda order: fit_maps(config, data.training, order, held_out_rows(config, train, validation))
+    )
+
+
+def fit_data(config: AutoARConfig, data: FitData, make_maps: Callable[[int], FittedMaps] | None = None) -> FittedAR:
+    """Run the procedure on rows or on sums of them.
+
+    Args:
+        config: Checked settings.
+        data: Training and validation rows.
+        make_maps: Makes the forecast maps of a strategy from the differencing order; None for the paper's strategy.
+
+    Raises:
+        InvalidSeriesError: If no series holds any value.
+        SeriesTooShortError: If there is too little data for what was asked.
+    """
+    if np.isnan(data.mean).all():
         raise InvalidSeriesError("series hold no value at all, only missing ones; check how the data was read")
-    joined = train if validation is None else [np.vstack(pair) for pair in zip(train, validation, strict=True)]
-    data = TrainingData(Panel.of(joined), training.varying(), mean, std, resolve_device(config.device))
     if not data.rows:
-        return _constant_model(data, joined)
+        return _constant_model(data)
     order = config.diff_order
     if isinstance(order, str):
-        order = kpss_order(data.panel.channels[row] for row in data.rows)
-    # Next to maps, the auto-regression fills gaps: the rows are all its own, and one step is its horizon.
-    chosen_by = config.one_step_criterion if config.needs_maps else config.criterion
-    base = replace(config, strategy="recursive", pooling="pooled", criterion=chosen_by)
+        order = data.kpss_order()
     path = np.empty(0)
     if config.lookback is None:
-        path = _criterion_path(base, data, order, held_out_rows(base, train, validation))
+        path = _criterion_path(_base(config), data, order)
         lookback = int(np.argmin(path))
     else:
         lookback = config.lookback
         _require_rows(data, order, lookback)
-    maps = fit_maps(config, data, order, held_out_rows(config, train, validation)) if config.needs_maps else None
-    return _estimate(data, order, lookback, path, joined, maps)
+    maps = None if make_maps is None else make_maps(order)
+    return _estimate(data, order, lookback, path, maps)
 
 
-def _values(blocks: Iterator[tuple[list[int], Tensor]]) -> Iterator[Tensor]:
-    return (block for _, block in blocks)
+def _base(config: AutoARConfig) -> AutoARConfig:
+    """Settings of the auto-regression: next to maps it fills gaps, the rows are all its own, one step its horizon."""
+    chosen_by = config.one_step_criterion if config.needs_maps else config.criterion
+    return replace(config, strategy="recursive", pooling="pooled", criterion=chosen_by)
 
 
-def _criterion_path(config: AutoARConfig, data: TrainingData, order: int, held_out: np.ndarray) -> FloatArray:
+def _criterion_path(config: AutoARConfig, data: FitData, order: int) -> FloatArray:
     """Criterion of every lookback ``0 … P`` on one common sample, shape ``(P+1,)``."""
-    lengths = np.array([len(channel) for channel in data.panel.channels])
-    fitting = data.cut(np.zeros_like(lengths), lengths - held_out)
+    fitting = data.fitting
     ahead = config.horizon if config.criterion == "horizon_bic" else 1
-    largest = _largest_lookback(config, data.stretches(fitting, order), ahead)
-    moments = window_moments(_values(data.blocks(fitting, diff_order=order)), largest + 1, device=data.device)
+    largest = _largest_lookback(config, fitting.stretches(order), ahead)
+    moments = fitting.window_moments(largest + 1, diff_order=order)
     regression = nested_regression(moments)
     if config.criterion not in HORIZON_CRITERIA:
         return information_criterion(config.criterion, regression.rss, regression.count).cpu().numpy()
     context = max(1, largest + order)
-    scored = fitting
-    if config.criterion == "validation":
-        scored = data.cut(np.maximum(lengths - held_out - context, 0), np.where(held_out > 0, lengths, 0))
-    windows = window_moments(_values(data.blocks(scored)), context + config.horizon, device=data.device)
+    scored = data.scored(context) if config.criterion == "validation" else fitting
+    windows = scored.window_moments(context + config.horizon)
     if windows.count == 0:
         raise SeriesTooShortError(
             f"criterion={config.criterion!r} with horizon={config.horizon} and a context of {context} steps finds no "
@@ -120,8 +131,8 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
     return low
 
 
-def _require_rows(data: TrainingData, order: int, lookback: int) -> None:
-    stretches = data.stretches(data.panel, order)
+def _require_rows(data: FitData, order: int, lookback: int) -> None:
+    stretches = data.everything.stretches(order)
     rows = stretches.windows(lookback + 1)
     if rows < lookback + 2:
         raise SeriesTooShortError(
@@ -130,28 +141,17 @@ def _require_rows(data: TrainingData, order: int, lookback: int) -> None:
         )
 
 
-def _estimate(
-    data: TrainingData,
-    order: int,
-    lookback: int,
-    path: FloatArray,
-    joined: list[FloatArray],
-    maps: FittedMaps | None,
-) -> FittedAR:
+def _estimate(data: FitData, order: int, lookback: int, path: FloatArray, maps: FittedMaps | None) -> FittedAR:
     """Least squares at the chosen lookback on every row there is, and the units of the residuals."""
-    moments = window_moments(_values(data.blocks(diff_order=order)), lookback + 1, device=data.device)
+    moments = data.everything.window_moments(lookback + 1, diff_order=order)
     regression = nested_regression(moments)
     intercept, coefficients = regression.coefficients(lookback)
     freedom = moments.count / max(1, moments.count - lookback - 1)
     variance = float(regression.rss[lookback]) / moments.count
     spread = float(regression.rss[0]) / moments.count
-    sigma = residual_std(
-        data.blocks(diff_order=order),
-        coefficients,
-        intercept,
-        channels=len(data.std),
-        pooled=variance**0.5,
-    )
+    sigma = np.zeros_like(data.std)
+    count, squares = data.residual_sums(coefficients, intercept, diff_order=order)
+    sigma[data.rows] = root_mean_square(count, squares, pooled=variance**0.5)[data.rows]
     scales = _scales(data, sigma * freedom**0.5 * data.std)
     levels = level_coefficients(coefficients, order)
     context = levels.shape[0] if maps is None else maps.context
@@ -164,27 +164,17 @@ def _estimate(
         jitter=regression.jitter,
         ratio=(freedom * variance / spread) ** 0.5 if spread > 0 else 0.0,
         scales=scales,
-        tails=[_tail(*pair, levels, intercept, context) for pair in zip(joined, scales, strict=True)],
+        tails=data.tails(scales, levels, intercept, context),
         maps=maps,
     )
 
 
-def _scales(data: TrainingData, sigma: FloatArray) -> list[Scale]:
-    bounds = zip(data.panel.offsets[:-1], data.panel.offsets[1:], strict=True)
+def _scales(data: FitData, sigma: FloatArray) -> list[Scale]:
+    bounds = pairwise(data.offsets)
     return [Scale(data.mean[a:b], data.std[a:b], sigma[a:b]) for a, b in bounds]
 
 
-def _tail(matrix: FloatArray, scale: Scale, levels: Tensor, intercept: Tensor, context: int) -> FloatArray:
-    """Last rows that a forecast needs, gaps filled from everything before them."""
-    if np.isnan(matrix[-context:]).any():
-        standardised = torch.from_numpy(np.ascontiguousarray(((matrix - scale.mean) / scale.unit).T)).to(levels.device)
-        drift = intercept * torch.from_numpy(scale.std > 0).to(levels.device)  # a constant channel has none
-        filled = fill_missing(standardised, levels, drift).T.cpu().numpy() * scale.unit + scale.mean
-        matrix = np.where(np.isnan(matrix), filled, matrix)
-    return matrix[-context:].copy()
-
-
-def _constant_model(data: TrainingData, joined: list[FloatArray]) -> FittedAR:
+def _constant_model(data: FitData) -> FittedAR:
     """Nothing varies: every forecast is the constant itself, without any spread."""
     zero = torch.zeros(1, dtype=torch.float64)
     scales = _scales(data, np.zeros_like(data.std))
@@ -197,5 +187,5 @@ def _constant_model(data: TrainingData, joined: list[FloatArray]) -> FittedAR:
         jitter=0.0,
         ratio=0.0,
         scales=scales,
-        tails=[_tail(*pair, zero, zero[0], 1) for pair in zip(joined, scales, strict=True)],
+        tails=data.tails(scales, zero, zero[0], 1),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from numbers import Integral
@@ -16,16 +15,18 @@ from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.device import resolve_device
 from dasha.autoar.fitted import FittedAR, RecordedSeries, Selection
 from dasha.autoar.fitting import fit_auto_ar
+from dasha.autoar.incremental import Incremental
 from dasha.autoar.panel import as_matrices, as_matrix
 from dasha.autoar.prediction import Predictor
+from dasha.autoar.summary_set import require_summable, summaries_of_matrices
 from dasha.autoar.zero_shot_prediction import forecast_ends, forecast_origins
-from dasha.errors import DashaWarning, InvalidArgumentError, InvalidSeriesError, NotFittedError
+from dasha.errors import InvalidArgumentError, InvalidSeriesError, NotFittedError
 from dasha.types import FloatArray, GaussianForecast
 
 Series = ArrayLike | Sequence[ArrayLike]
 
 
-class AutoAR:
+class AutoAR(Incremental):
     """Linear auto-regression pooled over channels and series: differencing by KPSS, lookback by a criterion.
 
     Source: Auto-AR of arXiv 2411.02796. All lookbacks are scored from one pass over the data.
@@ -173,7 +174,7 @@ class AutoAR:
         maps = self.fitted.maps
         return None if maps is None else maps.selection
 
-    def fit(self, series: Series, *, validation: Series | None = None) -> Self:
+    def fit(self, series: Series, *, validation: Series | None = None, keep_summaries: bool = False) -> Self:
         """Choose differencing and lookback, and estimate the pooled coefficients.
 
         With ``mode="zero-shot"``, only record the last rows, which `predict` continues where it is given no context.
@@ -186,6 +187,8 @@ class AutoAR:
                 counts; NaN marks missing values. Constant channels are left out and forecast as constant.
             validation: The rows that follow each series, same channels. With ``criterion="validation"`` they choose
                 the lookback; with the other criteria they are further in-sample data.
+            keep_summaries: Keep what `update` needs, about as much memory as the rows, but never more than some 200 kB
+                per channel without gaps.
 
         Returns:
             The model itself.
@@ -206,15 +209,14 @@ class AutoAR:
             ends = train if following is None else [np.vstack(pair) for pair in zip(train, following, strict=True)]
             self._known = RecordedSeries([end[-self.config.max_lookback :].copy() for end in ends], is_list)
             return self
-        fitted = fit_auto_ar(self.config, train, following)
-        if fitted.jitter:
-            warnings.warn(
-                f"lags are collinear to rounding; solved with a relative jitter of {fitted.jitter:.0e}",
-                DashaWarning,
-                stacklevel=2,
-            )
-        self._known = replace(fitted, is_list=is_list)
-        return self
+        if keep_summaries:
+            require_summable(self.config, has_validation=True)
+        fitted = replace(fit_auto_ar(self.config, train, following), is_list=is_list)
+        if keep_summaries:
+            joined = train if following is None else [np.vstack(pair) for pair in zip(train, following, strict=True)]
+            kept = summaries_of_matrices(joined, self.summary_length, is_list=is_list)
+            fitted = replace(fitted, summaries=kept)
+        return self._learned(fitted)
 
     def predict(
         self, horizon: int, context: Series | None = None, *, series: int | Sequence[int] | None = None

@@ -127,7 +127,7 @@ def channel_moments(block: Tensor, length: int) -> ChannelMoments:
         totals_change, gram_change = _channel_displacement(values, is_start, length)
         count[rows] += is_start.sum(1)
         total[rows] += torch.cat([opening.sum(1, keepdim=True), totals_change], dim=1).cumsum(1).flip(1)
-        gram[rows] += _cumulate_diagonals(_correlation(opening, values, length), gram_change).flip(1, 2)
+        gram[rows] += cumulate_diagonals(_correlation(opening, values, length), gram_change).flip(1, 2)
     return ChannelMoments(count, total, gram)
 
 
@@ -164,7 +164,7 @@ def _part_moments(part: Tensor, length: int) -> WindowMoments:
     first_row = _correlation(opening, y, length, pooled=True)
     totals_change, gram_change = _displacement(y, is_start, length)
     total = torch.cat([opening.sum().reshape(1), totals_change]).cumsum(0)
-    gram = _cumulate_diagonals(first_row, gram_change)
+    gram = cumulate_diagonals(first_row, gram_change)
     return WindowMoments(int(is_start.sum()), total.flip(0), gram.flip(0, 1))
 
 
@@ -216,7 +216,7 @@ def _edges(is_start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return channel, position, -edges[channel, position]
 
 
-def _cumulate_diagonals(first_row: Tensor, change: Tensor) -> Tensor:
+def cumulate_diagonals(first_row: Tensor, change: Tensor) -> Tensor:
     """Symmetric ``G`` with ``G[0] = first_row``, ``G[i+1, j+1] = G[i, j] + change[i, j]``, for every leading index."""
     length = first_row.shape[-1]
     gram = first_row.new_empty(*first_row.shape, length)

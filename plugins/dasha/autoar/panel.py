@@ -1,78 +1,21 @@
-"""Series as a flat panel of channels: checked on entry, scaled and blocked for the engine."""
+"""Series as a flat panel of channels, scaled and blocked for the engine."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from dasha.errors import DashaWarning, InvalidSeriesError
+from dasha.autoar.matrices import as_matrices as as_matrices
+from dasha.autoar.matrices import as_matrix as as_matrix
+from dasha.errors import InvalidSeriesError
 from dasha.types import FloatArray
 
 # Elements of one block of channels (8 MB in float64): larger ones only fall out of the cache.
 _BLOCK_ELEMENTS = 1 << 20
-
-
-def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
-    """Check one series and return it as a float64 matrix.
-
-    Args:
-        values: Numbers of shape ``(T,)`` or ``(T, C)``, oldest first; NaN marks a missing value.
-        name: How messages call the series.
-
-    Returns:
-        Shape ``(T, C)``.
-
-    Raises:
-        InvalidSeriesError: If the values are not real numbers, are infinite, or have another shape.
-    """
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        values = (values.double() if values.is_floating_point() else values).numpy()
-    array = _real_numbers(np.asarray(values), name)
-    if array.ndim not in (1, 2) or 0 in array.shape:
-        raise InvalidSeriesError(
-            f"{name} has shape {array.shape}, but must be (T,) or (T, C) with at least one step and one channel"
-        )
-    matrix = array.astype(np.float64, copy=False).reshape(array.shape[0], -1)
-    infinite = np.argwhere(np.isinf(matrix))
-    if infinite.size:
-        step, channel = infinite[0]
-        raise InvalidSeriesError(
-            f"{name} is infinite at step {step} of channel {channel} ({len(infinite)} infinite values in all); "
-            "replace them by NaN to treat them as missing"
-        )
-    return matrix
-
-
-def _real_numbers(array: np.ndarray, name: str) -> np.ndarray:
-    """The array itself if it is numeric, or its objects as floats."""
-    if array.dtype.kind in "fiub":
-        return array
-    with contextlib.suppress(TypeError, ValueError):
-        if array.dtype.kind == "O":
-            return array.astype(np.float64)
-    raise InvalidSeriesError(f"{name} has dtype {array.dtype}, but must hold real numbers; convert or drop the column")
-
-
-def as_matrices(series: ArrayLike | Tensor | Sequence[ArrayLike | Tensor], name: str) -> list[FloatArray]:
-    """Check one series, or a list or tuple of series; see `as_matrix`."""
-    if not isinstance(series, list | tuple):
-        return [as_matrix(cast(ArrayLike, series), name)]
-    if not series:
-        raise InvalidSeriesError(f"{name} is an empty list; pass at least one series")
-    if all(np.ndim(values) == 0 for values in series):
-        raise InvalidSeriesError(
-            f"{name} is a list of numbers, but must be a list of series; wrap it with numpy.asarray for a single series"
-        )
-    return [as_matrix(values, f"{name}[{index}]") for index, values in enumerate(series)]
 
 
 @dataclass(frozen=True)
@@ -136,25 +79,9 @@ class Panel:
         return mean, std
 
     def varying(self) -> list[int]:
-        """Channels that can teach something: at least two different observed values.
-
-        Warns of channels without any value.
-        """
-        result, empty = [], []
-        for index, channel in enumerate(self.channels):
-            observed = channel[~np.isnan(channel)]
-            if observed.size == 0:
-                empty.append(index)
-            elif observed.max() > observed.min():
-                result.append(index)
-        if empty:
-            warnings.warn(
-                f"{len(empty)} of {len(self.channels)} channels hold no value at all (the first is number {empty[0]}); "
-                "they are left out of the fit and their forecasts are NaN",
-                DashaWarning,
-                stacklevel=4,
-            )
-        return result
+        """Channels that can teach something: at least two different observed values."""
+        observed = ((index, channel[~np.isnan(channel)]) for index, channel in enumerate(self.channels))
+        return [index for index, values in observed if values.size and values.max() > values.min()]
 
     def blocks(
         self, rows: Sequence[int], mean: FloatArray, std: FloatArray, device: torch.device

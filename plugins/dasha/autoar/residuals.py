@@ -16,30 +16,32 @@ from dasha.types import FloatArray
 _MIN_RESIDUALS = 8
 
 
-def residual_std(
-    blocks: Iterable[tuple[list[int], Tensor]], coefficients: Tensor, intercept: Tensor, *, channels: int, pooled: float
-) -> FloatArray:
-    """Root mean square of the one-step residuals of every channel.
+def residual_sums(
+    blocks: Iterable[tuple[list[int], Tensor]], coefficients: Tensor, intercept: Tensor, *, channels: int
+) -> tuple[FloatArray, FloatArray]:
+    """Number and sum of squares of the one-step residuals of every channel.
 
     Args:
         blocks: Channel numbers and differenced values ``(C, T)``; NaN marks a missing value.
         coefficients: Shape ``(p,)``, lag 1 first.
         intercept: Shape ``()``.
         channels: Number of channels in all.
-        pooled: Value for channels with fewer than 8 residuals.
 
     Returns:
-        Shape ``(channels,)``, in the units of the blocks; 0 for channels that are in no block.
+        Two arrays of shape ``(channels,)``, in the units of the blocks; 0 for channels that are in no block.
     """
-    result = np.zeros(channels)
+    count, squares = np.zeros(channels), np.zeros(channels)
     for rows, y in blocks:
         residuals = one_step_residuals(y, coefficients, intercept)
         known = ~torch.isnan(residuals)
-        count = known.sum(1)
-        squares = torch.where(known, residuals, 0.0).square().sum(1)
-        root = (squares / count.clamp(min=1)).sqrt()
-        result[rows] = torch.where(count >= _MIN_RESIDUALS, root, pooled).cpu().numpy()
-    return result
+        count[rows] = known.sum(1).cpu().numpy()
+        squares[rows] = torch.where(known, residuals, 0.0).square().sum(1).cpu().numpy()
+    return count, squares
+
+
+def root_mean_square(count: FloatArray, squares: FloatArray, *, pooled: float) -> FloatArray:
+    """Residual scale of every channel; ``pooled`` for those with fewer than 8 residuals."""
+    return np.where(count >= _MIN_RESIDUALS, np.sqrt(squares / np.maximum(count, 1)), pooled)
 
 
 def one_step_residuals(y: Tensor, coefficients: Tensor, intercept: Tensor) -> Tensor:

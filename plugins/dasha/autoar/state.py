@@ -21,6 +21,7 @@ from dasha.autoar.device import resolve_device
 from dasha.autoar.fitted import FittedAR, FittedMaps, RecordedSeries, Selection
 from dasha.autoar.model import AutoAR
 from dasha.autoar.panel import Scale
+from dasha.autoar.summary_state import summaries_from_plain, summaries_to_plain
 from dasha.errors import DashaError, StateFileError
 from dasha.runs import atomic_folder
 from dasha.types import FloatArray
@@ -53,6 +54,9 @@ def to_plain(model: AutoAR) -> tuple[dict[str, Any], dict[str, FloatArray]]:
         values["selection"] = {"names": list(selection.names), "error": selection.error}
         arrays |= {f"maps.{name}": getattr(fitted.maps, name) for name in _MAP_ARRAYS}
         arrays |= {f"selection.{name}": getattr(selection, name) for name in _SELECTION_ARRAYS}
+    if fitted.summaries is not None:
+        values["summaries"], of_channels = summaries_to_plain(fitted.summaries)
+        arrays |= of_channels
     return values, arrays
 
 
@@ -83,6 +87,7 @@ def from_plain(values: dict[str, Any], arrays: dict[str, FloatArray]) -> AutoAR:
             ],
             tails=tails,
             maps=_maps(values["selection"], arrays),
+            summaries=summaries_from_plain(values["summaries"], arrays) if "summaries" in values else None,
         )
         return AutoAR.restore(config, fitted)
     except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -45,10 +45,16 @@ class TrainingData:
 
     def stretches(self, panel: Panel, diff_order: int) -> Stretches:
         """Gap-free stretches, after differencing, of all channels that take part."""
-        series = np.searchsorted(panel.offsets, self.rows, side="right")
-        weights = 1.0 / np.bincount(series)[series]
+        weights = series_weights(panel.offsets, self.rows)
         lengths = [gap_free_lengths(panel.channels[row]) - diff_order for row in self.rows]
         return Stretches(np.concatenate(lengths), np.repeat(weights, [len(part) for part in lengths]), diff_order)
+
+
+def series_weights(offsets: list[int], rows: list[int]) -> FloatArray:
+    """One over the number of channels that take part in the same series, for every channel that does."""
+    series = np.searchsorted(offsets, rows, side="right")
+    weights: FloatArray = 1.0 / np.bincount(series)[series]
+    return weights
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Series as callers pass them, checked on entry."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dasha.errors import InvalidSeriesError
+from dasha.types import FloatArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
+    """Check one series and return it as a float64 matrix.
+
+    Args:
+        values: Numbers of shape ``(T,)`` or ``(T, C)``, oldest first; NaN marks a missing value.
+        name: How messages call the series.
+
+    Returns:
+        Shape ``(T, C)``.
+
+    Raises:
+        InvalidSeriesError: If the values are not real numbers, are infinite, or have another shape.
+    """
+    torch: Any = sys.modules.get("torch")  # whoever has a tensor has imported it; workers that sum up rows need not
+    if torch is not None and isinstance(values, torch.Tensor):
+        tensor = values.detach().cpu()
+        values = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+    array = _real_numbers(np.asarray(values), name)
+    if array.ndim not in (1, 2) or 0 in array.shape:
+        raise InvalidSeriesError(
+            f"{name} has shape {array.shape}, but must be (T,) or (T, C) with at least one step and one channel"
+        )
+    matrix = array.astype(np.float64, copy=False).reshape(array.shape[0], -1)
+    infinite = np.argwhere(np.isinf(matrix))
+    if infinite.size:
+        step, channel = infinite[0]
+        raise InvalidSeriesError(
+            f"{name} is infinite at step {step} of channel {channel} ({len(infinite)} infinite values in all); "
+            "replace them by NaN to treat them as missing"
+        )
+    return matrix
+
+
+def _real_numbers(array: np.ndarray, name: str) -> np.ndarray:
+    """The array itself if it is numeric, or its objects as floats."""
+    if array.dtype.kind in "fiub":
+        return array
+    with contextlib.suppress(TypeError, ValueError):
+        if array.dtype.kind == "O":
+            return array.astype(np.float64)
+    raise InvalidSeriesError(f"{name} has dtype {array.dtype}, but must hold real numbers; convert or drop the column")
+
+
+def as_matrices(series: ArrayLike | Tensor | Sequence[ArrayLike | Tensor], name: str) -> list[FloatArray]:
+    """Check one series, or a list or tuple of series; see `as_matrix`."""
+    if not isinstance(series, list | tuple):
+        return [as_matrix(cast(ArrayLike, series), name)]
+    if not series:
+        raise InvalidSeriesError(f"{name} is an empty list; pass at least one series")
+    if all(np.ndim(values) == 0 for values in series):
+        raise InvalidSeriesError(
+            f"{name} is a list of numbers, but must be a list of series; wrap it with numpy.asarray for a single series"
+        )
+    return [as_matrix(values, f"{name}[{index}]") for index, values in enumerate(series)]
