@@ -24,7 +24,7 @@ from dasha.autoar.selection import (
     nested_regression,
 )
 from dasha.autoar.strategies import fit_maps
-from dasha.autoar.training import STEPS_PER_COEFFICIENT, Stretches, held_out_rows
+from dasha.autoar.training import STEPS_PER_COEFFICIENT, Stretches, held_out_rows, largest_that
 from dasha.errors import InvalidSeriesError, SeriesTooShortError
 from dasha.types import FloatArray
 
@@ -123,12 +123,12 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
             f"criterion={config.criterion!r} with horizon={config.horizon} need at least {needed}; supply more "
             "history, lower diff_order or horizon, or use criterion='bic'"
         )
-    low, high = 0, max(0, config.max_lookback - order)
-    while low < high:
-        middle = (low + high + 1) // 2
-        is_enough = stretches.steps(middle + 1) >= STEPS_PER_COEFFICIENT * (middle + 2)
-        low, high = (middle, high) if is_enough and stretches.windows(middle + ahead) else (low, middle - 1)
-    return low
+
+    def is_enough(lookback: int) -> bool:
+        steps = stretches.steps(lookback + 1)
+        return steps >= STEPS_PER_COEFFICIENT * (lookback + 2) and stretches.windows(lookback + ahead) > 0
+
+    return largest_that(is_enough, 0, max(0, config.max_lookback - order))
 
 
 def _require_rows(data: FitData, order: int, lookback: int) -> None:

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dasha.autoar.array_data import ArrayPart
 from dasha.autoar.candidates import RIDGES, Candidate, Pool, local_lookbacks, local_recursive_maps
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.differencing import MAX_DIFF_ORDER
 from dasha.autoar.direct import direct_regression
-from dasha.autoar.moments import ChannelMoments, WindowMoments, channel_moments, window_moments
+from dasha.autoar.moments import ChannelMoments, channel_moments
 from dasha.autoar.panel import Panel, gap_free_lengths
 from dasha.autoar.selection import horizon_bic, horizon_errors, information_criterion, nested_regression
-from dasha.autoar.training import STEPS_PER_COEFFICIENT, TrainingData
+from dasha.autoar.training import STEPS_PER_COEFFICIENT, TrainingData, largest_that
 
 # Elements of the maps and moments of one chunk of channels.
 _CHUNK_ELEMENTS = 1 << 26
@@ -79,24 +80,22 @@ def largest_context(config: AutoARConfig, data: TrainingData, fitting: Panel, or
         return max(1, config.lookback + order)
     stretches = data.stretches(fitting, 0)
     fewest = stretches.windows(1 + config.horizon) / 2
-    low, high = 0, config.max_lookback
-    while low < high:
-        middle = (low + high + 1) // 2
-        length = middle + config.horizon
-        is_enough = stretches.steps(length) >= STEPS_PER_COEFFICIENT * (middle + 1)
-        low, high = (middle, high) if is_enough and stretches.windows(length) >= fewest else (low, middle - 1)
-    return low
+
+    def is_enough(context: int) -> bool:
+        length = context + config.horizon
+        steps = stretches.steps(length)
+        return steps >= STEPS_PER_COEFFICIENT * (context + 1) and stretches.windows(length) >= fewest
+
+    return largest_that(is_enough, 0, config.max_lookback)
 
 
 def pool_of(config: AutoARConfig, data: TrainingData, panel: Panel, context: int, orders: Sequence[int]) -> Pool:
     """Moments of all channels of a part of the data."""
-
-    def moments(length: int, order: int) -> WindowMoments:
-        blocks = (block for _, block in data.blocks(panel, diff_order=order))
-        return window_moments(blocks, length, device=data.device)
-
-    regressions = {order: nested_regression(moments(context - order + 1, order)) for order in orders}
-    return Pool(moments(context + config.horizon, 0), regressions)
+    part = ArrayPart(data, panel)
+    regressions = {
+        order: nested_regression(part.window_moments(context - order + 1, diff_order=order)) for order in orders
+    }
+    return Pool(part.window_moments(context + config.horizon), regressions)
 
 
 def candidates_of(config: AutoARConfig, pool: Pool) -> list[Candidate]:
@@ -151,12 +150,11 @@ def _own_lookback(config: AutoARConfig, fitting: Panel, row: int) -> int:
     if config.lookback is not None:
         is_enough = np.maximum(lengths - config.lookback, 0).sum() >= config.lookback + 2
         return config.lookback if is_enough else -1
-    low, high = -1, int(lengths.max(initial=0))
-    while low < high:
-        middle = (low + high + 1) // 2
-        is_enough = np.maximum(lengths - middle, 0).sum() >= STEPS_PER_COEFFICIENT * (middle + 2)
-        low, high = (middle, high) if is_enough else (low, middle - 1)
-    return low
+    return largest_that(
+        lambda lookback: bool(np.maximum(lengths - lookback, 0).sum() >= STEPS_PER_COEFFICIENT * (lookback + 2)),
+        -1,
+        int(lengths.max(initial=0)),
+    )
 
 
 def _chosen_lookbacks(plan: Plan, fitting: Panel, rows: list[int], largest: int, order: int) -> Tensor:

@@ -6,6 +6,8 @@ validation windows. Channels go through in chunks: their moments are made, used 
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +18,17 @@ from dasha.autoar.fitted import FittedMaps, Selection
 from dasha.autoar.plan import Chunk, Maps, Plan, all_maps, candidates_of, chunks_of, largest_context, pool_of
 from dasha.autoar.stacking import error_covariance, error_products
 from dasha.autoar.training import TrainingData
-from dasha.autoar.weighing import Products, Shares, Trial, candidate_errors, folds, score, together, weigh
+from dasha.autoar.weighing import (
+    Products,
+    Shares,
+    Trial,
+    candidate_errors,
+    folds,
+    score,
+    together,
+    weigh,
+    weighted_errors,
+)
 from dasha.errors import SeriesTooShortError
 from dasha.types import FloatArray
 
@@ -51,7 +63,8 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     plan = Plan(config, data, context, candidates_of(config, pool))
     chunks = list(chunks_of(plan, fitting))
     trials = [Trial(fitting, scored), *folds(plan, fitting)]
-    products = together([score(plan, chunks, trial) for trial in trials])
+    pools = chain([pool], (pool_of(config, data, trial.fitting, context, plan.orders) for trial in trials[1:]))
+    products = together([score(plan, chunks, *pair) for pair in zip(trials, pools, strict=True)])
     return _combine(plan, chunks, trials, products, weigh(plan, products))
 
 
@@ -112,7 +125,7 @@ def _mean_errors(plan: Plan, chunk: Chunk, trials: list[Trial], maps: Maps) -> T
 def _optimism(products: Products, weights: FloatArray, achieved: FloatArray) -> float:
     """How much larger the errors on unseen rows are, in mean squares over the validation windows; at least 1."""
     scored = products.windows > 0
-    unseen = np.einsum("cn,cnm,cm->c", weights, products.mean, weights)[scored]
+    unseen = weighted_errors(products, weights)
     unit = np.maximum(unseen, 1e-12 * unseen.max(initial=0.0) + np.finfo(float).tiny)
     seen = float((achieved[scored] / unit).sum())
     return max(1.0, float((unseen / unit).sum()) / seen) if seen > 0 else 1.0
@@ -134,12 +147,10 @@ def _correlation_factor(correlation: Tensor) -> Tensor:
 
 
 def _selection(plan: Plan, products: Products, shares: Shares) -> Selection:
-    scored = products.windows > 0
-    weighted = np.einsum("cn,cnm,cm->c", shares.weights, products.mean, shares.weights)[scored]
     return Selection(
         names=tuple(map(str, plan.candidates)),
         errors=candidate_errors(products),
-        error=float(weighted.mean()),
+        error=float(weighted_errors(products, shares.weights).mean()),
         weights=shares.weights,
         common=shares.common,
     )

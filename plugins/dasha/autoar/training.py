@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,14 @@ class Stretches:
     def longest(self) -> int:
         """Levels in the longest stretch."""
         return int(self.lengths.max(initial=-self.diff_order)) + self.diff_order
+
+
+def largest_that(is_enough: Callable[[int], bool], low: int, high: int) -> int:
+    """Largest number in ``low … high`` that passes a test which all smaller ones pass; ``low`` if none does."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if is_enough(middle) else (low, middle - 1)
+    return low
 
 
 def held_out_rows(config: AutoARConfig, train: list[FloatArray], validation: list[FloatArray] | None) -> np.ndarray:

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from dasha.autoar.candidates import pooled_maps
+from dasha.autoar.candidates import Pool, pooled_maps
 from dasha.autoar.panel import Panel
-from dasha.autoar.plan import Chunk, Plan, all_maps, pool_of
+from dasha.autoar.plan import Chunk, Plan, all_maps
 from dasha.autoar.stacking import error_products, stacked_weights
 from dasha.types import FloatArray
 
@@ -78,11 +78,10 @@ def folds(plan: Plan, fitting: Panel) -> Iterator[Trial]:
         yield Trial(Panel(left, fitting.offsets), Panel(scored, fitting.offsets))
 
 
-def score(plan: Plan, chunks: list[Chunk], trial: Trial) -> Products:
-    """Errors of all candidates on the scored windows of every channel."""
+def score(plan: Plan, chunks: list[Chunk], trial: Trial, pool: Pool) -> Products:
+    """Errors of all candidates on the scored windows of every channel; ``pool`` is that of the fitting part."""
     channels, size = len(plan.data.std), len(plan.candidates)
     mean, windows = np.zeros((channels, size, size)), np.zeros(channels)
-    pool = pool_of(plan.config, plan.data, trial.fitting, plan.context, plan.orders)
     pooled = pooled_maps(plan.pooled, pool, plan.config.horizon)
     for chunk in chunks:
         levels = plan.levels(trial.fitting, chunk.rows)
@@ -99,6 +98,12 @@ def together(trials: list[Products]) -> Products:
     windows = sum((trial.windows for trial in trials), np.zeros_like(trials[0].windows))
     total = sum((trial.windows[:, None, None] * trial.mean for trial in trials), np.zeros_like(trials[0].mean))
     return Products(total / np.maximum(windows, 1e-300)[:, None, None], windows)
+
+
+def weighted_errors(products: Products, weights: FloatArray) -> FloatArray:
+    """Mean squared error of the weighted mean of every channel that has scored windows."""
+    errors: FloatArray = np.einsum("cn,cnm,cm->c", weights, products.mean, weights)[products.windows > 0]
+    return errors
 
 
 def weigh(plan: Plan, products: Products) -> Shares:
