@@ -15,6 +15,7 @@ from torch import Tensor
 from dasha.autoar.candidates import pooled_maps
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.fitted import FittedMaps, Selection
+from dasha.autoar.panel import Panel
 from dasha.autoar.plan import Chunk, Maps, Plan, all_maps, candidates_of, chunks_of, largest_context, pool_of
 from dasha.autoar.stacking import error_covariance, error_products
 from dasha.autoar.training import TrainingData
@@ -23,6 +24,7 @@ from dasha.autoar.weighing import (
     Shares,
     Trial,
     candidate_errors,
+    fold_sizes,
     folds,
     score,
     together,
@@ -47,9 +49,9 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     """
     lengths = np.array([len(channel) for channel in data.panel.channels])
     fitting = data.cut(np.zeros_like(lengths), lengths - held_out)
-    # KPSS asks for order 2 as soon as one of many channels does; order 1 is always worth a try.
-    orders = sorted({1, order}) if config.strategy == "auto" and config.diff_order == "kpss" else [order]
-    context = largest_context(config, data, fitting, orders[-1])
+    is_open = config.strategy == "auto" and config.diff_order == "kpss"
+    context = largest_context(config, data, fitting, max(1, order) if is_open else order)
+    orders = _orders_tried(config, data, fitting, order, context) if is_open else [order]
     scored = data.cut(np.maximum(lengths - held_out - context, 0), np.where(held_out > 0, lengths, 0))
     is_too_short = config.lookback is None and context <= orders[-1]
     length = max(1, context) + config.horizon
@@ -66,6 +68,16 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     pools = chain([pool], (pool_of(config, data, trial.fitting, context, plan.orders) for trial in trials[1:]))
     products = together([score(plan, chunks, *pair) for pair in zip(trials, pools, strict=True)])
     return _combine(plan, chunks, trials, products, weigh(plan, products))
+
+
+def _orders_tried(config: AutoARConfig, data: TrainingData, fitting: Panel, order: int, context: int) -> list[int]:
+    """Differencing orders of the auto-regressions that are weighed.
+
+    KPSS asks for order 2 where some of many channels do; order 1 is always worth a try. Levels around a fixed mean are,
+    too, where most channels show more than one season: on a single stretch of validation rows they win or lose by luck.
+    """
+    sizes = fold_sizes(fitting, context=context, horizon=config.horizon)[data.rows]
+    return sorted({1, order, *([0] if (sizes > 0).mean() >= 0.5 else [])})
 
 
 def _combine(plan: Plan, chunks: list[Chunk], trials: list[Trial], products: Products, shares: Shares) -> FittedMaps:

@@ -58,14 +58,18 @@ class Shares:
         return bool((self.weights == self.common).all())
 
 
+def fold_sizes(fitting: Panel, *, context: int, horizon: int) -> np.ndarray:
+    """Rows of one fold of every channel; 0 for channels too short for several horizons in each."""
+    room = np.array([len(channel) for channel in fitting.channels]) - context
+    return np.where(room >= _FOLDS * _HORIZONS_PER_FOLD * horizon, room // _FOLDS, 0)
+
+
 def folds(plan: Plan, fitting: Panel) -> Iterator[Trial]:
-    """Every part of the fitting rows left out in turn, where a series is long enough for several horizons in each.
+    """Every part of the fitting rows left out in turn, where a series is long enough.
 
     One stretch of validation rows shows one season, or one year; what was best there need not be best later.
     """
-    lengths = np.array([len(channel) for channel in fitting.channels])
-    room = lengths - plan.context
-    size = np.where(room >= _FOLDS * _HORIZONS_PER_FOLD * plan.config.horizon, room // _FOLDS, 0)
+    size = fold_sizes(fitting, context=plan.context, horizon=plan.config.horizon)
     for fold in range(_FOLDS if size.any() else 0):
         start = np.where(size > 0, plan.context + fold * size, 0)
         stop = start + size
