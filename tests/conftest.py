@@ -1,11 +1,13 @@
-"""Fixtures for plugins that exist only during a test, and for the command line in a process of its own."""
+"""Fixtures for plugins that exist only during a test, for the command line in a process of its own, and for Ray."""
 
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -47,7 +49,7 @@ def plugin_of():
 def dasha_cli():
     """Run ``python -m dasha`` in a process of its own, with further folders on the path."""
 
-    def run(*arguments, path=(), **environment):
+    def run(*arguments, path=(), timeout=120, **environment):
         inherited = {name: value for name, value in os.environ.items() if name != "DASHA_DISABLE_PLUGINS"}
         search = os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
         return subprocess.run(
@@ -55,7 +57,7 @@ def dasha_cli():
             env={**inherited, "PYTHONPATH": search, "COLUMNS": "200", **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             check=False,
         )
 
@@ -65,3 +67,23 @@ def dasha_cli():
 @pytest.fixture(scope="session")
 def example_source():
     return Path(__file__).parent / "example_plugin"
+
+
+@pytest.fixture(scope="session")
+def ray() -> Iterator[Any]:
+    """A Ray of this process alone, for all slow tests; starting one takes ten seconds."""
+    ray = pytest.importorskip("ray", reason="ray is not installed; pip install 'dasha-plugins[ray]'")
+    pytest.importorskip("ray.data", reason="ray.data is not installed; pip install 'dasha-plugins[ray]'")
+    # address: another Ray of this machine is not ours. Workers are kept, because starting them takes longer than work.
+    # Ray answers SIGTERM by SystemExit: a run that is ended from outside shows the test at hand as failed, unexplained.
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        _system_config={"idle_worker_killing_time_threshold_ms": 600_000},
+    )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield ray
+    ray.shutdown()

@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 
 from darts_autoar.baselines import Baseline, Setting
-from darts_autoar.learned import describe
 from darts_autoar.windows import Windows
 from dasha.autoar.fitted import Selection
 from dasha.report.selection import describe_weights
@@ -164,7 +163,7 @@ def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> _Result:
                 for number, task in enumerate(tasks)
             ]
         )
-        details.append(describe(model.engine))
+        details.append(model.engine.describe())
         if model.selection_ is not None and not tasks[0].per_column:
             selection = model.selection_
             details[-1] += f": {describe_weights(selection, count=2)}"

@@ -22,7 +22,7 @@ from darts.utils.ts_utils import series2seq
 from darts.utils.utils import generate_index
 from sklearn.utils import check_random_state
 
-from darts_autoar.learned import Learned, describe
+from darts_autoar.learned import Learned
 from darts_autoar.series import (
     KnownSeries,
     TrainingEnd,
@@ -346,7 +346,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
             raise ValueError(f"`series` at index {index} has no steps, but a forecast needs at least one")
         raise ValueError(
             f"`series` at index {index} has {len(series)} steps, but the model looks back "
-            f"{self._context_length} ({describe(self._engine)}); "
+            f"{self._context_length} ({self._engine.describe()}); "
             "supply more history or fit with a smaller `max_lookback`"
         )
 
@@ -468,7 +468,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
     def __repr__(self) -> str:
         """Darts' description, and what was fitted."""
         text: str = super().__repr__()
-        return f"{text}: {describe(self._engine)}" if self._fit_called else text
+        return f"{text}: {self._engine.describe()}" if self._fit_called else text
 
     # ---- what Darts asks a model ------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dasha._engine_options import NOTHING_LEARNED
 from dasha.types import FloatArray
 
 if TYPE_CHECKING:
@@ -75,13 +74,3 @@ class Learned:
         from darts_autoar.plots import plot_selection
 
         return plot_selection(self._engine, ax)
-
-
-def describe(engine: AutoAR) -> str:
-    """Say in a few words what a fitted engine learned."""
-    if engine.config.is_zero_shot:
-        return NOTHING_LEARNED
-    if engine.selection_ is None:
-        return f"lookback {engine.lookback_}, differencing {engine.diff_order_}"
-    count = len(engine.selection_.names)
-    return f"strategy {engine.config.strategy!r} of {count} candidates, context {engine.context_length_}"

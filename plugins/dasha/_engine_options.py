@@ -9,7 +9,6 @@ from dasha.errors import InvalidArgumentError
 
 # The paper's, and the default of every host and command; the engine's own is another.
 DEFAULT_CRITERION = "horizon_bic"
-NOTHING_LEARNED = "zero-shot: nothing is learned from training data"
 
 
 def engine_options(*, horizon: int, criterion: str, mode: str, **others: Any) -> dict[str, Any]:

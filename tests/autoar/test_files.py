@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -165,16 +164,6 @@ def test_the_kind_of_a_source(tmp_path: Path) -> None:
     assert engine.is_csv(tmp_path)
     assert engine.is_csv([tmp_path / "a.csv.gz", tmp_path / "b.csv.gz"])
     assert not engine.is_csv("data.parquet")
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    ray = pytest.importorskip("ray", reason="ray is not installed; pip install 'dasha-plugins[ray]'")
-    pytest.importorskip("ray.data", reason="ray.data is not installed; pip install 'dasha-plugins[ray]'")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield ray
-    ray.shutdown()
 
 
 @pytest.mark.slow

@@ -432,3 +432,11 @@ def test_repr(y: np.ndarray) -> None:
     assert (
         repr(AutoAR(lookback=3, diff_order=1).fit(y)) == "AutoAR(lookback=3, diff_order=1): lookback 3, differencing 1"
     )
+
+
+def test_repr_of_a_strategy_names_what_forecasts_not_what_fills_gaps(y: np.ndarray) -> None:
+    fitted = AutoAR(strategy="direct", max_lookback=9, diff_order=1, horizon=4).fit(y)
+    assert repr(fitted).endswith("strategy='direct'): strategy 'direct' of 3 candidates, context 9")
+    assert AutoAR(mode="zero-shot").describe() == "zero-shot: nothing is learned from training data"
+    with pytest.raises(NotFittedError):
+        AutoAR().describe()

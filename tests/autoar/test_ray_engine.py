@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -25,16 +24,6 @@ SETTINGS: dict[str, Any] = {
     "max_length": 6,
     "kpss_lags": 0,
 }
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    ray = pytest.importorskip("ray", reason="ray is not installed; pip install 'dasha-plugins[ray]'")
-    pytest.importorskip("ray.data", reason="ray.data is not installed; pip install 'dasha-plugins[ray]'")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield ray
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

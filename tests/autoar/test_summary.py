@@ -317,6 +317,8 @@ def test_last_values_across_gaps() -> None:
     np.testing.assert_array_equal(one.last_values(0), [])
     np.testing.assert_array_equal((one + gap(3, 5)).last_values(5), [*values[-2:], np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(summarise(values[:50], 5).last_values(99), values[:50])
+    assert (one.kept_rows, (one + gap(3, 5)).kept_rows, summarise(values[:50], 5).kept_rows) == (139, 142, 50)
+    np.testing.assert_array_equal(one.last_values(139), values[-139:])
     with pytest.raises(InvalidArgumentError, match=r"the last 500 rows were asked for, but only 139 are kept"):
         one.last_values(500)
 

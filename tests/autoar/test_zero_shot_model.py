@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dasha.autoar import AutoAR, zero_shot_prediction
+from dasha.autoar import AutoAR, ZeroShotChoices, zero_shot_prediction
 from dasha.autoar.seasonality import CALENDAR_PERIODS
 from dasha.autoar.state import from_plain, to_plain
 from dasha.autoar.zero_shot import zero_shot_forecast
@@ -56,6 +56,28 @@ class TestForecasts:
         forecast = single(model(diff_order=order).predict(5, y))
         wanted = zero_shot_forecast(torch.from_numpy(y[-60:].T.copy()), 5, diff_order=order)
         np.testing.assert_array_equal(forecast.mean, wanted.mean.T)
+
+    def test_what_was_chosen_for_every_window(self, y: np.ndarray) -> None:
+        fit = model().fit(y)
+        choices = fit.zero_shot_choices()
+        assert isinstance(choices, ZeroShotChoices)
+        wanted = zero_shot_forecast(torch.from_numpy(y[-60:].T.copy()), 9)
+        assert choices.diff_orders == (0, 1)
+        for name in ("period", "weights", "lookbacks", "diff_order", "lookback"):
+            np.testing.assert_array_equal(getattr(choices, name), getattr(wanted, name))
+        yearly = model().zero_shot_choices(np.sin(2 * np.pi * np.arange(60) / 12))
+        assert isinstance(yearly, ZeroShotChoices)
+        assert yearly.period.tolist() == [12]
+        alone, empty, short = model(diff_order=2).zero_shot_choices([y, np.full((9, 1), np.nan), y[:3]])
+        assert (alone.diff_orders, alone.weights.tolist(), alone.diff_order.tolist()) == ((2,), [[1], [1]], [2, 2])
+        assert (empty.period.tolist(), np.isnan(empty.weights).all()) == ([0], True)
+        assert short.lookback.tolist() == [0, 0]
+
+    def test_choices_of_what_does_not_choose(self, y: np.ndarray) -> None:
+        with pytest.raises(NotFittedError, match="or pass a context"):
+            model().zero_shot_choices()
+        with pytest.raises(InvalidArgumentError, match=r"see lookback_, diff_order_ and selection_, or use mode="):
+            AutoAR().zero_shot_choices(y)
 
     @pytest.mark.parametrize("elements", [1, 1 << 22])
     def test_origins_equal_prefixes(self, y: np.ndarray, elements: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,13 +197,17 @@ def test_zero_shot_learns_nothing_and_says_so(run, data, file, tmp_path):
     assert (summary["mode"], summary["context_length"], summary["notes"]) == ("zero-shot", 60, [note])
     of_training = ("strategy", "pooling", "lookback", "diff_order", "criterion", "selection", "searched_up_to")
     assert [summary[name] for name in of_training] == [None] * 7
+    periods = AutoAR(mode="zero-shot", max_lookback=60).zero_shot_choices(data[["a", "b", "c"]].to_numpy()).period
+    assert summary["periods"] == {str(period): periods.tolist().count(period) for period in periods}
+    assert "seasons found" in stdout
     expected = AutoAR(mode="zero-shot", max_lookback=60).predict(5, data[["a", "b", "c"]].to_numpy())
     frame = pd.read_csv(out / "forecast.csv")
     np.testing.assert_allclose(frame["mean"], expected.mean.T.reshape(-1), rtol=1e-9)
     np.testing.assert_allclose(frame["q0.1"], expected.quantile(0.1).T.reshape(-1), rtol=1e-9)
     np.testing.assert_allclose(AutoAR.load(out / "model").predict(5).mean, expected.mean, rtol=1e-12)
     assert json.loads(run("--mode", "zero-shot", "--diff-order", "1", "--json")[1])["diff_order"] == 1
-    assert json.loads(run("--json", "--targets", "a,b")[1])["mode"] == "trained"
+    trained = json.loads(run("--json", "--targets", "a,b")[1])
+    assert (trained["mode"], trained["periods"]) == ("trained", None)
 
 
 @pytest.mark.parametrize(

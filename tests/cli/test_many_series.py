@@ -139,6 +139,20 @@ def test_weeks_may_start_on_different_days(write):
     assert [one.index.freqstr for one in read_series(write(frame), id_column="id").series] == ["W-MON", "W-FRI"]
 
 
+def test_days_that_could_be_months_in_every_series_are_refused(write):
+    days = pd.date_range("2024-01-01", periods=10).strftime("%d/%m/%Y")
+    frame = pd.DataFrame({"id": ["a"] * 10 + ["b"] * 9, "date": [*days, *days[1:]], "y": range(19)})
+    with pytest.raises(InvalidTableError, match=r"can be read as month first .* every MS\) and as day first"):
+        read_series(write(frame), id_column="id")
+    assert read_series(write(frame), id_column="id", freq="D").series[1].index[0] == pd.Timestamp("2024-01-02")
+
+
+def test_seconds_since_1970_in_a_long_table(write, long):
+    epoch = long.assign(day=long["day"].astype("datetime64[s]").astype("int64")).rename(columns={"day": "timestamp"})
+    data = read_series(write(epoch), id_column="shop")
+    assert (data.time_column, data.freq, data.columns) == ("timestamp", "MS", ("sales", "visits"))
+
+
 def test_days_first_are_found_from_all_series_together(write):
     """The short series alone would read as months."""
     days = pd.date_range("2024-01-01", periods=40)

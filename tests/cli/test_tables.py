@@ -62,6 +62,26 @@ def test_integer_times(write):
     assert (dates.freq, dates.index[0]) == ("D", pd.Timestamp("2020-01-01"))
 
 
+@pytest.mark.parametrize(("unit", "words"), [("s", "seconds"), ("ms", "milli"), ("us", "micro"), ("ns", "nano")])
+def test_seconds_since_1970_are_times_and_no_series(write, unit, words):
+    epoch = HOURS.as_unit(unit).astype("int64")
+    for name in ("unix_time", "when"):  # the second is known by its even steps
+        table = read_table(write(pd.DataFrame({name: epoch, "y": range(30)})))
+        assert (table.columns, table.time_column, table.freq, table.index[0]) == (("y",), name, "h", HOURS[0])
+        assert f"'{name}' was read as {words}" in table.notes[0]
+    months = pd.date_range("2020-01-01", periods=30, freq="MS").as_unit(unit).astype("int64")
+    assert read_table(write(pd.DataFrame({"ts": months, "y": range(30)}))).freq == "MS"
+    gap = pd.DataFrame({"ts": epoch, "y": range(30)}).drop(index=5)
+    assert read_table(write(gap), freq="h").missing == 1
+
+
+def test_large_whole_numbers_that_are_no_times_stay_series(write):
+    people = 870_000_000 + np.cumsum(np.random.default_rng(0).integers(10**6, 10**7, 30))
+    table = read_table(write(pd.DataFrame({"people": people, "y": range(30)})))
+    assert (table.columns, table.time_column) == (("people", "y"), None)
+    assert read_table(write(pd.DataFrame({"year": range(1990, 2020), "people": people}))).time_column == "year"
+
+
 def test_without_times_rows_are_counted(write):
     table = read_table(write("a,b\n1,2\n,3\n5,6\n"))
     assert (table.time_column, list(table.future(2)), table.missing) == (None, [4, 5], 1)
@@ -98,6 +118,24 @@ def test_day_or_month_first_is_settled_by_regularity(write):
         table = read_table(write(frame(times.strftime(style))))
         assert table.freq == "MS"
         assert note in table.notes[0]
+
+
+def test_days_that_could_be_months_are_refused_unless_the_frequency_says_which(write):
+    path = write(frame(pd.date_range("2024-01-01", periods=10).strftime("%d/%m/%Y")))
+    message = (
+        r"'date' can be read as month first \(2024-01-01 to 2024-10-01, every MS\) and as day first \(2024-01-01 to "
+        r"2024-01-10, every D\); write dates like 2024-01-31, or say which with --freq MS or --freq D"
+    )
+    with pytest.raises(InvalidTableError, match=message):
+        read_table(path)
+    for freq, note in (("D", "day first"), ("MS", "month first")):
+        table = read_table(path, freq=freq)
+        assert (table.freq, table.missing, table.notes) == (freq, 0, (f"dates were read as {note}",))
+    one_day = pd.date_range("2024-03-05", periods=24, freq="h").strftime("%d/%m/%Y %H:%M")
+    with pytest.raises(InvalidTableError, match=r"every h\); write dates like 2024-01-31$"):
+        read_table(write(frame(one_day)))
+    same = read_table(write(frame(pd.date_range("2024-03-03", periods=24, freq="h").strftime("%d/%m/%Y %H:%M"))))
+    assert same.index[0] == pd.Timestamp("2024-03-03")
 
 
 def test_time_zones(write):
@@ -162,6 +200,12 @@ BAD = {
     "infinite": (frame(a=[1.0] * 29 + [np.inf]), {}, r"'a' is infinite in data row 30"),
     "unknown freq": (frame(), {"freq": "often"}, "'often', but must be a pandas frequency"),
     "freq off the grid": (frame(), {"freq": "7min"}, "not on the grid"),
+    "freq that leads nowhere": (frame(), {"freq": "0D"}, "'0D', but must be a pandas frequency"),
+    "freq of several anchors": (
+        frame(pd.date_range("2020-01-01", periods=30, freq="MS")),
+        {"freq": "7q"},
+        "--freq 7q does not fit: 2020-02-01 .* grid of '7QS-JAN' that starts at 2020-01-01 .* usual step is MS",
+    ),
     "freq far too fine": (frame(), {"freq": "s"}, "coarser one .the usual step is h"),
     "freq of numbers": ("year,a\n1,2\n2,3\n3,4\n", {"freq": "D"}, "holds whole numbers"),
     "freq without times": ("a,b\n1.5,2\n2,3\n3,4\n", {"freq": "D"}, "no dates"),

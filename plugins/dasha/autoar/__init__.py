@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dasha.autoar.model import AutoAR as AutoAR
     from dasha.autoar.streaming import SeriesSummary as SeriesSummary
     from dasha.autoar.streaming import accumulate as accumulate
+    from dasha.autoar.zero_shot_prediction import ZeroShotChoices as ZeroShotChoices
 
 _HOMES = {
     "AutoAR": "model",
@@ -21,6 +22,7 @@ _HOMES = {
     "FittedMaps": "fitted",
     "Selection": "fitted",
     "SeriesSummary": "streaming",
+    "ZeroShotChoices": "zero_shot_prediction",
     "accumulate": "streaming",
 }
 

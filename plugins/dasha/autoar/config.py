@@ -15,6 +15,7 @@ MODES = ("trained", "zero-shot")
 MIXED_STRATEGIES = ("average", "auto")
 STRATEGIES = ("recursive", "direct", *MIXED_STRATEGIES)
 POOLINGS = ("pooled", "channel", "both")
+NOTHING_LEARNED = "zero-shot: nothing is learned from training data"
 # What is learned from training data, and how.
 _OF_TRAINING = ("lookback", "criterion", "horizon", "validation_fraction", "strategy", "pooling")
 

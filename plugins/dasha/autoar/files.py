@@ -53,7 +53,7 @@ def summarise_files(
     columns = [name for name in (id_column, time_column) if name is not None] + list(targets)
     accumulator = SeriesAccumulator(max_length, freq=freq, kpss_lags=kpss_lags)
     try:
-        dataset = _opened(source, csv_options(targets, id_column))
+        dataset = open_dataset(source, csv_options(targets, id_column))
         absent = [name for name in columns if name not in dataset.schema.names]
         if absent:
             raise InvalidArgumentError(
@@ -92,7 +92,13 @@ def is_csv(source: Any) -> bool:
     return first.name.lower().endswith((".csv", ".csv.gz"))
 
 
-def _opened(source: Any, options: Any) -> Any:
+def open_dataset(source: Any, options: Any) -> Any:
+    """Dataset of some files, of which nothing but names and types is read; ids may stand in names of folders.
+
+    Args:
+        source: As in `summarise_files`.
+        options: What `csv_options` gives.
+    """
     if isinstance(source, pyarrow.dataset.Dataset):
         return source
     layout: Any = pyarrow.dataset.CsvFileFormat(convert_options=options) if is_csv(source) else "parquet"

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dasha.autoar.config import AutoARConfig, whole_number
+from dasha.autoar.config import NOTHING_LEARNED, AutoARConfig, whole_number
 from dasha.autoar.device import resolve_device
 from dasha.autoar.fitted import FittedAR, RecordedSeries, Selection
 from dasha.autoar.fitting import fit_auto_ar
@@ -19,7 +19,7 @@ from dasha.autoar.incremental import Incremental
 from dasha.autoar.panel import as_matrices, as_matrix
 from dasha.autoar.prediction import Predictor
 from dasha.autoar.summary_set import require_summable, summaries_of_matrices
-from dasha.autoar.zero_shot_prediction import forecast_ends, forecast_origins
+from dasha.autoar.zero_shot_prediction import ZeroShotChoices, choices_of_ends, forecast_ends, forecast_origins
 from dasha.errors import InvalidArgumentError, InvalidSeriesError, NotFittedError
 from dasha.types import FloatArray, GaussianForecast
 
@@ -98,8 +98,20 @@ class AutoAR(Incremental):
         """Constructor call with the values that differ from the defaults, and what was fitted."""
         values = ((field.name, getattr(self.config, field.name), field.default) for field in fields(self.config))
         call = f"AutoAR({', '.join(f'{name}={value!r}' for name, value, default in values if value != default)})"
-        is_trained = isinstance(self._known, FittedAR)
-        return f"{call}: lookback {self.lookback_}, differencing {self.diff_order_}" if is_trained else call
+        return f"{call}: {self.describe()}" if isinstance(self._known, FittedAR) else call
+
+    def describe(self) -> str:
+        """Say in a few words what forecasts: the auto-regression, or the strategy's candidates.
+
+        Raises:
+            NotFittedError: If `fit` has not run.
+        """
+        if self.config.is_zero_shot:
+            return NOTHING_LEARNED
+        if self.selection_ is None:
+            return f"lookback {self.lookback_}, differencing {self.diff_order_}"
+        count = len(self.selection_.names)
+        return f"strategy {self.config.strategy!r} of {count} candidates, context {self.context_length_}"
 
     @property
     def fitted(self) -> FittedAR:
@@ -312,6 +324,33 @@ class AutoAR(Incremental):
         if self.config.is_zero_shot:
             return forecast_origins(self.config, horizon, matrix, ends)
         return self._predictor(horizon).forecast(matrix, ends, known)
+
+    def zero_shot_choices(self, context: Series | None = None) -> ZeroShotChoices | list[ZeroShotChoices]:
+        """What ``mode="zero-shot"`` chooses for the windows that `predict` forecasts from: periods, orders, lookbacks.
+
+        Args:
+            context: As in `predict`; None stands for the end of the recorded series.
+
+        Returns:
+            One result with arrays ``(C,)``, or a list where `predict` gives one.
+
+        Raises:
+            InvalidArgumentError: If the model is a trained one, whose choices are `lookback_`, `diff_order_` and
+                `selection_`.
+            NotFittedError: If there is no context and `fit` has not run.
+            InvalidSeriesError: If a context cannot be used.
+        """
+        if not self.config.is_zero_shot:
+            raise InvalidArgumentError(
+                "mode='trained' chooses once for all series; see lookback_, diff_order_ and selection_, or use "
+                "mode='zero-shot'"
+            )
+        if context is None:
+            contexts, as_list = self._series().tails, self._series().is_list
+        else:
+            contexts, as_list = as_matrices(context, "context"), isinstance(context, list | tuple)
+        choices = choices_of_ends(self.config, contexts)
+        return choices if as_list else choices[0]
 
     def _predictor(self, horizon: int) -> Predictor:
         if self._latest is None or self._latest[0] is not self.fitted or self._latest[1] != horizon:

@@ -80,6 +80,15 @@ class ChannelSummary(ChannelParts):
             return float("nan")
         return float(self.long[-1].tail[-1] if self.is_long(len(self.lengths) - 1) else self.values[-1])
 
+    @property
+    def kept_rows(self) -> int:
+        """Number of last rows that `last_values` can give, at least ``max_length + 1`` or all."""
+        if not len(self.positions):
+            return self.rows
+        newest = int(self.positions[-1])
+        after = self.lengths[newest + 1 :].sum() + self.gaps[newest + 1 :].sum()
+        return len(self.long[-1].tail) + int(after)
+
     def __add__(self, later: ChannelSummary) -> ChannelSummary:
         """Append the rows of ``later``; see `merge`."""
         return merge(self, later)

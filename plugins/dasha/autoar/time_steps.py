@@ -65,6 +65,17 @@ def steps_between(times: Any, freq: Frequency, name: str) -> IntArray:
     return steps
 
 
+def without_zone(times: pd.DatetimeIndex, offset: pd.offsets.BaseOffset) -> pd.DatetimeIndex:
+    """Times to count steps on: local ones for days and months, which are those of the local calendar, else UTC.
+
+    Hours go on through a change of clocks.
+    """
+    if times.tz is None:
+        return times
+    is_calendar = not isinstance(offset, pd.offsets.Tick) or isinstance(offset, pd.offsets.Day)
+    return times.tz_localize(None) if is_calendar else times.tz_convert(None)
+
+
 def _number_steps(times: np.ndarray, freq: Frequency) -> IntArray:
     """Steps, and 0 where the time is off the grid."""
     if isinstance(freq, bool) or not isinstance(freq, int | float) or not freq > 0:
@@ -85,10 +96,7 @@ def _date_steps(times: pd.DatetimeIndex, freq: Frequency) -> IntArray:
         raise InvalidArgumentError(
             f"freq is {freq!r}, but must be a pandas frequency such as '15min', 'h', 'D' or 'MS'"
         )
-    is_calendar = not isinstance(offset, pd.offsets.Tick) or isinstance(offset, pd.offsets.Day)
-    if times.tz is not None:
-        # Days and months are those of the local calendar; hours go on through a change of clocks.
-        times = times.tz_localize(None) if is_calendar else times.tz_convert(None)
+    times = without_zone(times, offset)
     if isinstance(offset, pd.offsets.Week):
         offset = pd.offsets.Day(7 * offset.n)
     if isinstance(offset, pd.offsets.Tick | pd.offsets.Day):

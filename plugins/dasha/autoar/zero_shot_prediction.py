@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dasha.autoar.config import AutoARConfig
@@ -16,6 +18,34 @@ from dasha.types import FloatArray, GaussianForecast
 
 # Values of the windows, or of their forecasts, held at once beside the result.
 _WINDOW_ELEMENTS = 1 << 22
+
+
+@dataclass(frozen=True)
+class ZeroShotChoices:
+    """What ``mode="zero-shot"`` chose for every channel of one window.
+
+    Attributes:
+        period: Steps of the season, shape ``(C,)``, int64; 0 where none was found.
+        diff_orders: The ``D`` differencing orders that were averaged.
+        weights: Weight of every differencing order, shape ``(C, D)``; NaN for a channel without any value.
+        lookbacks: Lookback of the auto-regression at every differencing order, shape ``(C, D)``, int64.
+    """
+
+    period: NDArray[np.int64]
+    diff_orders: tuple[int, ...]
+    weights: FloatArray
+    lookbacks: NDArray[np.int64]
+
+    @property
+    def diff_order(self) -> NDArray[np.int64]:
+        """Differencing order of the largest weight, shape ``(C,)``; the smaller one of equals."""
+        orders: NDArray[np.int64] = np.array(self.diff_orders)[self.weights.argmax(1)]
+        return orders
+
+    @property
+    def lookback(self) -> NDArray[np.int64]:
+        """Lookback of the auto-regression at that differencing order, shape ``(C,)``."""
+        return np.take_along_axis(self.lookbacks, self.weights.argmax(1)[:, None], axis=1)[:, 0]
 
 
 def forecast_ends(config: AutoARConfig, horizon: int, series: Sequence[FloatArray]) -> list[GaussianForecast]:
@@ -29,17 +59,35 @@ def forecast_ends(config: AutoARConfig, horizon: int, series: Sequence[FloatArra
     Returns:
         Forecasts with ``mean`` of shape ``(H, C)``; NaN for a channel without any value in its window.
     """
+    result, bounds = _ends(config, horizon, series)
+    mean, sigma, psi = (part.cpu().numpy() for part in (result.mean, result.sigma, result.psi))
+    return [
+        GaussianForecast.of_innovations(mean[start:stop].T, sigma[start:stop], psi[start:stop].T)
+        for start, stop in bounds
+    ]
+
+
+def choices_of_ends(config: AutoARConfig, series: Sequence[FloatArray]) -> list[ZeroShotChoices]:
+    """What is chosen for the last window of every series; arguments as in `forecast_ends`."""
+    result, bounds = _ends(config, 1, series)
+    period, weights, lookbacks = (part.cpu().numpy() for part in (result.period, result.weights, result.lookbacks))
+    return [
+        ZeroShotChoices(period[start:stop], result.diff_orders, weights[start:stop], lookbacks[start:stop])
+        for start, stop in bounds
+    ]
+
+
+def _ends(
+    config: AutoARConfig, horizon: int, series: Sequence[FloatArray]
+) -> tuple[ZeroShotResult, list[tuple[int, int]]]:
+    """Results for the last windows of all channels, and which of them belong to each series."""
     longest = min(config.max_lookback, max(len(matrix) for matrix in series))
     offsets = np.cumsum([0, *(matrix.shape[1] for matrix in series)])
     windows = np.full((offsets[-1], longest), np.nan)
     for (start, stop), matrix in zip(pairwise(offsets), series, strict=True):
         windows[start:stop, max(0, longest - len(matrix)) :] = matrix[-longest:].T
     result = _forecast(config, horizon, torch.from_numpy(windows).to(resolve_device(config.device)))
-    mean, sigma, psi = (part.cpu().numpy() for part in (result.mean, result.sigma, result.psi))
-    return [
-        GaussianForecast.of_innovations(mean[start:stop].T, sigma[start:stop], psi[start:stop].T)
-        for start, stop in pairwise(offsets)
-    ]
+    return result, list(pairwise(offsets.tolist()))
 
 
 def forecast_origins(config: AutoARConfig, horizon: int, y: FloatArray, ends: np.ndarray) -> GaussianForecast:

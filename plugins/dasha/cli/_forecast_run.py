@@ -7,6 +7,7 @@ import math
 import platform
 import time
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -19,13 +20,15 @@ import dasha
 from dasha._engine_options import engine_options
 from dasha.autoar import AutoAR
 from dasha.autoar.device import resolve_device
+from dasha.cli._engine import Engine
 from dasha.errors import DashaWarning
-from dasha.report.plots import MAX_PANELS, ForecastPanel, forecast_figure, spread_out
+from dasha.report.plots import MAX_PANELS, ForecastPanel, forecast_figure, history_shown, spread_out
 from dasha.report.selection import selection_figure, selection_record
 from dasha.report.style import save_png
 from dasha.runs import atomic_folder
-from dasha.tables import SeriesSet
+from dasha.tables import FileLayout, SeriesSet
 from dasha.tables.forecasts import forecast_frame
+from dasha.tables.summed import series_ends
 from dasha.types import GaussianForecast
 
 MARKER = "summary.json"
@@ -38,32 +41,39 @@ class ForecastOptions:
     Attributes:
         horizon: Steps to forecast.
         quantiles: Sorted levels.
-        engine: Other arguments of `dasha._engine_options.engine_options`.
+        settings: Other arguments of `dasha._engine_options.engine_options`.
+        engine: What sums up the rows of the files; None where they are read into memory.
     """
 
     horizon: int
     quantiles: tuple[float, ...]
-    engine: dict[str, Any]
+    settings: dict[str, Any]
+    engine: Engine | None = None
 
 
-def run_forecast(data: SeriesSet, options: ForecastOptions, out: Path) -> dict[str, Any]:
+def run_forecast(
+    source: SeriesSet | FileLayout, options: ForecastOptions, out: Path
+) -> tuple[SeriesSet, dict[str, Any]]:
     """Fit one model on all series, forecast each of them, and write the folder.
 
+    Args:
+        source: Series in memory, or files whose rows are yet to be summed up.
+        options: What was asked for.
+        out: The folder.
+
     Returns:
-        The content of ``summary.json``.
+        The series, of which those from files hold the last rows only, and the content of ``summary.json``.
 
     Raises:
         InvalidArgumentError: If an option is not allowed or the folder cannot be written.
         SeriesTooShortError: If there is too little history.
     """
-    model = AutoAR(**engine_options(horizon=options.horizon, **options.engine))
+    model = AutoAR(**engine_options(horizon=options.horizon, **options.settings))
     with atomic_folder(out) as folder:
         started = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DashaWarning)
-            values = [series.values for series in data.series]
-            # A wide table stays a single series for the saved model too, whose contexts then need no number.
-            model.fit(values[0] if data.id_column is None else values)
+            data = _fit(model, source, options)
         fitted = time.perf_counter()
         forecast = model.predict(options.horizon)
         forecasts = forecast if isinstance(forecast, list) else [forecast]
@@ -76,7 +86,31 @@ def run_forecast(data: SeriesSet, options: ForecastOptions, out: Path) -> dict[s
         summary["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / MARKER).write_text(text + "\n", encoding="utf-8")
-    return summary
+    return data, summary
+
+
+def _fit(model: AutoAR, source: SeriesSet | FileLayout, options: ForecastOptions) -> SeriesSet:
+    if isinstance(source, SeriesSet):
+        values = [series.values for series in source.series]
+        # A wide table stays a single series for the saved model too, whose contexts then need no number.
+        model.fit(values[0] if source.id_column is None else values)
+        return source
+    engine = options.engine or "local"
+    if engine == "ray":
+        from dasha.autoar.ray_engine import connect
+
+        connect()
+    model.fit_files(
+        source.source,
+        targets=source.columns,
+        id_column=source.id_column,
+        time_column=source.time_column,
+        freq=source.freq,
+        engine=engine,
+    )
+    summaries = model.fitted.summaries
+    assert summaries is not None
+    return series_ends(source, summaries.series, steps=history_shown(options.horizon))
 
 
 def _write(
@@ -109,7 +143,7 @@ def _panels(data: SeriesSet, forecasts: Sequence[GaussianForecast], horizon: int
     chosen, how = (
         (range(shown), f" (first {shown} of {count})")
         if data.id_column is None
-        else (spread_out(count, shown), f" ({shown} of {count} series, evenly spaced in the file)")
+        else (spread_out(count, shown), f" ({shown} of {count} series, evenly spaced)")
     )
     panels = []
     for place in chosen:
@@ -132,12 +166,13 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
     asked_order = None if config.diff_order == "kpss" else config.diff_order
     return {
         "file": data.path.name,
-        "sha256": data.sha256,
+        "sha256": data.sha256 or None,
+        "engine": options.engine,
         "rows": data.rows,
         "columns": list(data.columns),
         **_many(data),
         "time_column": data.time_column,
-        "first_time": str(min(series.index[0] for series in data.series)),
+        "first_time": str(min(series.first for series in data.series)),
         "last_time": str(max(series.index[-1] for series in data.series)),
         "freq": data.freq,
         "missing_values": data.missing,
@@ -153,6 +188,7 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
         "max_lookback": config.max_lookback,
         "searched_up_to": len(model.criterion_path_) - 1 if searched else None,
         "diff_order": model.diff_order_ if is_trained else asked_order,
+        "periods": None if is_trained else _periods(model),
         "criterion": config.criterion if searched else None,
         "criterion_value": value if math.isfinite(value) else None,
         "device": str(resolve_device(config.device)),
@@ -163,6 +199,13 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
             **{name: metadata.version(name) for name in ("numpy", "pandas", "torch")},
         },
     }
+
+
+def _periods(model: AutoAR) -> dict[str, int]:
+    """How many columns have a season of how many steps, the most frequent first; 0 stands for none."""
+    choices = model.zero_shot_choices()
+    found = np.concatenate([one.period for one in (choices if isinstance(choices, list) else [choices])])
+    return {str(period): count for period, count in Counter(found.tolist()).most_common()}
 
 
 def _without_values(model: AutoAR, forecasts: Sequence[GaussianForecast]) -> list[str]:
@@ -177,7 +220,7 @@ def _many(data: SeriesSet) -> dict[str, Any]:
     """What the summary of many series says besides."""
     if data.id_column is None:
         return {}
-    lengths = [len(series.index) for series in data.series]
+    lengths = [series.steps for series in data.series]
     return {
         "id_column": data.id_column,
         "series": len(data.series),

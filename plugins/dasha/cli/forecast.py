@@ -1,4 +1,4 @@
-"""``dasha forecast``: the series of one file, forecast by Auto-AR."""
+"""``dasha forecast``: the series of a file, or of a folder of files, forecast by Auto-AR."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,9 @@ _SHOWN_CANDIDATES = 3
 
 
 def forecast(
-    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet or .tsf file.")],
+    file: Annotated[
+        str, typer.Argument(help="CSV, CSV.GZ, Parquet or .tsf file; with --engine also a folder, or an address.")
+    ],
     horizon: Annotated[int, typer.Option(min=1, help="Steps to forecast.")],
     out: Annotated[Path, typer.Option(help="Folder to write; new, empty, or of an earlier forecast.")],
     id_column: Annotated[
@@ -68,9 +70,17 @@ def forecast(
         typer.Option(help="trained, or zero-shot: each series is forecast from its last --max-lookback values alone."),
     ] = "trained",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Sum up files that need not fit into memory: local (here, one after the other) or ray (on a Ray "
+            "cluster, see RAY_ADDRESS). [default: local for a folder; a file is read as a whole]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forecast the series of a file: table, model, plot and summary are written to a folder.
+    """Forecast the series of a file or a folder of files: table, model, plot and summary are written to a folder.
 
     One model is fitted on all series (none with --mode zero-shot). They stand side by side in columns, or below each
     other with --id-column, or come from a .tsf file of the Monash archive; in the latter two their lengths may differ.
@@ -78,12 +88,13 @@ def forecast(
     Rows out of order are sorted, empty fields are missing values, and numbers with thousands or decimal commas are
     understood; what was assumed is said on standard error and in summary.json.
     """
-    from dasha.tables import read_series
+    from dasha.cli._engine import choose_engine
+    from dasha.tables import read_layout, read_series
     from dasha.tables.forecasts import check_id_column, parse_quantiles
 
     levels = parse_quantiles(quantiles)
     check_id_column(id_column)
-    engine = {
+    settings = {
         "max_lookback": max_lookback,
         "lookback": lookback,
         "diff_order": int(diff_order) if diff_order.isdecimal() else diff_order,
@@ -93,23 +104,24 @@ def forecast(
         "mode": mode,
         "device": device,
     }
-    data = read_series(
-        file,
-        id_column=id_column,
-        time_column=time_column,
-        targets=split_names(targets),
-        freq=freq,
-        count_rows=row_numbers,
-    )
+    layout: dict[str, Any] = {
+        "id_column": id_column,
+        "time_column": time_column,
+        "targets": split_names(targets),
+        "freq": freq,
+        "count_rows": row_numbers,
+    }
+    chosen = choose_engine(engine, file, settings, count_rows=row_numbers)
+    data = read_series(file, **layout) if chosen is None else read_layout(file, **layout)
     from dasha.cli._forecast_run import ForecastOptions, run_forecast
 
-    summary = run_forecast(data, ForecastOptions(horizon, levels, engine), out)
+    series, summary = run_forecast(data, ForecastOptions(horizon, levels, settings, chosen), out)
     for line in summary["notes"]:
         note(f"note: {line}")
     if as_json:
         print_json(summary)
         return
-    print_table(_rows(data, summary), title=f"Forecast of {file.name}")
+    print_table(_rows(series, summary), title=f"Forecast of {series.path.name}")
     pictures = "forecast.png" if summary["selection"] is None else "forecast.png, selection.png"
     typer.echo(f"forecast: wrote {out} (forecast.csv, forecast.parquet, {pictures}, summary.json, model)")
 
@@ -131,6 +143,7 @@ def _rows(data: "SeriesSet", summary: dict[str, Any]) -> list[dict[str, object]]
         "missing values": summary["missing_values"],
         "steps forecast": summary["horizon"],
         **_chosen(summary),
+        **({"rows summed up by": summary["engine"]} if summary["engine"] else {}),
         "seconds": f"fit {seconds['fit']:.2f}, predict {seconds['predict']:.2f} on {summary['device']}",
     }
     return [{"": name, "value": value} for name, value in facts.items()]
@@ -138,13 +151,14 @@ def _rows(data: "SeriesSet", summary: dict[str, Any]) -> list[dict[str, object]]
 
 def _chosen(summary: dict[str, Any]) -> dict[str, object]:
     if summary["mode"] == "zero-shot":
-        from dasha._engine_options import NOTHING_LEARNED
+        from dasha.autoar.config import NOTHING_LEARNED
 
         order = summary["diff_order"]
         return {
             "model": NOTHING_LEARNED,
             "past values used": f"up to {summary['context_length']} of each series",
             "differencing": "average of none and once" if order is None else _times(order),
+            "seasons found": _seasons(summary["periods"]),
         }
     selection = summary["selection"]
     if selection is None:
@@ -168,6 +182,12 @@ def _chosen(summary: dict[str, Any]) -> dict[str, object]:
     return facts
 
 
+def _seasons(counts: dict[str, int]) -> str:
+    """Periods and how many columns have each, the most frequent first."""
+    found = [f"{'none' if period == '0' else period} ({count})" for period, count in counts.items()]
+    return f"{_some(found)} of {sum(counts.values())} columns"
+
+
 def _times(order: int) -> str:
     return f"{order} ({('none', 'once', 'twice')[order]})"
 
@@ -180,7 +200,7 @@ def _series_facts(data: "SeriesSet") -> dict[str, object]:
     columns = _some(data.columns)
     if data.id_column is None:
         return {f"series ({len(data.columns)})": columns}
-    lengths = [len(series.index) for series in data.series]
+    lengths = [series.steps for series in data.series]
     names = _some([series.name for series in data.series])
     return {
         f"series ({len(data.series)})": f"{names}; {min(lengths)} to {max(lengths)} steps each",

@@ -56,7 +56,7 @@ def forecast_figure(panels: Sequence[ForecastPanel], *, quantiles: Sequence[floa
     bands = _bands(quantiles)
     figure, grid = panel_grid(len(panels), title, across=min(3, math.ceil(math.sqrt(len(panels)))))
     for panel, axes in zip(panels, grid, strict=True):
-        tail = slice(-max(_MIN_HISTORY, _HISTORY_PER_HORIZON * len(panel.future)), None)
+        tail = slice(-history_shown(len(panel.future)), None)
         history, future = panel.values[tail], panel.future.to_numpy()
         axes.plot(panel.index[tail].to_numpy(), history, color=INK, linewidth=1.0, label="history")
         for number, (low, high) in enumerate(bands):
@@ -135,6 +135,11 @@ def _draw_backtest(panel: BacktestPanel, axes: Axes) -> None:
     for window in picked:
         axes.axvline(times[origins[window] - 1], color=MUTED, linewidth=0.5, alpha=0.5)
     finish_time_axes(axes, panel.index, title=panel.title)
+
+
+def history_shown(horizon: int) -> int:
+    """Steps of the history that a forecast of ``horizon`` steps is drawn after, where there are as many."""
+    return max(_MIN_HISTORY, _HISTORY_PER_HORIZON * horizon)
 
 
 def spread_out(count: int, shown: int) -> list[int]:

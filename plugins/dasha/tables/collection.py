@@ -23,6 +23,21 @@ TSF_COLUMN = "value"
 
 
 @dataclass(frozen=True)
+class EarlierRows:
+    """Rows of a series that were summed up and not kept.
+
+    Attributes:
+        first: Time of the first.
+        steps: How many they are, missing ones included.
+        missing: Number of missing values.
+    """
+
+    first: pd.Timestamp | int
+    steps: int
+    missing: int
+
+
+@dataclass(frozen=True)
 class IndexedSeries:
     """One series with its times.
 
@@ -30,16 +45,33 @@ class IndexedSeries:
         id: What tells it apart; None for the only series of a wide table.
         values: Shape ``(T, C)``, oldest first; NaN marks a missing value.
         index: Times, length ``T``: a ``DatetimeIndex`` with a frequency, or a ``RangeIndex``.
+        earlier: Rows before ``values``; None where all are there.
     """
 
     id: str | int | None
     values: FloatArray
     index: pd.DatetimeIndex | pd.RangeIndex
+    earlier: EarlierRows | None = None
 
     @property
     def name(self) -> str:
         """The id as text."""
         return "" if self.id is None else str(self.id)
+
+    @property
+    def first(self) -> pd.Timestamp | int:
+        """Time of the first step."""
+        return self.index[0] if self.earlier is None else self.earlier.first
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.index) + (0 if self.earlier is None else self.earlier.steps)
+
+    @property
+    def missing(self) -> int:
+        """Number of missing values."""
+        return int(np.isnan(self.values).sum()) + (0 if self.earlier is None else self.earlier.missing)
 
     def future(self, horizon: int) -> pd.Index:
         """Times of the ``horizon`` steps that follow."""
@@ -48,13 +80,13 @@ class IndexedSeries:
 
 @dataclass(frozen=True)
 class SeriesSet:
-    """All series of one file, of any lengths, with the same columns.
+    """All series of one file, or of a folder of files, of any lengths, with the same columns.
 
     A wide table is one series of several columns; a long table or a ``.tsf`` file are many.
 
     Attributes:
-        path: The file.
-        sha256: Hash of the file.
+        path: The file or folder.
+        sha256: Hash of the file; empty where it was not read as a whole.
         columns: Names of the columns, length ``C``.
         series: At least one.
         id_column: Column, or attribute of a ``.tsf`` file, that tells series apart; None for a wide table.
@@ -78,12 +110,12 @@ class SeriesSet:
     @property
     def rows(self) -> int:
         """Steps of all series together."""
-        return sum(len(series.index) for series in self.series)
+        return sum(series.steps for series in self.series)
 
     @property
     def missing(self) -> int:
         """Number of missing values."""
-        return sum(int(np.isnan(series.values).sum()) for series in self.series)
+        return sum(series.missing for series in self.series)
 
 
 def read_series(

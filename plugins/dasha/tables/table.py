@@ -67,7 +67,7 @@ def read_table(
     Args:
         path: The file.
         time_column: Column of dates or whole numbers; None takes the first that holds dates, else one of whole
-            numbers that is named like a time, else counts the rows.
+            numbers that may be seconds since 1970 or is named like a time, else counts the rows.
         targets: Columns to forecast; None takes every numeric one.
         freq: Pandas frequency on which the rows are put, missing ones left empty; None finds it and refuses gaps.
         count_rows: Leave the times out and take the rows as evenly spaced, in the order of the file.

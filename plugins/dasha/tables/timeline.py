@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from dasha.errors import InvalidTableError
-from dasha.tables.times import looks_like_calendar_dates, readings, whole_numbers
+from dasha.tables.times import Reading, readings, stand_for_dates, whole_numbers
 
 # More grid points per row than this mean a wrong frequency, not gaps.
 _MAX_EXPANSION = 100
+_CAPITALS = {"q", "y", "w", "b", "d"}
 _OLD_NAMES = {"H": "h", "T": "min", "S": "s", "L": "ms", "A": "Y", "BH": "bh"}
 _ANCHORED = {"M": ("ME", "MS"), "Q": ("QE", "QS"), "Y": ("YE", "YS"), "BM": ("BME", "BMS"), "BQ": ("BQE", "BQS")}
 
@@ -31,6 +32,10 @@ class Timeline:
     index: pd.DatetimeIndex | pd.RangeIndex
     rows: np.ndarray
     notes: tuple[str, ...] = ()
+
+
+Placed = tuple[list[Timeline], list[str]]
+"""Timelines of one or several series, and notes on all of them."""
 
 
 def row_numbers(count: int) -> Timeline:
@@ -108,22 +113,68 @@ def build_timeline(column: pd.Series, freq: str | None) -> Timeline:
             not fit.
     """
     numbers = whole_numbers(column)
-    if numbers is not None and not looks_like_calendar_dates(numbers):
+    if numbers is not None and not stand_for_dates(numbers):
         return _integer_timeline(str(column.name), numbers, freq)
     if numbers is None and pd.api.types.is_numeric_dtype(column) and column.notna().all():
         raise InvalidTableError(
             f"time column {column.name!r} holds {column.iloc[0]!s}, but must hold dates or whole numbers; "
             "name another --time-column"
         )
+    timelines, notes = likeliest(column, lambda times: ([_date_timeline(str(column.name), times, freq)], []))
+    timeline = timelines[0]
+    return Timeline(timeline.index, timeline.rows, (*notes, *timeline.notes))
+
+
+def likeliest(column: pd.Series, place: Callable[[pd.DatetimeIndex], Placed]) -> Placed:
+    """Timelines for the likeliest way to read a column as dates: the first that puts them on a regular grid.
+
+    Where days and months could be one another, the way that leaves fewer gaps.
+
+    Args:
+        column: Dates of any kind.
+        place: Makes timelines, and notes on them, from the dates.
+
+    Returns:
+        The timelines; what was assumed in reading comes first among the notes.
+
+    Raises:
+        InvalidTableError: If no way gives timelines, or days and months could be one another and nothing decides.
+    """
+    fitting: list[tuple[Reading, Placed]] = []
     problems = []
-    for times, note in readings(column):
+    for reading in readings(column):
+        if fitting and reading.order in ("", fitting[0][0].order):
+            continue
         try:
-            timeline = _date_timeline(str(column.name), times, freq)
+            fitting.append((reading, place(reading.times)))
         except InvalidTableError as error:
             problems.append(error)
-            continue
-        return Timeline(timeline.index, timeline.rows, tuple(filter(None, (note, *timeline.notes))))
-    raise problems[0]
+    if not fitting:
+        raise problems[0]
+    fitting.sort(key=lambda one: _gaps(one[1]))
+    if len(fitting) > 1 and _gaps(fitting[0][1]) == _gaps(fitting[1][1]):
+        _refuse_to_guess(str(column.name), fitting)
+    reading, (timelines, notes) = fitting[0]
+    return timelines, [*filter(None, [reading.note]), *notes]
+
+
+def _gaps(placed: Placed) -> int:
+    return sum(int((timeline.rows < 0).sum()) for timeline in placed[0])
+
+
+def _refuse_to_guess(name: str, fitting: Sequence[tuple[Reading, Placed]]) -> None:
+    """Raise an error if two readings are different dates."""
+    if fitting[0][0].times.equals(fitting[1][0].times):
+        return
+    freqs = [frequency_of(placed[0][0].index) for _, placed in fitting]
+    ways = [
+        f"{reading.order} ({reading.times.min():%Y-%m-%d} to {reading.times.max():%Y-%m-%d}, every {freq})"
+        for (reading, _), freq in zip(fitting, freqs, strict=True)
+    ]
+    which = f", or say which with --freq {freqs[0]} or --freq {freqs[1]}" if freqs[0] != freqs[1] else ""
+    raise InvalidTableError(
+        f"time column {name!r} can be read as {ways[0]} and as {ways[1]}; write dates like 2024-01-31{which}"
+    )
 
 
 def _date_timeline(name: str, times: pd.DatetimeIndex, freq: str | None) -> Timeline:
@@ -139,7 +190,8 @@ def _date_timeline(name: str, times: pd.DatetimeIndex, freq: str | None) -> Time
         return Timeline(grid, rows, tuple(notes))
     if len(ordered) < 3:
         raise InvalidTableError(
-            f"{len(ordered)} data row(s) are too few to tell how often values come; supply more history"
+            f"{len(ordered)} data row(s) are too few to tell how often values come; supply more history, or say it "
+            "with --freq"
         )
     found = pd.infer_freq(ordered)
     if found is None:
@@ -167,16 +219,11 @@ def _order(name: str, times: pd.Index) -> tuple[np.ndarray, list[str]]:
 
 def _grid(ordered: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
     """The regular grid from the first to the last time that holds them all."""
-    misfit = None
+    misfits = []
     for name in _spellings(freq, ordered[0]):
-        try:
-            offset = pd.tseries.frequencies.to_offset(name)
-        except ValueError:
-            raise InvalidTableError(
-                f"--freq is {freq!r}, but must be a pandas frequency such as 15min, h, D, B, W, MS, ME, QS or YS"
-            ) from None
+        offset = _offset(name, freq)
         step = (ordered[0] + offset) - ordered[0]
-        if step <= pd.Timedelta(0) or (ordered[-1] - ordered[0]) / step > _MAX_EXPANSION * len(ordered) + 1000:
+        if (ordered[-1] - ordered[0]) / step > _MAX_EXPANSION * len(ordered) + 1000:
             raise InvalidTableError(
                 f"--freq {freq} would leave more than {_MAX_EXPANSION} missing rows for each one in the file; "
                 f"choose a coarser one (the usual step is {_usual_step(ordered)})"
@@ -185,12 +232,27 @@ def _grid(ordered: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
         off = ordered[~ordered.isin(grid)]
         if len(off) == 0 and len(grid):
             return grid
-        misfit = misfit or (name, off[0] if len(off) else ordered[0])
-    name, time = misfit or (freq, ordered[0])
+        misfits.append((off[0] if len(off) else ordered[0], name))
+    # Of several anchors, the one on which the series gets furthest is what was meant.
+    time, name = max(misfits)
+    usual = f" (the usual step is {_usual_step(ordered)})" if len(ordered) > 1 else ""
     raise InvalidTableError(
         f"--freq {freq} does not fit: {time} is not on the grid of {name!r} that starts at {ordered[0]}; "
-        "choose another frequency or round the times"
+        f"choose another frequency{usual} or round the times"
     )
+
+
+def _offset(name: str, asked: str) -> pd.offsets.BaseOffset:
+    try:
+        offset = pd.tseries.frequencies.to_offset(name)
+        is_forward = offset is not None and pd.Timestamp(0) + offset > pd.Timestamp(0)
+    except ValueError:
+        is_forward = False
+    if not is_forward or offset is None:
+        raise InvalidTableError(
+            f"--freq is {asked!r}, but must be a pandas frequency such as 15min, h, D, B, W, MS, ME, QS or YS"
+        )
+    return offset
 
 
 def _spellings(freq: str, first: pd.Timestamp) -> list[str]:
@@ -198,7 +260,8 @@ def _spellings(freq: str, first: pd.Timestamp) -> list[str]:
     match = re.fullmatch(r"(\d*)([A-Za-z]+)", freq.strip())
     if match is None:
         return [freq.strip()]
-    count, unit = match[1], _OLD_NAMES.get(match[2], match[2])
+    count, unit = match[1], match[2].upper() if match[2] in _CAPITALS else match[2]
+    unit = _OLD_NAMES.get(unit, unit)
     if unit == "W":
         return [f"{count}W-{first.day_name()[:3].upper()}"]
     if unit in _ANCHORED:
@@ -225,6 +288,11 @@ def _irregular(ordered: pd.DatetimeIndex) -> InvalidTableError:
         f"({odd.size} of {len(steps)} steps differ); pass --freq {_usual_step(ordered)} to put the rows on a regular "
         "grid and leave the missing ones to the model, or --row-numbers to take the rows as evenly spaced"
     )
+
+
+def anchored(freq: str, time: pd.Timestamp) -> str:
+    """The same frequency; weeks begin on the day of a time of the series."""
+    return re.sub(r"W-[A-Z]{3}$", f"W-{time.day_name()[:3].upper()}", freq)
 
 
 def _integer_timeline(name: str, numbers: np.ndarray, freq: str | None) -> Timeline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,16 @@ import numpy as np
 import pandas as pd
 
 from dasha.errors import InvalidTableError
-from dasha.tables.timeline import Timeline, build_timeline, frequency_of, regular_grids, row_numbers
-from dasha.tables.times import looks_like_calendar_dates, readings, whole_numbers
+from dasha.tables.timeline import (
+    Timeline,
+    anchored,
+    build_timeline,
+    frequency_of,
+    likeliest,
+    regular_grids,
+    row_numbers,
+)
+from dasha.tables.times import stand_for_dates, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -51,19 +58,11 @@ def build_timelines(column: pd.Series, groups: Sequence[Group], freq: str | None
             frequency than the longest; the series is named.
     """
     numbers = whole_numbers(column)
-    if numbers is not None and not looks_like_calendar_dates(numbers):
+    if numbers is not None and not stand_for_dates(numbers):
         return _on_grids(str(column.name), pd.Index(numbers), groups, freq)
     if numbers is None and pd.api.types.is_numeric_dtype(column) and column.notna().all():
         build_timeline(column, freq)  # says what is wrong with such a column
-    problems = []
-    for times, note in readings(column):
-        try:
-            timelines, notes = _on_grids(str(column.name), times, groups, freq)
-        except InvalidTableError as error:
-            problems.append(error)
-            continue
-        return timelines, [*filter(None, [note]), *notes]
-    raise problems[0]
+    return likeliest(column, lambda times: _on_grids(str(column.name), times, groups, freq))
 
 
 def _on_grids(
@@ -100,7 +99,7 @@ def _like_the_longest(times: pd.Index, groups: Sequence[Group], longest: Group, 
     steps = [frequency_of(found.index)] * len(groups)
     grids: Sequence[pd.DatetimeIndex | pd.RangeIndex]
     if isinstance(found.index, pd.DatetimeIndex):
-        steps = [_anchored(step, one[0]) for step, one in zip(steps, ordered, strict=True)]
+        steps = [anchored(step, one[0]) for step, one in zip(steps, ordered, strict=True)]
         grids = regular_grids([one[0] for one in ordered], lengths, steps)
     else:
         step = found.index.step
@@ -126,11 +125,6 @@ def _other_frequency(group: Group, ordered: pd.Index, place: int, longest: Group
     return InvalidTableError(
         f"series {group.name!r}: {what}, but the longest series, {longest.name!r}, has the frequency {step}; {way_out}"
     )
-
-
-def _anchored(freq: str, first: pd.Timestamp) -> str:
-    """Weeks of a series start on the day of its first time."""
-    return re.sub(r"W-[A-Z]{3}$", f"W-{first.day_name()[:3].upper()}", freq)
 
 
 def _refuse_duplicates(times: pd.Index, groups: Sequence[Group]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,40 @@ from dasha.errors import InvalidTableError
 
 # Whole numbers are values like any other unless the column is called one of these.
 _INTEGER_TIME_NAMES = {"date", "datetime", "ds", "index", "period", "step", "t", "time", "timestamp", "year"}
+# A column whose name holds one of these words, and whose whole numbers may be seconds since 1970, holds just these.
+_EPOCH_WORDS = {"date", "datetime", "ds", "epoch", "t", "time", "timestamp", "ts", "unix", "unixtime"}
+EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_EPOCH_START, _EPOCH_END = (pd.Timestamp(year, 1, 1).timestamp() for year in (1990, 2100))
 _SAMPLE = 5
 _DAY_OR_MONTH_FIRST = re.compile(r"\s*\d{1,2}[./-]\d{1,2}[./-]\d")
 _UTC_OFFSET = r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2})$"
 
 
+class Reading(NamedTuple):
+    """One way to read a column as dates.
+
+    Attributes:
+        times: The dates, in the order of the file.
+        note: What was assumed; empty if nothing was.
+        order: ``"month first"`` or ``"day first"`` where it is open which of two numbers is the day; else empty.
+    """
+
+    times: pd.DatetimeIndex
+    note: str = ""
+    order: str = ""
+
+
 def find_time_column(frame: pd.DataFrame) -> str | None:
-    """Return the first column that holds dates, else one of whole numbers that is named like a time, else None."""
+    """Return the first column that holds dates, else one of whole numbers that are times, else None.
+
+    Whole numbers are times if they may be seconds since 1970 (or milliseconds and so on) and either come at even steps
+    or are named so, or if they are named like a time.
+    """
     for name in frame.columns:
         if _holds_dates(frame[name]):
+            return str(name)
+    for name in frame.columns:
+        if _holds_epoch(frame[name]):
             return str(name)
     for name in frame.columns:
         if name.lower() in _INTEGER_TIME_NAMES and whole_numbers(frame[name]) is not None:
@@ -40,12 +65,14 @@ def whole_numbers(column: pd.Series) -> np.ndarray | None:
     """Return the column as int64, or None if a value is missing or is no whole number."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column) or column.isna().any():
         return None
+    if pd.api.types.is_integer_dtype(column):
+        return column.to_numpy(dtype=np.int64)  # nanoseconds since 1970 are more than a float holds
     values = column.to_numpy(dtype=np.float64)
     return values.astype(np.int64) if (values == np.floor(values)).all() and np.isfinite(values).all() else None
 
 
-def readings(column: pd.Series) -> list[tuple[pd.DatetimeIndex, str]]:
-    """Every way to read a column as dates, the likeliest first, each with a note on what it assumes.
+def readings(column: pd.Series) -> list[Reading]:
+    """Every way to read a column as dates, the likeliest first.
 
     Raises:
         InvalidTableError: If a value is missing or cannot be read; the first such row is named.
@@ -58,13 +85,19 @@ def readings(column: pd.Series) -> list[tuple[pd.DatetimeIndex, str]]:
         )
     if pd.api.types.is_datetime64_any_dtype(column):
         return _by_zone(pd.DatetimeIndex(column))
+    numbers = whole_numbers(column)
+    unit = None if numbers is None else epoch_unit(numbers)
+    if numbers is not None and unit is not None:
+        note = f"{str(column.name)!r} was read as {EPOCH_UNITS[unit]} since 1970, in UTC"
+        return [Reading(pd.DatetimeIndex(numbers.astype(f"datetime64[{unit}]")).as_unit("ns"), note)]
     text = column.astype(str).str.strip()
     if pd.api.types.is_numeric_dtype(column):
         text = text.str.removesuffix(".0")
     found = []
     if _DAY_OR_MONTH_FIRST.match(text.iloc[0]):
-        found += _parse(text, "dates were read as month first", dayfirst=False)
-        found += _parse(text, "dates were read as day first", dayfirst=True)
+        for order in ("month first", "day first"):
+            parsed = _parse(text, f"dates were read as {order}", dayfirst=order == "day first")
+            found += [reading._replace(order=order) for reading in parsed]
     else:
         found += _parse(text, "") or _parse(text, "", format="ISO8601")
     if not found and text.str.contains(_UTC_OFFSET).all():  # offsets that change with the season
@@ -83,6 +116,31 @@ def looks_like_calendar_dates(numbers: np.ndarray) -> bool:
     return bool(pd.Series(pd.to_datetime(numbers.astype(str), format="%Y%m%d", errors="coerce")).notna().all())
 
 
+def epoch_unit(numbers: np.ndarray) -> str | None:
+    """Unit in which whole numbers are times since 1970 that lie between 1990 and 2100; None if in none."""
+    if numbers.size == 0:
+        return None
+    for place, unit in enumerate(EPOCH_UNITS):
+        scale = 1000**place
+        if _EPOCH_START * scale <= numbers.min() and numbers.max() < _EPOCH_END * scale:
+            return unit
+    return None
+
+
+def stand_for_dates(numbers: np.ndarray) -> bool:
+    """Tell whether whole numbers are dates in disguise."""
+    return looks_like_calendar_dates(numbers) or epoch_unit(numbers) is not None
+
+
+def _holds_epoch(column: pd.Series) -> bool:
+    numbers = whole_numbers(column)
+    if numbers is None or epoch_unit(numbers) is None:
+        return False
+    steps = np.diff(np.unique(numbers))
+    is_even = steps.size > 1 and bool((steps == steps[0]).all())
+    return is_even or bool(_EPOCH_WORDS & set(re.split(r"[^a-z]+", str(column.name).lower())))
+
+
 def _holds_dates(column: pd.Series) -> bool:
     if pd.api.types.is_datetime64_any_dtype(column):
         return True
@@ -97,25 +155,25 @@ def _holds_dates(column: pd.Series) -> bool:
     return bool(parsed.mean() > 0.5)
 
 
-def _parse(text: pd.Series, note: str, **options: Any) -> list[tuple[pd.DatetimeIndex, str]]:
+def _parse(text: pd.Series, note: str, **options: Any) -> list[Reading]:
     try:
         index = pd.DatetimeIndex(_to_datetime(text, **options))
     except (ValueError, TypeError, OverflowError):
         return []
     if options.get("utc"):
-        return [(index.tz_localize(None), note)]
-    return [(times, "; ".join(filter(None, (note, zone)))) for times, zone in _by_zone(index)]
+        return [Reading(index.tz_localize(None), note)]
+    return [Reading(one.times, "; ".join(filter(None, (note, one.note)))) for one in _by_zone(index)]
 
 
-def _by_zone(index: pd.DatetimeIndex) -> list[tuple[pd.DatetimeIndex, str]]:
+def _by_zone(index: pd.DatetimeIndex) -> list[Reading]:
     if index.tz is None:
-        return [(index, "")]
+        return [Reading(index)]
     utc, local = index.tz_convert(None), index.tz_localize(None)
     if (utc == local).all():
-        return [(utc, "")]
+        return [Reading(utc)]
     return [
-        (utc, f"times were turned from {index.tz} into UTC"),
-        (local, f"times are kept as local times of {index.tz}"),
+        Reading(utc, f"times were turned from {index.tz} into UTC"),
+        Reading(local, f"times are kept as local times of {index.tz}"),
     ]
 
 
