@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import add_common_arguments, environment, measure, parse, show, write_json
+from _common import add_common_arguments, measure, parse
 from scipy.signal import lfilter
 
+from darts_autoar.bench.environment import environment
+from darts_autoar.bench.output import show, write_json
 from dasha.autoar import AutoAR
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
@@ -126,7 +128,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "gpu_peak_mb": gpu_peak,
         "growth": grown,
     }
-    write_json(arguments.json, content)
+    if arguments.json:
+        write_json(arguments.json, content)
 
 
 if __name__ == "__main__":

@@ -28,22 +28,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import (
-    Dataset,
-    add_common_arguments,
-    add_data_argument,
-    environment,
-    load,
-    measure,
-    parse,
-    show,
-    write_json,
-)
+from _common import add_common_arguments, add_data_argument, measure, parse
 
+from darts_autoar.bench.environment import environment
+from darts_autoar.bench.ltsf.data import Dataset, load
+from darts_autoar.bench.output import show, write_json
 from dasha.autoar import AutoAR
 from dasha.autoar.device import resolve_device
 from dasha.autoar.moments import window_moments
 from dasha.autoar.selection import information_criterion, nested_regression
+from dasha.errors import InvalidTableError
 
 LOOKBACKS = (64, 96, 128, 192)
 
@@ -140,12 +134,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--horizon", type=int, default=96, help="steps of the historical forecasts (default: 96)")
     parser.add_argument("--repeats", type=int, default=9, help="calls of the fast parts (default: 9)")
     arguments = parse(parser, argv)
-    dataset = load(arguments.dataset, arguments.data_dir)
-    if not isinstance(dataset, Dataset):
-        show(f"Auto-AR speed, {arguments.dataset}", ("skipped",), [[dataset]])
-        write_json(
-            arguments.json, {"benchmark": "autoar_speed", "results": [], "skipped": {arguments.dataset: dataset}}
-        )
+    try:
+        dataset = load(arguments.dataset, arguments.data_dir)
+    except InvalidTableError as error:
+        skipped = {arguments.dataset: str(error)}
+        show(f"Auto-AR speed, {arguments.dataset}", ("skipped",), [[str(error)]])
+        if arguments.json:
+            write_json(arguments.json, {"benchmark": "autoar_speed", "results": [], "skipped": skipped})
         return
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -194,7 +189,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "ratios": measured,
         "skipped": {},
     }
-    write_json(arguments.json, content)
+    if arguments.json:
+        write_json(arguments.json, content)
 
 
 def time_all(dataset: Dataset, arguments: argparse.Namespace) -> tuple[dict[str, float], list[str]]:

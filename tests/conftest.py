@@ -1,10 +1,12 @@
 """Fixtures for plugins that exist only during a test, for the command line in a process of its own, and for Ray."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,6 +64,29 @@ def dasha_cli():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def page_tags():
+    """Check that a page loads nothing from elsewhere, and return its tags."""
+
+    def page_tags(page):
+        tags, external = [], []
+
+        class Parser(HTMLParser):
+            def handle_starttag(self, tag, attrs):
+                tags.append(tag)
+                external.extend(
+                    value for name, value in attrs if name in ("src", "href") and not value.startswith("data:")
+                )
+
+        Parser().feed(page)
+        assert external == []
+        assert not re.search(r"https?://|@import|url\((?!#)", page)
+        assert "script" not in tags
+        return tags
+
+    return page_tags
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from dasha.errors import InvalidArgumentError, UnknownNameError
+from darts_autoar.names import check_names
 
 _ARIMA_EXACT_ROWS, _ARIMA_EXACT_SEASON = 150, 12
 
@@ -124,11 +123,5 @@ def choose_baselines(names: Sequence[str]) -> list[Baseline]:
         UnknownNameError: If there is no such model.
         InvalidArgumentError: If a name is repeated.
     """
-    for name in names:
-        if name not in BASELINES:
-            close = get_close_matches(name.lower(), BASELINES, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise UnknownNameError(f"--against has no model {name!r}; {hint}known are {', '.join(BASELINES)}")
-    if len(set(names)) < len(names):
-        raise InvalidArgumentError(f"--against names a model twice: {', '.join(names)}")
+    check_names("--against", "model", names, BASELINES)
     return [BASELINES[name] for name in names]

@@ -1,4 +1,4 @@
-"""What this package adds to dasha: Auto-AR by name, as an engine, in Darts and in GluonTS, and two commands."""
+"""What this package adds to dasha: Auto-AR by name, as an engine, in Darts and in GluonTS, and three commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def register_adapters(register: Register[object]) -> None:
 
 @hookimpl
 def register_commands(cli: CommandTable) -> None:
-    """Offer the commands that compare forecasts inside Darts."""
+    """Offer the commands that compare forecasts."""
     cli.add_command(
         "backtest",
         "darts_autoar.commands.backtest:backtest",
@@ -41,6 +41,11 @@ def register_commands(cli: CommandTable) -> None:
         "demo",
         "darts_autoar.commands.demo:demo",
         help="Backtest Auto-AR on real series and write a report.",
+    )
+    cli.add_command(
+        "bench",
+        "darts_autoar.commands.bench:app",
+        help="Run the benchmarks of Auto-AR and write a report.",
     )
 
 

@@ -6,7 +6,6 @@ import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 import dasha
 from darts_autoar.comparison import Outcome, Task
 from darts_autoar.scores import Score
+from darts_autoar.versions import installed_versions
 from dasha.report.page import Cell, Table, number_cells
 from dasha.report.plots import MAX_BACKTEST_PANELS, BacktestPanel, backtest_figure, spread_out
 
@@ -55,7 +55,7 @@ def score_table(scores: Sequence[Score], *, caption: str = "") -> Table:
         ]
         for place, row in enumerate(scores)
     ]
-    return Table(("Model", "MASE", "MAE", "MSE", "Seconds", "Fitted", ""), rows, caption=caption, marked=0)
+    return Table(("Model", "MASE", "MAE", "MSE", "Seconds", "Fitted", ""), rows, caption=caption, marked=(0,))
 
 
 def comparison_figure(
@@ -131,11 +131,8 @@ def describe_fitting(tasks: Sequence[Task], *, is_zero_shot: bool = False) -> st
 
 def versions() -> dict[str, str]:
     """Versions that the figures were made with."""
-    names = ("darts", "statsforecast", "numpy", "torch")
-    found = {"dasha-plugins": dasha.__version__, "python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {
+        "dasha-plugins": dasha.__version__,
+        "python": platform.python_version(),
+        **installed_versions(("darts", "statsforecast", "numpy", "torch")),
+    }

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from darts_autoar.bench.monash import methods, scores
+from darts_autoar.bench.monash.prediction import Method, Setting, predict_one, seasonal_naive
+
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 NAN = float("nan")
 
@@ -24,16 +27,6 @@ def monash():
     yield monash
     sys.path.remove(str(SCRIPTS))
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def scores(monash):
-    return sys.modules["_monash_scores"]
-
-
-@pytest.fixture
-def methods(monash):
-    return sys.modules["_monash_methods"]
 
 
 SERIES = {
@@ -67,7 +60,7 @@ def run(monash, folder, capsys):
 
 
 @pytest.fixture
-def last_value(monash, methods, monkeypatch):
+def last_value(monkeypatch):
     """In place of AutoETS, a method that repeats the last value, and may fail; it counts what it was called on."""
     state = {"seen": [], "fail_on": {}}
 
@@ -83,12 +76,12 @@ def last_value(monash, methods, monkeypatch):
 
         return fit, predict
 
-    method = methods.Method("Last value", lambda setting: {"model": "last", "h": setting.horizon}, local=local)
-    monkeypatch.setitem(monash.METHODS, "ets", method)
+    method = Method("Last value", lambda setting: {"model": "last", "h": setting.horizon}, local=local)
+    monkeypatch.setitem(methods.METHODS, "ets", method)
     return state
 
 
-def test_mase_by_hand(scores):
+def test_mase_by_hand():
     train = [np.array([1.0, 2, 3, 4, 5, 6]), np.array([3.0, 3, 3]), np.array([1.0, 4])]
     actual = np.array([[7.0, 8.0], [4.0, 4.0], [4.0, NAN]])
     mean = np.array([[5.0, 6.0], [3.0, 3.0], [10.0, 99.0]])
@@ -98,19 +91,19 @@ def test_mase_by_hand(scores):
     assert (result.mase, result.unscaled, result.wql) == (1.5, 1, None)
 
 
-def test_a_scale_leaves_missing_values_out(scores):
+def test_a_scale_leaves_missing_values_out():
     assert scores.scale_of(np.array([10.0, NAN, 14, 12, 18]), 2) == 4.0
     assert np.isnan(scores.scale_of(np.array([1.0]), 2))
 
 
-def test_smape_by_hand(scores):
+def test_smape_by_hand():
     actual = np.array([[7.0, 8.0], [0.0, 1.0], [0.0, 0.0]])
     mean = np.array([[5.0, 6.0], [0.0, 3.0], [0.0, 0.0]])
     expected = [(200 * 2 / 12 + 200 * 2 / 14) / 2, 100.0, NAN]
     np.testing.assert_allclose(scores.smape_per_series(actual, mean), expected)
 
 
-def test_weighted_quantile_loss_by_hand(scores):
+def test_weighted_quantile_loss_by_hand():
     for actual, quantile in ((10.0, 8.0), (10.0, 12.0)):
         loss = scores.weighted_quantile_loss(np.array([[actual]]), np.full((1, 9, 1), quantile))
         assert loss == pytest.approx(0.2)  # 2 · 2 · level / 10, or with 1 - level: the levels average .5
@@ -120,7 +113,7 @@ def test_weighted_quantile_loss_by_hand(scores):
     assert scores.weighted_quantile_loss(np.zeros((1, 1)), np.zeros((1, 9, 1))) is None
 
 
-def test_weighted_quantile_loss_equals_that_of_gluonts(scores):
+def test_weighted_quantile_loss_equals_that_of_gluonts():
     ev = pytest.importorskip("gluonts.ev.metrics")
     rng = np.random.default_rng(0)
     actual, quantiles = rng.normal(size=(5, 3)), np.sort(rng.normal(size=(5, 9, 3)), axis=1)
@@ -168,14 +161,19 @@ def test_a_run_that_was_killed_goes_on(run, last_value, folder):
     assert not list(folder.rglob("*.writing"))
 
 
-def test_results_of_other_settings_are_not_mixed(run, last_value, monash, methods, monkeypatch, folder, capsys):
+def test_results_of_other_settings_are_not_mixed(run, last_value, monkeypatch, folder):
     arguments = ("--methods", "ets", "--results", str(folder / "kept"))
-    run(*arguments)
-    changed = methods.Method("Last value", lambda setting: {"model": "other"}, local=monash.METHODS["ets"].local)
-    monkeypatch.setitem(monash.METHODS, "ets", changed)
-    with pytest.raises(SystemExit):
-        run(*arguments)
-    assert "holds results of other settings" in capsys.readouterr().err
+    first = run(*arguments)[0]["results"]
+    known = methods.METHODS["ets"]
+    changed = Method("Last value", lambda setting: {"model": "other"}, local=known.local)
+    monkeypatch.setitem(methods.METHODS, "ets", changed)
+    last_value["seen"] = []
+    assert run(*arguments)[0]["results"][0]["settings"] == {"model": "other"}
+    assert len(last_value["seen"]) == 3
+    assert len(list((folder / "kept" / "tiny_dataset").glob("ets*"))) == 2
+    monkeypatch.setitem(methods.METHODS, "ets", known)
+    assert run(*arguments)[0]["results"] == first
+    assert len(last_value["seen"]) == 3
     few, _, _ = run(*arguments, "--max-series", "1")
     assert (few["datasets"][0]["name"], few["datasets"][0]["series"]) == ("tiny_dataset-first-1", 1)
 
@@ -188,20 +186,20 @@ def test_a_failure_is_named_and_answered_by_the_seasonal_naive_forecast(run, las
         assert part["mean"][0].tolist() == [3.0, 4.0]
 
 
-def test_seasonal_naive_forecast(methods):
-    mean, quantiles = methods.seasonal_naive(np.array([1.0, 5, 2, 9]), methods.Setting(3, 2, 4))
+def test_seasonal_naive_forecast():
+    mean, quantiles = seasonal_naive(np.array([1.0, 5, 2, 9]), Setting(3, 2, 4))
     assert mean.tolist() == [2.0, 9.0, 2.0]
     sigma = np.sqrt((1 + 16) / 2)
     np.testing.assert_allclose(quantiles[8] - mean, 1.2815515655 * sigma * np.sqrt([1, 1, 2]))
-    assert methods.seasonal_naive(np.array([4.0]), methods.Setting(2, 12, 1))[0].tolist() == [4.0, 4.0]
+    assert seasonal_naive(np.array([4.0]), Setting(2, 12, 1))[0].tolist() == [4.0, 4.0]
 
 
-def test_methods_of_statsforecast_give_their_own_quantiles(methods):
+def test_methods_of_statsforecast_give_their_own_quantiles():
     pytest.importorskip("statsforecast")
-    setting = methods.Setting(5, 4, 30)
+    setting = Setting(5, 4, 30)
     train = np.sin(np.arange(30) * np.pi / 2) + np.random.default_rng(0).normal(size=30)
-    prediction = methods.predict_one(methods.METHODS["naive"], train, setting)
-    mean, quantiles = methods.seasonal_naive(train, setting)
+    prediction = predict_one(methods.METHODS["naive"], train, setting)
+    mean, quantiles = seasonal_naive(train, setting)
     assert prediction.error == ""
     np.testing.assert_allclose(prediction.mean, mean)
     np.testing.assert_allclose(prediction.quantiles, quantiles)
@@ -222,13 +220,13 @@ def test_global_methods(run, monash):
     ("horizon", "season", "shortest", "lags"),
     [(48, 24, 700, 210), (48, 24, 400, 60), (24, 12, 67, 30), (12, 12, 20, 8)],
 )
-def test_lags_of_the_linear_regression(methods, horizon, season, shortest, lags):
-    assert methods.linear_lags(methods.Setting(horizon, season, shortest)) == lags
+def test_lags_of_the_linear_regression(horizon, season, shortest, lags):
+    assert methods.linear_lags(Setting(horizon, season, shortest)) == lags
 
 
-def test_presets_may_name_the_horizon(methods, monkeypatch):
+def test_presets_may_name_the_horizon(monkeypatch):
     monkeypatch.setitem(methods.AUTO_AR, "autoar-x", {"criterion": "horizon_bic", "horizon": methods.HORIZON})
-    described = methods.auto_ar("autoar-x").describe(methods.Setting(7, 12, 50))
+    described = methods.auto_ar("autoar-x").describe(Setting(7, 12, 50))
     assert {"criterion": "horizon_bic", "horizon": 7, "device": "cpu"}.items() <= described.items()
 
 

@@ -78,7 +78,7 @@ def _ranking_table(runs: list[Run], ranking: list[dict[str, Any]]) -> Table:
         [Cell(row["model"]), *(columns[name][place] for name in scored), Cell(f"{row['seconds']:.1f}", numeric=True)]
         for place, row in enumerate(ranking)
     ]
-    marked = next(place for place, row in enumerate(ranking) if row["model"] == AUTO_AR)
+    marked = [place for place, row in enumerate(ranking) if row["model"] == AUTO_AR]
     headings = ("Model", *(name[0].upper() + name[1:] for name in names), "Mean MASE", "Mean rank", "Seconds")
     return Table(headings, rows, marked=marked)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -38,13 +38,13 @@ class Table:
         columns: Headings.
         rows: Cells, one per column.
         caption: Line below the table.
-        marked: Number of the row that is set off; None for none.
+        marked: Numbers of the rows that are set off.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
-    marked: int | None = None
+    marked: Collection[int] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from dasha.report.style import INK, escape, legend_options, new_figure, polish
 
 _WIDTH, _HEIGHT = 4.4, 2.3
+_LETTERS_PER_INCH, _LETTERS_OF_HANDLE = 14.5, 5  # of the legend
 _dates: Any = dates  # carries no type information
 
 
@@ -31,9 +32,11 @@ def panel_grid(count: int, title: str, *, across: int) -> tuple[Figure, list[Axe
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:
-    """Put one legend for all panels below them."""
+    """Put one legend for all panels below them, in as many columns as the figure is wide enough for."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=min(len(labels), 7), **legend_options())
+    fitting = int(_LETTERS_PER_INCH * figure.get_figwidth() / (max(map(len, labels)) + _LETTERS_OF_HANDLE))
+    columns = max(1, min(len(labels), fitting, 7))
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns, **legend_options())
 
 
 def finish_time_axes(axes: Axes, index: pd.Index, *, title: str = "") -> None:

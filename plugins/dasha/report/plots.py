@@ -73,7 +73,7 @@ def forecast_figure(panels: Sequence[ForecastPanel], *, quantiles: Sequence[floa
         marker = "o" if len(future) == 1 else ""
         axes.plot(future, mean, color=ACCENT, linewidth=1.4, marker=marker, markersize=4, label="forecast")
         finish_time_axes(axes, panel.index, title=panel.title)
-        _keep_legible(axes, np.concatenate([history, mean]))
+        keep_legible(axes, np.concatenate([history, mean]))
     add_legend(figure, grid[0])
     return figure
 
@@ -153,7 +153,7 @@ def model_colour(number: int) -> str:
     return ACCENT if number == 0 else OTHERS[(number - 1) % len(OTHERS)]
 
 
-def _keep_legible(axes: Axes, lines: FloatArray) -> None:
+def keep_legible(axes: Axes, lines: FloatArray) -> None:
     """Let bands run out of the panel where they would press the lines flat."""
     known = lines[np.isfinite(lines)]
     if known.size == 0 or known.max() == known.min():

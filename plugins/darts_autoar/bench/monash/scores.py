@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dasha.types import FloatArray
+
 LEVELS = tuple(round(0.1 * number, 1) for number in range(1, 10))
 
 DEFINITIONS = {
@@ -44,7 +46,7 @@ class Scores:
 
 
 def score(
-    train: Sequence[np.ndarray], actual: np.ndarray, mean: np.ndarray, quantiles: np.ndarray | None, *, season: int
+    train: Sequence[FloatArray], actual: FloatArray, mean: FloatArray, quantiles: FloatArray | None, *, season: int
 ) -> Scores:
     """Score the forecasts of ``N`` series.
 
@@ -65,27 +67,27 @@ def score(
     )
 
 
-def mase_per_series(train: Sequence[np.ndarray], actual: np.ndarray, mean: np.ndarray, *, season: int) -> np.ndarray:
+def mase_per_series(train: Sequence[FloatArray], actual: FloatArray, mean: FloatArray, *, season: int) -> FloatArray:
     """Mean absolute scaled errors, shape ``(N,)``; NaN where the scale is zero or unknown."""
     scales = np.array([scale_of(part, season) for part in train])
     errors = np.array([_mean_known(row) for row in np.abs(actual - mean)])
     return errors / np.where(scales > 0, scales, np.nan)
 
 
-def scale_of(train: np.ndarray, season: int) -> float:
+def scale_of(train: FloatArray, season: int) -> float:
     """Mean absolute seasonal difference, of lag 1 where the series is not longer than a season."""
     lag = season if len(train) > season else 1
     return _mean_known(np.abs(train[lag:] - train[:-lag]))
 
 
-def smape_per_series(actual: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def smape_per_series(actual: FloatArray, mean: FloatArray) -> FloatArray:
     """Symmetric mean absolute percentage errors, shape ``(N,)``."""
     size = np.abs(actual) + np.abs(mean)
     ratio = 200 * np.abs(actual - mean) / np.where(size > 0, size, np.nan)
     return np.array([_mean_known(row) for row in ratio])
 
 
-def weighted_quantile_loss(actual: np.ndarray, quantiles: np.ndarray) -> float | None:
+def weighted_quantile_loss(actual: FloatArray, quantiles: FloatArray) -> float | None:
     """Mean weighted quantile loss over `LEVELS`; None where all that came is zero."""
     total = np.nansum(np.abs(actual))
     error = actual[:, None] - quantiles  # (N, 9, H)
@@ -94,11 +96,11 @@ def weighted_quantile_loss(actual: np.ndarray, quantiles: np.ndarray) -> float |
     return float((losses / total).mean()) if total > 0 else None
 
 
-def _mean_known(values: np.ndarray) -> float:
+def _mean_known(values: FloatArray) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
-def _mean(values: np.ndarray) -> float | None:
+def _mean(values: FloatArray) -> float | None:
     mean = _mean_known(values)
     return None if np.isnan(mean) else mean

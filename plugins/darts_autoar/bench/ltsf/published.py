@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from dasha.published import PublishedResult, published_forecasting
 
 CAPTION = (
     "Published figures were read, not run: their lookback, and often their protocol, is another. "
-    "* second-hand copy of the table. Sources: --json"
+    "* second-hand copy of the table. Sources are in the JSON file"
 )
+GROUPS: dict[str, Callable[[PublishedResult], bool]] = {
+    "all": lambda figure: True,
+    "trained": lambda figure: not figure.is_zero_shot,
+    "zero_shot": lambda figure: figure.is_zero_shot,
+}
+"""Published figures that ours are ranked among."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Rank of one of our figures among published ones.
+
+    Attributes:
+        rank: 1 is the best; equal figures share the mean of their ranks.
+        of: Figures ranked, ours included.
+    """
+
+    rank: float
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.rank:g} of {self.of}"
 
 
 def settings_of(results: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -47,7 +71,7 @@ def comparison(results: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[
         for is_zero_shot in (False, True):
             figures = published_forecasting(dataset, horizon, "mse")  # best first
             best = next((figure for figure in figures if figure.is_zero_shot == is_zero_shot), None)
-            row.append(f"{_value(best)} {_short(best.model)}" if best else "–")
+            row.append(f"{value(best)} {short(best.model)}" if best else "–")
         rows.append(row)
     published = ["published:\nbest trained", "published:\nbest zero-shot"]
     return ["data", "horizon", *(f"ours:\n{preset}" for preset in presets), *published], rows
@@ -61,17 +85,56 @@ def foundation_models(results: Sequence[dict[str, Any]]) -> tuple[list[str], lis
     }
     models = sorted({model for figures in found.values() for model in figures})
     rows = [
-        [dataset, str(horizon), *(_value(figures[model]) if model in figures else "–" for model in models)]
+        [dataset, str(horizon), *(value(figures[model]) if model in figures else "–" for model in models)]
         for (dataset, horizon), figures in found.items()
         if figures
     ]
-    return ["data", "horizon", *(_short(model).replace("-", "-\n", 1) for model in models)], rows
+    return ["data", "horizon", *(short(model).replace("-", "-\n", 1) for model in models)], rows
 
 
-def _short(model: str) -> str:
+def place(record: dict[str, Any], group: str = "all") -> Place | None:
+    """Rank the MSE of one of our presets, none of our others taking part.
+
+    Ours is rounded as published figures are, to three digits.
+
+    Args:
+        record: Ours.
+        group: One of `GROUPS`.
+
+    Returns:
+        None where nothing is published.
+    """
+    figures = published_forecasting(record["dataset"], record["horizon"], "mse")
+    values = np.array([figure.value for figure in figures if GROUPS[group](figure)])
+    if not values.size:
+        return None
+    ours = round(record["mse"], 3)
+    return Place(1 + float((values < ours).sum() + 0.5 * (values == ours).sum()), len(values) + 1)
+
+
+def mean_place(records: Sequence[dict[str, Any]], group: str = "all") -> tuple[float, float, int] | None:
+    """Mean rank, mean number of figures ranked, and number of settings; None where nothing is published."""
+    places = [found for record in records if (found := place(record, group))]
+    if not places:
+        return None
+    return float(np.mean([one.rank for one in places])), float(np.mean([one.of for one in places])), len(places)
+
+
+def place_rows(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Ranks of every one of our figures for which any are published, for the JSON file."""
+    rows = []
+    for record in records:
+        found = {group: asdict(ranked) for group in GROUPS if (ranked := place(record, group))}
+        if found:
+            rows.append({**{name: record[name] for name in ("dataset", "horizon", "preset")}, "mse": found})
+    return rows
+
+
+def short(model: str) -> str:
     """Name in a column that says zero-shot itself."""
     return model.removesuffix(" zero-shot")
 
 
-def _value(figure: PublishedResult) -> str:
+def value(figure: PublishedResult) -> str:
+    """Figure as it is shown, second-hand ones marked."""
     return f"{figure.value:.3f}{'*' if figure.is_second_hand else ''}"

@@ -1,0 +1,85 @@
+"""Where data files are: somewhere below one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from dasha.errors import DashaError, InvalidTableError
+
+T = TypeVar("T")
+
+
+def find(file: str, data_dir: Path | None) -> Path:
+    """Return the file with this name below a folder; the first by path if there are several.
+
+    Raises:
+        InvalidTableError: If there is no folder or no such file.
+    """
+    if data_dir is None:
+        raise InvalidTableError("no folder given; pass --data-dir or set DASHA_DATA")
+    found = sorted(Path(data_dir).rglob(file))
+    if not found:
+        raise InvalidTableError(f"no {file} under {data_dir}")
+    return found[0]
+
+
+def files_of(data_dir: Path | None, suffix: str) -> list[str]:
+    """Return the names, without their ending, of all files below a folder that have it.
+
+    Raises:
+        InvalidTableError: If the folder is not given or is none.
+    """
+    if data_dir is None:
+        raise InvalidTableError("--data-dir is not given and DASHA_DATA is not set; one of them must name the folder")
+    if not data_dir.is_dir():
+        what = "is a file" if data_dir.exists() else "does not exist"
+        raise InvalidTableError(f"--data-dir is {str(data_dir)!r}, which {what}; give the folder with the data files")
+    return sorted({path.name.removesuffix(suffix) for path in data_dir.rglob(f"*{suffix}")})
+
+
+def those_there(named: Sequence[str], usual: Sequence[str], data_dir: Path | None, suffix: str) -> Sequence[str]:
+    """Return the data sets to read: all that were named, or those of the usual ones whose files are there.
+
+    Args:
+        named: What was asked for by name; empty for the usual ones.
+        usual: What is wanted otherwise.
+        data_dir: Folder that holds the files, perhaps further down.
+        suffix: Ending of the files.
+
+    Raises:
+        InvalidTableError: If a file that was asked for is missing, or all of the usual ones are.
+    """
+    there = files_of(data_dir, suffix)
+    for name in named:
+        if name not in there:
+            refuse(name, f"there is no {name}{suffix} under {data_dir}")
+    found = named or [name for name in usual if name in there]
+    if not found:
+        wanted = ", ".join(f"{name}{suffix}" for name in usual)
+        raise InvalidTableError(
+            f"--data-dir {str(data_dir)!r} has none of the files {wanted}; put one there, or give the folder that "
+            "holds them"
+        )
+    return found
+
+
+def load_all(names: Sequence[str], load: Callable[[str], T], skip: Callable[[str, str], None]) -> Iterator[T]:
+    """Load data sets one by one; ``skip`` is called with the name of one that cannot be had, and why."""
+    for name in names:
+        try:
+            data = load(name)
+        except DashaError as error:
+            skip(name, str(error))
+        else:
+            yield data
+
+
+def refuse(name: str, reason: str) -> None:
+    """Skip nothing: what was asked for by name must be there.
+
+    Raises:
+        InvalidTableError: Always.
+    """
+    raise InvalidTableError(f"--datasets names {name!r}, but {reason}; leave it out, or mend what --data-dir names")
