@@ -1,6 +1,7 @@
 """Which way things depend: the core imports no host, adapters only their own, plugins nothing until it is used."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -109,14 +110,14 @@ def test_import_of_dasha_takes_well_under_a_second():
     assert float(result.stdout) < 0.5
 
 
-def test_public_names_of_autoar():
-    from dasha import autoar
-
-    for name in autoar.__all__:
-        assert getattr(autoar, name) is not None
-        assert name in dir(autoar)
-    with pytest.raises(AttributeError, match=r"^module 'dasha.autoar' has no attribute 'AutoAr'$"):
-        autoar.AutoAr  # noqa: B018
+@pytest.mark.parametrize("package", ["dasha.autoar", "dasha.backbones"])
+def test_public_names_of_a_package(package):
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+        assert name in dir(module)
+    with pytest.raises(AttributeError, match=rf"^module '{package}' has no attribute 'Nothing'$"):
+        module.Nothing  # noqa: B018
 
 
 def test_public_names():

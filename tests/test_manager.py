@@ -32,7 +32,10 @@ def test_the_built_ins_come_first_and_load():
 
 def test_what_the_built_ins_offer():
     loaded = load(disabled=[])
-    assert loaded.commands.names_of("dasha") == ("doctor", "forecast", "plugins")
+    assert record_of(loaded, "dasha").offers == {
+        "backbones": ("unet_1d", "unet_2d", "wide_resnet_1d", "wide_resnet_2d"),
+        "commands": ("doctor", "forecast", "plugins"),
+    }
     darts = record_of(loaded, "darts_autoar")
     assert darts.offers == {
         "forecasters": ("autoar",),

@@ -54,7 +54,7 @@ class CommandTable(Protocol):
 
 @hookspec
 def register_backbones(register: Register[nn.Module]) -> None:
-    """Offer networks: a factory makes a torch module from ``in_channels``, ``num_outputs`` and its own options."""
+    """Offer networks: a :class:`~dasha.types.BackboneFactory` makes a torch module, and says for how many axes."""
 
 
 @hookspec

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from dasha._markers import hookimpl
 
 if TYPE_CHECKING:
-    from dasha.hookspecs import CommandTable
+    from torch import nn
+
+    from dasha.hookspecs import CommandTable, Register
+
+
+@hookimpl
+def register_backbones(register: Register[nn.Module]) -> None:
+    """Offer the networks that the paper chooses from."""
+    register("wide_resnet_1d", _Network("WideResNet1d", ndim=1))
+    register("wide_resnet_2d", _Network("WideResNet2d", ndim=2))
+    register("unet_1d", _Network("UNet1d", ndim=1))
+    register("unet_2d", _Network("UNet2d", ndim=2))
 
 
 @hookimpl
@@ -18,3 +30,17 @@ def register_commands(cli: CommandTable) -> None:
     )
     cli.add_command("plugins", "dasha.cli.plugins:plugins", help="List the plugins and what they offer.")
     cli.add_command("doctor", "dasha.cli.doctor:doctor", help="Check the environment and every plugin.")
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Factory of a network of `dasha.backbones`, which is imported when the factory is called."""
+
+    name: str
+    ndim: int
+
+    def __call__(self, **arguments: Any) -> nn.Module:
+        from dasha import backbones
+
+        network: nn.Module = getattr(backbones, self.name)(**arguments)
+        return network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,9 @@ from scipy.linalg import toeplitz
 from scipy.special import ndtri
 
 from dasha.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +45,35 @@ class Forecaster(Protocol):
         """Forecast ``horizon`` steps after ``context``, or after the training data.
 
         Returns a `Forecast`; without a context, a list of them if a list of series was fitted.
+        """
+
+
+class BackboneFactory(Protocol):
+    """What `register_backbones` offers; `dasha.testing.check_backbone` is its conformance suite."""
+
+    @property
+    def ndim(self) -> int:
+        """Spatial axes of the input: 1 for sequences ``(N, C, L)``, 2 for images ``(N, C, H, W)``."""
+
+    def __call__(
+        self,
+        *,
+        in_channels: int,
+        num_outputs: int,
+        output: Literal["vector", "dense"] = "vector",
+        width: int = ...,
+        dropout: float = 0.0,
+    ) -> nn.Module:
+        """Make a network; a factory may take further options, which then have defaults.
+
+        Args:
+            in_channels: Channels of the input.
+            num_outputs: Length of the output, for example the number of classes.
+            output: ``"vector"`` for outputs ``(N, num_outputs)``, ``"dense"`` for ``(N, num_outputs, *spatial)`` of
+                exactly the input's spatial size.
+            width: Widening factor, at least 1; does not change the names of layers that can be searched, see
+                `dasha.backbones.searchable_layers`.
+            dropout: Probability with which a value is dropped in training.
         """
 
 

@@ -1,5 +1,6 @@
 """Conformance suites for plugin authors: plain functions that raise ``AssertionError`` with a reason."""
 
+from dasha.testing.backbones import check_backbone
 from dasha.testing.forecasters import check_forecaster
 
-__all__ = ["check_forecaster"]
+__all__ = ["check_backbone", "check_forecaster"]

@@ -1,0 +1,137 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from dasha.backbones import WideResNet1d, WideResNet2d
+from dasha.errors import InvalidArgumentError
+
+
+def count(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def wide_resnet_parameters(depth, width, in_channels, num_outputs):
+    """Count the parameters of WRN-depth-width from table 1 of arXiv 1605.07146."""
+    blocks, before = (depth - 4) // 6, 16
+    total = 9 * in_channels * 16
+    for channels, stride in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
+        total += 9 * before * channels + (2 * blocks - 1) * 9 * channels**2
+        total += 2 * before + 2 * (2 * blocks - 1) * channels
+        total += before * channels if stride > 1 or before != channels else 0
+        before = channels
+    return total + 2 * before + (before + 1) * num_outputs
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "published"), [(16, 1, None), (22, 8, 17.2), (28, 10, 36.5), (16, 8, 11.0), (40, 1, 0.6)]
+)
+def test_parameters_of_the_networks_of_the_paper(depth, width, published):
+    with torch.device("meta"):
+        total = count(WideResNet2d(in_channels=3, num_outputs=10, depth=depth, width=width))
+    assert total == wide_resnet_parameters(depth, width, 3, 10)
+    assert published is None or round(total / 1e6, 1) == published
+
+
+def test_wrn_28_10_has_exactly_the_parameters_of_other_implementations():
+    with torch.device("meta"):
+        assert count(WideResNet2d(in_channels=3, num_outputs=10, depth=28, width=10)) == 36_479_194
+
+
+def plain_wide_resnet(weights, x):
+    """WRN-10-2 in evaluation, written out."""
+
+    def active(x, name):
+        names = ("running_mean", "running_var", "weight", "bias")
+        return functional.relu(functional.batch_norm(x, *(weights[f"{name}.{n}"] for n in names)))
+
+    x = functional.conv2d(x, weights["stem.weight"], padding=1)
+    for group, stride in enumerate((1, 2, 2)):
+        block = f"groups.{group}.0"
+        before = active(x, f"{block}.norm1")
+        y = functional.conv2d(before, weights[f"{block}.conv1.weight"], stride=stride, padding=1)
+        y = functional.conv2d(active(y, f"{block}.norm2"), weights[f"{block}.conv2.weight"], padding=1)
+        x = y + functional.conv2d(before, weights[f"{block}.shortcut.weight"], stride=stride)
+    features = active(x, "activations.0.0").mean((2, 3))
+    return functional.linear(features, weights["head.linear.weight"], weights["head.linear.bias"])
+
+
+def test_the_network_for_images_equals_the_one_written_out():
+    network = WideResNet2d(in_channels=3, num_outputs=4, depth=10, width=2, dropout=0.3).double()
+    x = torch.randn(5, 3, 15, 10, dtype=torch.float64)
+    network(x)
+    torch.testing.assert_close(network.eval()(x), plain_wide_resnet(network.state_dict(), x))
+
+
+def test_scales_are_at_strides_1_2_and_4():
+    network = WideResNet2d(in_channels=3, num_outputs=4, depth=10, width=2, output="dense")
+    shapes = [features.shape[1:] for features in network.features(torch.zeros(1, 3, 17, 8))]
+    assert shapes == [(32, 17, 8), (64, 9, 4), (128, 5, 2)]
+
+
+def test_scores_of_all_scales_are_enlarged_and_added():
+    network = WideResNet2d(in_channels=3, num_outputs=4, depth=10, width=1, output="dense").eval()
+    x = torch.randn(2, 3, 9, 8)
+    expected = sum(
+        functional.interpolate(score(features), size=(9, 8), mode="bilinear")
+        for score, features in zip(network.head.scores, network.features(x), strict=True)
+    )
+    torch.testing.assert_close(network(x), expected)
+
+
+@pytest.mark.parametrize("depth", [4, 11, 0, 16.0, "16"])
+def test_depths_that_do_not_exist(depth):
+    with pytest.raises(InvalidArgumentError, match=rf"^depth is {depth!r}, but must be 6 n \+ 4"):
+        WideResNet2d(in_channels=3, num_outputs=2, depth=depth)
+
+
+def sequence_parameters(width, kernel_sizes, in_channels, num_outputs):
+    first, second, third = kernel_sizes
+    before, total = in_channels, 0
+    for channels in (16 * width, 32 * width, 32 * width):
+        total += channels * (before * first + channels * (second + third)) + 3 * 2 * channels
+        total += before * channels + 2 * channels if before != channels else 0
+        before = channels
+    return total + (before + 1) * num_outputs
+
+
+@pytest.mark.parametrize(
+    ("kernel_sizes", "millions"), [((3, 3, 3), 1.2), ((11, 7, 5), 2.9), ((11, 11, 11), 4.4), ((1, 1, 1), 0.4)]
+)
+def test_parameters_of_the_network_for_sequences(kernel_sizes, millions):
+    with torch.device("meta"):
+        total = count(WideResNet1d(in_channels=4, num_outputs=2, width=8, kernel_sizes=kernel_sizes))
+    assert total == sequence_parameters(8, kernel_sizes, 4, 2)
+    assert round(total / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize("block", [0, 1, 2])
+def test_every_block_has_a_skip(block):
+    network = WideResNet1d(in_channels=4, num_outputs=2, width=1).eval()
+    block = network.blocks[block]
+    torch.nn.init.zeros_(block.norm3.weight)
+    x = torch.randn(2, block.conv1.in_channels, 20)
+    torch.testing.assert_close(block(x), functional.relu(block.shortcut(x)))
+    assert block(x).abs().sum() > 0
+
+
+def test_outputs_of_a_sequence_reach_both_ways_as_far_as_the_kernels():
+    network = WideResNet1d(in_channels=1, num_outputs=1, width=1, output="dense").eval()
+    x = torch.randn(1, 1, 101, requires_grad=True)
+    network(x)[0, 0, 50].backward()
+    reached = x.grad[0, 0].nonzero().flatten()
+    reach = 3 * (10 + 6 + 4) // 2
+    assert 50 - reach <= reached.min() < 50 < reached.max() <= 50 + reach
+    assert 50 - reached.min() > reach - 5
+    assert reached.max() - 50 > reach - 5
+
+
+@pytest.mark.parametrize(
+    ("kernel_sizes", "message"),
+    [
+        ((7, 5), r"^kernel_sizes is \(7, 5\), but must be three odd"),
+        ((8, 5, 3), r"^kernel_sizes is 8, but must be o"),
+    ],
+)
+def test_kernel_sizes_that_are_not_allowed(kernel_sizes, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        WideResNet1d(in_channels=4, num_outputs=2, kernel_sizes=kernel_sizes)
