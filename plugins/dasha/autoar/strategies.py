@@ -74,8 +74,11 @@ def _orders_tried(config: AutoARConfig, data: TrainingData, fitting: Panel, orde
     """Differencing orders of the auto-regressions that are weighed.
 
     KPSS asks for order 2 where some of many channels do; order 1 is always worth a try. Levels around a fixed mean are,
-    too, where most channels show more than one season: on a single stretch of validation rows they win or lose by luck.
+    too, unless KPSS asks for order 2, where most channels show more than one season: on a single stretch of validation
+    rows they win or lose by luck.
     """
+    if order > 1:
+        return [1, order]
     sizes = fold_sizes(fitting, context=context, horizon=config.horizon)[data.rows]
     return sorted({1, order, *([0] if (sizes > 0).mean() >= 0.5 else [])})
 
