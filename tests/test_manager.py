@@ -40,7 +40,7 @@ def test_what_the_built_ins_offer():
     assert darts.offers == {
         "forecasters": ("autoar",),
         "adapters": ("darts", "gluonts"),
-        "commands": ("backtest", "demo"),
+        "commands": ("backtest", "bench", "demo"),
     }
     assert [need.module for need in darts.requires] == ["darts", "gluonts"]
 

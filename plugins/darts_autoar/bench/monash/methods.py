@@ -14,7 +14,6 @@ import numpy as np
 from darts_autoar.bench.monash.prediction import Method, Setting, Steps
 from darts_autoar.bench.monash.scores import LEVELS
 from darts_autoar.comparison import fill_gaps
-from darts_autoar.learned import describe
 from dasha.autoar import AutoAR
 from dasha.report.selection import describe_weights
 from dasha.types import FloatArray
@@ -56,7 +55,7 @@ def auto_ar(name: str) -> Method:
 
     def chosen(model: AutoAR) -> str:
         weighed = "" if model.selection_ is None else f": {describe_weights(model.selection_)}"
-        return describe(model) + weighed
+        return model.describe() + weighed
 
     return Method(
         f"Auto-AR, {name.removeprefix('autoar-')}",
