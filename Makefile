@@ -57,6 +57,7 @@ bench: setup  ## Run the benchmarks; DASHA_DATA names the folder with the data
 	@if [ -z "$${DASHA_DATA:-}" ]; then echo "bench: set DASHA_DATA to the folder with the benchmark data, for example: make bench DASHA_DATA=~/data" >&2; exit 1; fi
 	@$(BIN)/python benchmarks/autoar_speed.py --data-dir "$$DASHA_DATA"
 	@$(BIN)/python benchmarks/autoar_scale.py
+	@$(BIN)/python benchmarks/mixture.py
 	@$(BIN)/python benchmarks/ltsf.py --preset paper --data-dir "$$DASHA_DATA"
 	@$(BIN)/python benchmarks/monash.py --methods autoar-pooled naive linear theta --data-dir "$$DASHA_DATA"
 	@echo "bench: OK"

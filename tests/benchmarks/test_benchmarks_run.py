@@ -186,6 +186,18 @@ def test_scale(tmp_path: Path) -> None:
     assert "slope" in finished.stdout
 
 
+def test_mixture(tmp_path: Path) -> None:
+    content, finished = run(
+        "mixture.py", "--cases", "1-D depthwise", "--batch-share", "0.02", "--repeats", "1", folder=tmp_path
+    )
+    check_environment(content)
+    (result,) = content["results"]
+    assert {"separate", "frequency"} <= set(result["seconds"])
+    assert result["ratio"] == pytest.approx(result["seconds"]["separate"] / result["seconds"]["frequency"])
+    assert result["error"] < 1e-4
+    assert "1-D depthwise 64" in finished.stdout
+
+
 def test_unknown_device(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, SCRIPTS / "autoar_scale.py", "--device", "abacus"],
