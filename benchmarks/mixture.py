@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from _common import add_common_arguments, environment, parse, show, write_json
+from _common import add_common_arguments, parse
 from torch import Tensor
 
+from darts_autoar.bench.environment import environment
+from darts_autoar.bench.output import show, write_json
 from dasha.autoar.device import resolve_device
 from dasha.search import choose_method, mixed_convolution
 from dasha.search._choice import estimates
