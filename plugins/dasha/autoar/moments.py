@@ -196,15 +196,22 @@ def _displacement(y: Tensor, is_start: Tensor, length: int) -> tuple[Tensor, Ten
 def _channel_displacement(y: Tensor, is_start: Tensor, length: int) -> tuple[Tensor, Tensor]:
     """`_displacement` of every channel on its own, shapes ``(C, L-1)`` and ``(C, L-1, L-1)``."""
     total, gram = y.new_zeros(len(y), length - 1), y.new_zeros(len(y), length - 1, length - 1)
+    if length == 1:
+        return total, gram
     channels, positions, signs = _edges(is_start)
-    first = 0
-    for channel, edges in enumerate(torch.bincount(channels, minlength=len(y)).tolist()):
-        position, sign = positions[first : first + edges], signs[first : first + edges].to(y.dtype)
-        first += edges
-        if edges and length > 1:
-            rows = y[channel].unfold(0, length - 1, 1)[position]
-            total[channel] = sign @ rows
-            torch.matmul(rows.T, sign[:, None] * rows, out=gram[channel])
+    windows = y.unfold(1, length - 1, 1)  # (C, T - L + 2, L - 1), a view
+    counts = torch.bincount(channels, minlength=len(y))
+    for edges in counts.unique().tolist():
+        if edges == 0:
+            continue
+        alike = (counts == edges).nonzero()[:, 0]  # channels with as many edges go through together
+        own = (counts == edges)[channels]
+        position, sign = positions[own].view(-1, edges), signs[own].view(-1, edges).to(y.dtype)
+        at_once = max(1, _BLOCK_ELEMENTS // (edges * length))
+        for chosen in torch.arange(len(alike), device=y.device).split(at_once):
+            rows = windows[alike[chosen, None], position[chosen]]  # (C, edges, L - 1)
+            total[alike[chosen]] = (sign[chosen, None, :] @ rows)[:, 0]
+            gram[alike[chosen]] = rows.transpose(1, 2) @ (sign[chosen, :, None] * rows)
     return total, gram
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from dasha.autoar.selection import horizon_bic, horizon_errors, information_crit
 from dasha.autoar.training import STEPS_PER_COEFFICIENT, TrainingData, largest_that
 
 # Elements of the maps and moments of one chunk of channels.
-_CHUNK_ELEMENTS = 1 << 26
+_CHUNK_ELEMENTS = 1 << 22
 # A channel with fewer windows of past and future takes the pooled direct regression in the place of its own.
 _FEWEST_WINDOWS = 2
 
@@ -69,6 +69,12 @@ class Chunk:
     rows: list[int]
     largest: int
     lookbacks: dict[int, Tensor]
+
+    def only(self, rows: Container[int]) -> Chunk:
+        """Those of its channels that are among some."""
+        kept = [place for place, row in enumerate(self.rows) if row in rows]
+        lookbacks = {order: chosen[kept] for order, chosen in self.lookbacks.items()}
+        return Chunk([self.rows[place] for place in kept], self.largest, lookbacks)
 
 
 def largest_context(config: AutoARConfig, data: TrainingData, fitting: Panel, order: int) -> int:

@@ -129,11 +129,15 @@ def _combine(plan: Plan, chunks: list[Chunk], trials: list[Trial], products: Pro
 
 def _mean_errors(plan: Plan, chunk: Chunk, trials: list[Trial], maps: Maps) -> Tensor:
     """Mean squared error of one map per channel over the scored windows of all trials, shape ``(C,)``."""
-    squares = count = torch.zeros(len(chunk.rows), dtype=maps[1].dtype, device=maps[1].device)
+    squares, count = torch.zeros(2, len(chunk.rows), dtype=maps[1].dtype, device=maps[1].device)
     for trial in trials:
-        levels = plan.levels(trial.scored, chunk.rows)
-        errors = error_products(maps[0][:, None], maps[1][:, None], levels).mean((1, 2, 3))
-        squares, count = squares + levels.count * errors, count + levels.count
+        scored = trial.rows(plan)
+        places = [place for place, row in enumerate(chunk.rows) if row in scored]
+        if places:
+            levels = plan.levels(trial.scored, [chunk.rows[place] for place in places])
+            errors = error_products(maps[0][places, None], maps[1][places, None], levels).mean((1, 2, 3))
+            squares[places] += levels.count * errors
+            count[places] += levels.count
     return squares / count.clamp(min=1.0)
 
 

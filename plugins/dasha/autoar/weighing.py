@@ -26,6 +26,11 @@ class Trial:
     fitting: Panel
     scored: Panel
 
+    def rows(self, plan: Plan) -> set[int]:
+        """Channels with rows enough for a scored window; the others need no estimation."""
+        length = plan.context + plan.config.horizon
+        return {row for row, channel in enumerate(self.scored.channels) if len(channel) >= length}
+
 
 @dataclass(frozen=True)
 class Products:
@@ -87,7 +92,8 @@ def score(plan: Plan, chunks: list[Chunk], trial: Trial, pool: Pool) -> Products
     channels, size = len(plan.data.std), len(plan.candidates)
     mean, windows = np.zeros((channels, size, size)), np.zeros(channels)
     pooled = pooled_maps(plan.pooled, pool, plan.config.horizon)
-    for chunk in chunks:
+    rows = trial.rows(plan)
+    for chunk in (part for whole in chunks if (part := whole.only(rows)).rows):
         levels = plan.levels(trial.fitting, chunk.rows)
         weights, bias = all_maps(plan, trial.fitting, chunk, levels, pooled)
         levels = plan.levels(trial.scored, chunk.rows)
