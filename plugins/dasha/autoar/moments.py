@@ -201,17 +201,16 @@ def _channel_displacement(y: Tensor, is_start: Tensor, length: int) -> tuple[Ten
     channels, positions, signs = _edges(is_start)
     windows = y.unfold(1, length - 1, 1)  # (C, T - L + 2, L - 1), a view
     counts = torch.bincount(channels, minlength=len(y))
-    for edges in counts.unique().tolist():
-        if edges == 0:
-            continue
+    for edges in sorted(set(counts.tolist()) - {0}):
         alike = (counts == edges).nonzero()[:, 0]  # channels with as many edges go through together
         own = (counts == edges)[channels]
         position, sign = positions[own].view(-1, edges), signs[own].view(-1, edges).to(y.dtype)
         at_once = max(1, _BLOCK_ELEMENTS // (edges * length))
-        for chosen in torch.arange(len(alike), device=y.device).split(at_once):
-            rows = windows[alike[chosen, None], position[chosen]]  # (C, edges, L - 1)
-            total[alike[chosen]] = (sign[chosen, None, :] @ rows)[:, 0]
-            gram[alike[chosen]] = rows.transpose(1, 2) @ (sign[chosen, :, None] * rows)
+        for start in range(0, len(alike), at_once):
+            chosen = slice(start, start + at_once)
+            rows = windows[alike[chosen][:, None], position[chosen]]  # (C, edges, L - 1)
+            total[alike[chosen]] = (sign[chosen][:, None] @ rows)[:, 0]
+            gram[alike[chosen]] = rows.transpose(1, 2) @ (sign[chosen][..., None] * rows)
     return total, gram
 
 

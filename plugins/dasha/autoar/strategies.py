@@ -138,7 +138,8 @@ def _mean_errors(plan: Plan, chunk: Chunk, trials: list[Trial], maps: Maps) -> T
             errors = error_products(maps[0][places, None], maps[1][places, None], levels).mean((1, 2, 3))
             squares[places] += levels.count * errors
             count[places] += levels.count
-    return squares / count.clamp(min=1.0)
+    mean: Tensor = squares / count.clamp(min=1.0)
+    return mean
 
 
 def _optimism(products: Products, weights: FloatArray, achieved: FloatArray) -> float:
