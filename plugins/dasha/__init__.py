@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from dasha.errors import DashaWarning as DashaWarning
     from dasha.manager import PluginManager as PluginManager
     from dasha.manager import get_manager as get_manager
+    from dasha.search.workflow import Dasha as Dasha
+    from dasha.tasks import TaskSpec as TaskSpec
 
     __version__: str
 
 _HOMES = {
     "AutoAR": "dasha.autoar",
+    "Dasha": "dasha.search.workflow",
     "DashaError": "dasha.errors",
     "DashaWarning": "dasha.errors",
     "PluginManager": "dasha.manager",
     "Requirement": "dasha._optional",
+    "TaskSpec": "dasha.tasks",
     "get_manager": "dasha.manager",
     "hookimpl": "dasha._markers",
 }

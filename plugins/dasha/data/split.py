@@ -1,0 +1,213 @@
+"""One part of the data: arrays, a dataset or a loader, as batches ``(inputs, targets)``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from dasha.errors import InvalidArgumentError
+
+Batch = tuple[Tensor, Tensor]
+
+_INPUTS = ("image", "input", "x")
+_TARGETS = ("label", "mask", "target", "y")
+
+
+class Split(Protocol):
+    """Batches of one part of the data; all randomness comes from torch's, NumPy's and Python's global generators."""
+
+    @property
+    def size(self) -> int | None:
+        """Number of samples; None if only a pass over the data tells."""
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One pass over all samples.
+
+        Args:
+            size: Samples per batch; a loader that came with a size of its own keeps that.
+            shuffle: Whether the order is random.
+        """
+
+    def joined(self, other: Split) -> Split:
+        """The samples of both."""
+
+
+class ArraySplit:
+    """Arrays in memory.
+
+    Attributes:
+        inputs: Shape ``(N, C, …)``; converted to float32 batch by batch, so that bytes stay bytes.
+        targets: Shape ``(N, …)``.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
+        self.inputs, self.targets = inputs, targets
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return len(self.inputs)
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One pass over all samples; see `Split`."""
+        order = torch.randperm(self.size) if shuffle else torch.arange(self.size)
+        for chosen in order.split(size):
+            yield _as_float(self.inputs[chosen]), self.targets[chosen]
+
+    def joined(self, other: Split) -> Split:
+        """The samples of both."""
+        if isinstance(other, ArraySplit):
+            return ArraySplit(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
+        return Joined([self, other])
+
+
+class DatasetSplit:
+    """A map-style dataset of pairs or mappings."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        assert isinstance(self.dataset, Sized)
+        return len(self.dataset)
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One pass over all samples; see `Split`."""
+        order = torch.randperm(self.size).tolist() if shuffle else list(range(self.size))
+        loader = DataLoader(Subset(self.dataset, order), batch_size=size, collate_fn=_collate)
+        yield from loader
+
+    def joined(self, other: Split) -> Split:
+        """The samples of both."""
+        return Joined([self, other])
+
+
+class LoaderSplit:
+    """A loader, taken as it is: its batch size, its order, its workers."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self.loader = loader
+
+    @property
+    def size(self) -> int | None:
+        """Number of samples of a map-style dataset."""
+        return len(self.loader.dataset) if isinstance(self.loader.dataset, Sized) else None
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One pass over all samples; see `Split`."""
+        for batch in self.loader:
+            inputs, targets = pair_of(batch)
+            yield _as_float(inputs), targets
+
+    def joined(self, other: Split) -> Split:
+        """The samples of both."""
+        return Joined([self, other])
+
+
+class Joined:
+    """Several splits, one after the other, or their batches in random order."""
+
+    def __init__(self, parts: Sequence[Split]) -> None:
+        self.parts = list(parts)
+
+    @property
+    def size(self) -> int | None:
+        """Number of samples."""
+        sizes = [part.size for part in self.parts]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One pass over all samples; see `Split`."""
+        waiting = [part.batches(size, shuffle=shuffle) for part in self.parts]
+        while waiting:
+            place = int(torch.randint(len(waiting), ())) if shuffle else 0
+            batch = next(waiting[place], None)
+            if batch is None:
+                del waiting[place]
+            else:
+                yield batch
+
+    def joined(self, other: Split) -> Split:
+        """The samples of all."""
+        return Joined([*self.parts, other])
+
+
+def as_split(data: Any, name: str) -> Split:
+    """Take data as users have it.
+
+    Args:
+        data: A pair of arrays ``(inputs (N, C, …), targets (N, …))``, a map-style dataset or a loader of pairs, or of
+            mappings with ``image`` and ``label`` or ``mask``.
+        name: Of the argument, for messages.
+
+    Raises:
+        InvalidArgumentError: If it is none of these.
+    """
+    if isinstance(data, DataLoader):
+        return LoaderSplit(data)
+    if isinstance(data, (ArraySplit, DatasetSplit, LoaderSplit, Joined)):
+        return data
+    if isinstance(data, (tuple, list)) and len(data) == 2 and all(hasattr(part, "shape") for part in data):
+        inputs, targets = (_as_tensor(part, name) for part in data)
+        if inputs.ndim < 3 or len(inputs) != len(targets):
+            raise InvalidArgumentError(
+                f"{name} has inputs of shape {tuple(inputs.shape)} and targets of shape {tuple(targets.shape)}, but must "
+                "have inputs (N, C, L) or (N, C, H, W) and as many targets"
+            )
+        return ArraySplit(inputs, targets)
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, (Mapping, str, np.ndarray)):
+        return DatasetSplit(data)
+    raise InvalidArgumentError(
+        f"{name} is {type(data).__name__}, but must be a pair of arrays (inputs, targets), a dataset with a length, or a "
+        "DataLoader"
+    )
+
+
+def pair_of(batch: Any) -> Batch:
+    """Inputs and targets of a sample or batch.
+
+    Raises:
+        InvalidArgumentError: If it is neither a pair nor a mapping with known names.
+    """
+    if isinstance(batch, Mapping):
+        inputs = next((batch[key] for key in _INPUTS if key in batch), None)
+        targets = next((batch[key] for key in _TARGETS if key in batch), None)
+        if inputs is None or targets is None:
+            raise InvalidArgumentError(
+                f"samples are mappings with {', '.join(map(repr, batch))}, but must have one of {_INPUTS} and one of {_TARGETS}"
+            )
+        return torch.as_tensor(inputs), torch.as_tensor(targets)
+    if isinstance(batch, (tuple, list)) and len(batch) >= 2:
+        return torch.as_tensor(batch[0]), torch.as_tensor(batch[1])
+    raise InvalidArgumentError(
+        f"samples are {type(batch).__name__}, but must be pairs (input, target) or mappings with 'image' and 'label'"
+    )
+
+
+def _collate(samples: list[Any]) -> Batch:
+    pairs = [pair_of(sample) for sample in samples]
+    for place, what in enumerate(("inputs", "targets")):
+        shapes = sorted({tuple(pair[place].shape) for pair in pairs})
+        if len(shapes) > 1:
+            raise InvalidArgumentError(
+                f"{what} have unequal shapes, among them {shapes[0]} and {shapes[-1]}; resize, pad or crop them to one shape"
+            )
+    return _as_float(torch.stack([pair[0] for pair in pairs])), torch.stack([pair[1] for pair in pairs])
+
+
+def _as_tensor(array: Any, name: str) -> Tensor:
+    try:
+        return torch.as_tensor(np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"{name} holds an array that is not numeric: {error}") from error
+
+
+def _as_float(inputs: Tensor) -> Tensor:
+    return inputs if inputs.dtype == torch.float32 else inputs.float()

@@ -1,0 +1,106 @@
+"""Everything that decides what a run gives, and whether two runs are the same."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import Any, Literal, get_args
+
+import dasha
+from dasha.errors import InvalidArgumentError
+
+SearchMode = Literal["on", "off", "random"]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Settings of a run besides its task and data.
+
+    Attributes:
+        backbone: Name of a registered backbone, of a factory or of a module; ``"auto"`` to choose by validation score.
+        budget: Name of the budget.
+        overrides: Values of the budget that are replaced, such as ``{"tune.trials": 8}``.
+        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        seed: Of everything that is random.
+        n_seeds: Final trainings with different seeds.
+        is_ensemble: Whether the model is the mean of them; otherwise it is the first.
+        normalize: Whether channels are brought to mean 0 and standard deviation 1, as measured on train.
+        include_validation: Whether the final training sees the validation data, too.
+        is_deterministic: Whether only deterministic algorithms run, at the price of time on a GPU.
+
+    Raises:
+        InvalidArgumentError: If a value is not allowed.
+    """
+
+    backbone: str = "auto"
+    budget: str = "quick"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    search: SearchMode = "on"
+    seed: int = 0
+    n_seeds: int = 1
+    is_ensemble: bool = False
+    normalize: bool = True
+    include_validation: bool = False
+    is_deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.search not in get_args(SearchMode):
+            raise InvalidArgumentError(
+                f"search={self.search!r} must be one of {', '.join(map(repr, get_args(SearchMode)))}"
+            )
+        for name, least in (("seed", 0), ("n_seeds", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InvalidArgumentError(f"{name}={value!r} must be a whole number, at least {least}")
+        object.__setattr__(self, "overrides", dict(self.overrides))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    packages = ("torch", "numpy", "optuna", "torchmetrics")
+    return {
+        "python": platform.python_version(),
+        "dasha": dasha.__version__,
+        **{name: metadata.version(name) for name in packages},
+    }
+
+
+def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """What differs between two configurations, as ``name: stored value, now value``."""
+    return [
+        f"{path}: {_short(before)} there, {_short(now)} now"
+        for path, before, now in _compared(stored, given, "")
+        if before != now
+    ]
+
+
+def as_stored(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as it comes back from JSON: lists for tuples."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): plain(entry) for key, entry in value.items()}
+        return [plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+    return {name: plain(value) for name, value in config.items()}
+
+
+def _compared(stored: Any, given: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(stored, Mapping) and isinstance(given, Mapping):
+        for name in sorted({*stored, *given}):
+            yield from _compared(stored.get(name), given.get(name), f"{path}.{name}" if path else name)
+    else:
+        yield path, stored, given
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def config_dict(config: RunConfig) -> dict[str, Any]:
+    """All settings, for JSON."""
+    return asdict(config)

@@ -1,0 +1,141 @@
+"""Convolution layers whose kernel size and dilation are still open."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dasha.search.mixture import mixed_convolution
+
+_WEIGHT_STD = 0.01
+_ALPHA_STD = 1e-3
+
+Choice = tuple[int, int]  # kernel size and dilation
+
+
+class MixedConv(nn.Module):
+    """Weighted sum of convolutions of several kernel sizes and dilations, with weights of their own.
+
+    In training the coefficients are drawn by the Gumbel softmax of the logits, anew at each call and from torch's global
+    generator; in evaluation they are the softmax itself.
+
+    Args:
+        conv: Layer in whose place it stands: channels, stride and bias are kept, its weights are not.
+        kernel_sizes: Candidates.
+        dilations: Candidates; every pair of the two takes part.
+        is_depthwise: Whether a dense layer with as many outputs as inputs becomes depthwise.
+        temperature: Of the Gumbel softmax.
+
+    Attributes:
+        alpha: Logits, shape ``(len(kernel_sizes), len(dilations))``.
+        method: How `dasha.search.mixture.mixed_convolution` computes.
+        chosen: Fixes the coefficients to one pair; None for the mixture.
+    """
+
+    def __init__(
+        self,
+        conv: nn.Conv1d | nn.Conv2d,
+        kernel_sizes: tuple[int, ...],
+        dilations: tuple[int, ...],
+        *,
+        is_depthwise: bool = False,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.kernel_sizes, self.dilations = tuple(kernel_sizes), tuple(dilations)
+        self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
+        self.stride = conv.stride
+        is_square = conv.in_channels == conv.out_channels
+        self.groups = conv.in_channels if is_depthwise and is_square else conv.groups
+        self.temperature = temperature
+        self.method = "auto"
+        self.chosen: Choice | None = None
+        options = {"device": conv.weight.device, "dtype": conv.weight.dtype}
+        ndim = conv.weight.ndim - 2
+        inner = (conv.out_channels, conv.in_channels // self.groups)
+        self.weights = nn.ParameterList(
+            nn.Parameter(_WEIGHT_STD * torch.randn(len(self.dilations), *inner, *(ndim * (size,)), **options))
+            for size in self.kernel_sizes
+        )
+        self.alpha = nn.Parameter(_ALPHA_STD * torch.randn(len(self.kernel_sizes), len(self.dilations), **options))
+        self.bias = None if conv.bias is None else nn.Parameter(torch.zeros_like(conv.bias))
+
+    @property
+    def choice(self) -> Choice:
+        """Kernel size and dilation with the largest logit."""
+        size, dilation = divmod(int(self.alpha.argmax()), len(self.dilations))
+        return self.kernel_sizes[size], self.dilations[dilation]
+
+    @property
+    def fields(self) -> Tensor:
+        """Receptive field of every pair, like ``alpha``."""
+        sizes = torch.tensor(self.kernel_sizes, dtype=self.alpha.dtype, device=self.alpha.device)
+        return torch.tensor(self.dilations, dtype=sizes.dtype, device=sizes.device) * (sizes[:, None] - 1) + 1
+
+    def coefficients(self) -> Tensor:
+        """Coefficients of one call, like ``alpha``."""
+        if self.chosen is not None:
+            fixed = torch.zeros_like(self.alpha)
+            fixed[self.kernel_sizes.index(self.chosen[0]), self.dilations.index(self.chosen[1])] = 1.0
+            return fixed
+        logits = self.alpha.flatten()
+        if self.training:
+            return functional.gumbel_softmax(logits, tau=self.temperature).view_as(self.alpha)
+        return (logits / self.temperature).softmax(0).view_as(self.alpha)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix; shape ``(N, C_in, …)`` to ``(N, C_out, …)`` with the size divided by the stride."""
+        mixed = mixed_convolution(
+            x,
+            list(self.weights),
+            self.coefficients(),
+            dilations=self.dilations,
+            stride=self.stride,
+            groups=self.groups,
+            method=self.method,
+        )
+        return mixed if self.bias is None else mixed + self.bias.view(-1, *(mixed.ndim - 2) * (1,)).to(mixed.dtype)
+
+    def weight_of(self, choice: Choice) -> Tensor:
+        """Weights of one pair, shape ``(C_out, C_in/groups, k, …)``."""
+        return self.weights[self.kernel_sizes.index(choice[0])][self.dilations.index(choice[1])]
+
+    def extra_repr(self) -> str:
+        """Show what is mixed."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_sizes={self.kernel_sizes}, dilations={self.dilations}, "
+            f"stride={self.stride}, groups={self.groups}"
+        )
+
+
+def same_conv(
+    like: nn.Conv1d | nn.Conv2d | MixedConv, choice: Choice, *, groups: int, has_bias: bool, ndim: int
+) -> nn.Module:
+    """A convolution of one kernel size and dilation that keeps the size, or divides it by the stride.
+
+    Args:
+        like: Gives channels and stride.
+        choice: Kernel size and dilation.
+        groups: Of the convolution.
+        has_bias: Whether it has a bias.
+        ndim: 1 or 2.
+    """
+    size, dilation = choice
+    padding = dilation * (size - 1)
+    conv = (nn.Conv1d if ndim == 1 else nn.Conv2d)(
+        like.in_channels,
+        like.out_channels,
+        size,
+        stride=like.stride,
+        padding=padding // 2 if padding % 2 == 0 else 0,
+        dilation=dilation,
+        groups=groups,
+        bias=has_bias,
+    )
+    if padding % 2 == 0:
+        return conv
+    # An even kernel has one position more on the right.
+    sides = ndim * (padding // 2, padding - padding // 2)
+    pad = nn.ConstantPad1d(sides, 0.0) if ndim == 1 else nn.ConstantPad2d(sides, 0.0)
+    return nn.Sequential(pad, conv)

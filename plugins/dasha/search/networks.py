@@ -1,0 +1,92 @@
+"""Where networks come from: registered backbones, factories and modules of the user's own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from dasha.errors import InvalidArgumentError
+from dasha.manager import get_manager
+from dasha.registry import close_matches
+from dasha.tasks import TaskSpec
+
+Factory = Callable[..., nn.Module]
+BackboneArgument = str | Factory | nn.Module
+
+
+@dataclass(frozen=True)
+class NetworkSource:
+    """Makes networks for a task.
+
+    Attributes:
+        name: Of a registered backbone; of a class or function otherwise.
+        is_registered: Whether the name alone is enough to make the network again.
+        factory: Called with ``in_channels``, ``num_outputs``, ``output``, ``width``, ``dropout`` and options.
+        task: What the network is for.
+        options: Further arguments of the factory.
+    """
+
+    name: str
+    is_registered: bool
+    factory: Factory = field(repr=False)
+    task: TaskSpec
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self, *, width: int, dropout: float = 0.0) -> nn.Module:
+        """A network with initial weights from torch's global generator."""
+        return self.factory(
+            in_channels=self.task.in_channels,
+            num_outputs=self.task.num_outputs,
+            output=self.task.output,
+            width=width,
+            dropout=dropout,
+            **self.options,
+        )
+
+
+def network_sources(
+    backbone: BackboneArgument, task: TaskSpec, *, ndim: int, options: Mapping[str, Any]
+) -> list[NetworkSource]:
+    """Networks to choose from; one unless ``backbone`` is ``"auto"``.
+
+    Args:
+        backbone: ``"auto"`` for every registered backbone of that many dimensions, the name of one, a factory, or a
+            module, which is copied whenever a network is needed.
+        task: What the network is for.
+        ndim: 1 for sequences, 2 for images.
+        options: Further arguments of the factory; those that a registered backbone does not take are an error only
+            if it was named.
+
+    Raises:
+        InvalidArgumentError: If there is no such backbone, or it is for another number of dimensions.
+    """
+    if isinstance(backbone, nn.Module):
+        module = backbone
+
+        def make_copy(**arguments: Any) -> nn.Module:
+            return copy.deepcopy(module)
+
+        return [NetworkSource(type(module).__name__, False, make_copy, task)]
+    if not isinstance(backbone, str):
+        name = getattr(backbone, "__qualname__", type(backbone).__name__)
+        return [NetworkSource(name, False, backbone, task, options)]
+    registered = get_manager().backbones
+    suitable = {name: factory for name, factory in registered.items() if getattr(factory, "ndim", ndim) == ndim}
+    if backbone != "auto" and backbone not in suitable:
+        why = (
+            f"is for {getattr(registered[backbone], 'ndim', None)}-D inputs" if backbone in registered else "is unknown"
+        )
+        raise InvalidArgumentError(
+            f"backbone={backbone!r} {why}, but data has {ndim} spatial dimensions;{close_matches(backbone, suitable)} "
+            f"allowed: 'auto', {', '.join(map(repr, suitable))}"
+        )
+    if not suitable:
+        raise InvalidArgumentError(f"no registered backbone is for {ndim}-D inputs; run 'dasha doctor'")
+    names = list(suitable) if backbone == "auto" else [backbone]
+    return [
+        NetworkSource(name, True, suitable[name], task, dict(options) if backbone != "auto" else {}) for name in names
+    ]

@@ -1,0 +1,130 @@
+"""What a run, and an evaluation of it, came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+from torch import Tensor
+
+from dasha.metrics import prediction_of
+from dasha.tasks import TaskSpec
+
+# Pairs that a picture shows.
+_SHOWN = 2000
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        backbone: Name of the network.
+        backbone_scores: Validation score of every candidate, where one was chosen; larger is better.
+        architecture: Kernel size and dilation of every searched layer; empty without a search.
+        hyperparameters: Of the winning trial.
+        tuning_score: Best validation score of the winning trial; larger is better.
+        parameters: Number of parameters of one network.
+        flops: Floating-point operations of one sample in prediction.
+        seconds: Of every stage.
+        curves: Course of every final training.
+    """
+
+    backbone: str
+    backbone_scores: dict[str, float]
+    architecture: dict[str, tuple[int, int]]
+    hyperparameters: dict[str, Any]
+    tuning_score: float
+    parameters: int
+    flops: int
+    seconds: dict[str, float]
+    curves: list[dict[str, Any]] = field(repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of_dict(cls, content: Mapping[str, Any]) -> RunResult:
+        """What `as_dict` gave, after JSON."""
+        architecture = {name: (int(size), int(dilation)) for name, (size, dilation) in content["architecture"].items()}
+        return cls(**{**content, "architecture": architecture})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics on data that nothing was chosen on, each computed once over all predictions.
+
+    Attributes:
+        metrics: Of the model; the mean over the seeds where there are several and no ensemble.
+        per_seed: Of every seed.
+        interval: Half-width of the 95 % interval of the mean over the seeds (Student's t); empty for one seed.
+        count: Samples.
+        confusion: Counts of true classes (rows) and predicted ones; empty where targets are no classes.
+        scatter: Targets and predictions of some samples, where targets are numbers.
+    """
+
+    metrics: dict[str, float]
+    per_seed: list[dict[str, float]]
+    interval: dict[str, float]
+    count: int
+    confusion: list[list[int]] = field(default_factory=list, repr=False)
+    scatter: list[list[float]] = field(default_factory=list, repr=False)
+
+    def __getitem__(self, metric: str) -> float:
+        """One of the metrics."""
+        return self.metrics[metric]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values, for JSON."""
+        return asdict(self)
+
+
+def over_seeds(per_seed: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean of every metric, and half-width of its 95 % interval; no interval for a single seed."""
+    values = {name: np.array([one[name] for one in per_seed]) for name in per_seed[0]}
+    mean = {name: float(value.mean()) for name, value in values.items()}
+    count = len(per_seed)
+    if count == 1:
+        return mean, {}
+    factor = float(student.ppf(0.975, count - 1)) / math.sqrt(count)
+    return mean, {name: factor * float(value.std(ddof=1)) for name, value in values.items()}
+
+
+class Collected:
+    """Confusion of classes, or targets beside predictions, over batches.
+
+    Args:
+        task: Decides which of the two.
+    """
+
+    def __init__(self, task: TaskSpec) -> None:
+        self._task = task
+        self._counts = np.zeros((task.classes, task.classes), dtype=np.int64) if task.has_classes else None
+        self._pairs: list[np.ndarray] = []
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take one batch of outputs of the network."""
+        task = self._task
+        if self._counts is not None:
+            decided = (outputs[:, 0] > 0).long() if task.kind == "binary" else outputs.argmax(1)
+            decided, true = decided.flatten().numpy(), targets.long().flatten().numpy()
+            counted = true != task.ignore_index if task.ignore_index is not None else np.ones(len(true), bool)
+            np.add.at(self._counts, (true[counted], decided[counted]), 1)
+        elif task.kind != "multilabel" and sum(map(len, self._pairs)) < _SHOWN:
+            predicted = prediction_of(task, outputs).flatten().numpy()
+            self._pairs.append(np.stack([targets.float().flatten().numpy(), predicted], 1))
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """Counts of true classes (rows) and predicted ones; empty where targets are no classes."""
+        return [] if self._counts is None else self._counts.tolist()
+
+    @property
+    def scatter(self) -> list[list[float]]:
+        """Targets and predictions of the first samples; empty where targets are no numbers."""
+        return np.concatenate(self._pairs)[:_SHOWN].tolist() if self._pairs else []

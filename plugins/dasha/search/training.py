@@ -1,0 +1,222 @@
+"""Training and evaluation of one network, shared by all stages."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dasha.data.split import Batch, Split
+from dasha.metrics import Metrics
+from dasha.search.budgets import Precision
+from dasha.tasks import TaskSpec
+
+Augment = Callable[[Tensor, Tensor], Batch]
+# A loss this many times the one of the first epoch, or of a guess at random, has exploded.
+_EXPLODED = 1e3
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Diverged(Exception):  # noqa: N818 - an outcome, not an error
+    """Training left the range of numbers; the text says where."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How a network is trained.
+
+    Attributes:
+        task: Gives the loss.
+        batch_size: Samples per batch.
+        device: Where to compute.
+        accumulate: Batches per optimiser step.
+        precision: Of the forward pass; weights are float32 throughout.
+        max_norm: Gradients are clipped to this length; None for no clipping.
+        augment: Changes training batches ``(inputs, targets)``, on the device; draws from torch's global generator.
+        normalize: Applied to inputs before the network, after ``augment``; None for nothing.
+    """
+
+    task: TaskSpec
+    batch_size: int
+    device: torch.device
+    accumulate: int = 1
+    precision: Precision = "float32"
+    max_norm: float | None = None
+    augment: Augment | None = None
+    normalize: nn.Module | None = None
+
+    def forward(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """Outputs of the network for inputs in the units of the data."""
+        with self.autocast():
+            outputs: Tensor = network(inputs if self.normalize is None else self.normalize(inputs))
+        return outputs
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Context of the forward pass."""
+        if self.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=_DTYPES[self.precision])
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scaler of the gradients, which only float16 needs."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
+
+
+def make_sgd(network: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
+    """Stochastic gradient descent with Nesterov momentum."""
+    return torch.optim.SGD(
+        network.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=momentum > 0
+    )
+
+
+def step_factor(progress: float, milestones: Sequence[float], gamma: float) -> float:
+    """Share of the learning rate that milestones leave.
+
+    Args:
+        progress: Share of the epochs that are done.
+        milestones: Shares of the epochs.
+        gamma: Factor at each.
+    """
+    return gamma ** sum(progress >= milestone for milestone in milestones)
+
+
+def cosine_factor(progress: float, warmup: float) -> float:
+    """Share of the learning rate after a linear rise and half a wave down to 0.
+
+    Args:
+        progress: Share of the steps that are done.
+        warmup: Share of the steps that the rise takes.
+    """
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - warmup) / max(1.0 - warmup, 1e-9))
+
+
+def train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    learning: Learning,
+    *,
+    scaler: torch.amp.GradScaler | None = None,
+    before_step: Callable[[], None] | None = None,
+) -> float:
+    """One pass of training.
+
+    Args:
+        network: In training mode afterwards.
+        optimizer: Of its parameters.
+        split: Training data.
+        learning: Settings.
+        scaler: Of float16 gradients.
+        before_step: Called when the gradients are there, before they are clipped.
+
+    Returns:
+        Mean loss of the samples.
+
+    Raises:
+        Diverged: If the loss or a gradient is not finite, or the loss explodes.
+    """
+    network.train()
+    scaler = scaler or learning.scaler()
+    loss_of = learning.task.loss_function(learning.device)
+    total = seen = first = 0.0
+    pending = number = 0
+
+    def step() -> None:
+        scaler.unscale_(optimizer)
+        if before_step is not None:
+            before_step()
+        norm = float(nn.utils.clip_grad_norm_(network.parameters(), learning.max_norm or math.inf))
+        # The scaler of float16 skips such a step by itself, and lowers its scale.
+        if not math.isfinite(norm) and not scaler.is_enabled():
+            raise Diverged(f"gradient is {norm:.3g} in batch {number}")
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+
+    optimizer.zero_grad(set_to_none=True)
+    for number, (inputs, targets) in enumerate(_augmented(split, learning), start=1):
+        if len(inputs) < 2 and number > 1:
+            continue  # batch normalisation needs more than one sample
+        loss = loss_of(learning.forward(network, inputs).float(), targets)
+        value = float(loss.detach())
+        first = first or value
+        if not math.isfinite(value) or value > _EXPLODED * max(1.0, abs(first)):
+            raise Diverged(f"loss is {value:.3g} in batch {number}")
+        scaler.scale(loss / learning.accumulate).backward()
+        pending += 1
+        if pending == learning.accumulate:
+            step()
+            pending = 0
+        total, seen = total + value * len(inputs), seen + len(inputs)
+    if pending:
+        step()
+    return total / max(seen, 1.0)
+
+
+def _augmented(split: Split, learning: Learning) -> Iterator[Batch]:
+    for inputs, targets in split.batches(learning.batch_size, shuffle=True):
+        batch = inputs.to(learning.device), targets.to(learning.device)
+        yield batch if learning.augment is None else learning.augment(*batch)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[[Tensor, Tensor], None]) -> None:
+    """Go over a split in order and hand outputs and targets on; the network's mode is as before afterwards."""
+    was_training = network.training
+    network.eval()
+    try:
+        for inputs, targets in split.batches(4 * learning.batch_size, shuffle=False):
+            outputs = learning.forward(network, inputs.to(learning.device))
+            use(outputs.float().cpu(), targets)
+    finally:
+        network.train(was_training)
+
+
+def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_deciding: bool = False) -> dict[str, float]:
+    """Metrics of a split, each computed once over all predictions, and the mean ``loss``.
+
+    Args:
+        network: Is put into evaluation mode meanwhile.
+        split: The data.
+        learning: Settings.
+        only_deciding: Leave out all metrics but the one that decides in tuning.
+    """
+    metrics = Metrics(learning.task, [learning.task.metric] if only_deciding else ())
+    loss_of = learning.task.loss_function()
+    sums = [0.0, 0]
+
+    def use(outputs: Tensor, targets: Tensor) -> None:
+        metrics.update(outputs, targets)
+        sums[0] += float(loss_of(outputs, targets)) * len(outputs)
+        sums[1] += len(outputs)
+
+    predict(network, split, learning, use)
+    return {**metrics.compute(), "loss": sums[0] / max(sums[1], 1)}
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of work, over interruptions.
+
+    Attributes:
+        seconds: Of earlier sittings.
+    """
+
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Start."""
+        self._start = time.perf_counter()
+
+    @property
+    def total(self) -> float:
+        """Seconds so far, those of earlier sittings included."""
+        return self.seconds + time.perf_counter() - self._start
