@@ -39,8 +39,8 @@ def register_commands(cli: CommandTable) -> None:
     )
     cli.add_command(
         "demo",
-        "darts_autoar.commands.demo:demo",
-        help="Backtest Auto-AR on real series and write a report.",
+        "darts_autoar.commands.demo:app",
+        help="Backtest Auto-AR on real series, or train on images, and write a report.",
     )
     cli.add_command(
         "bench",

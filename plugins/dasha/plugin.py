@@ -28,6 +28,9 @@ def register_commands(cli: CommandTable) -> None:
     cli.add_command(
         "forecast", "dasha.cli.forecast:forecast", help="Forecast the series of a CSV, Parquet or .tsf file."
     )
+    cli.add_command("fit", "dasha.cli.fit:fit", help="Search, tune and train a network on arrays or images.")
+    cli.add_command("resume", "dasha.cli.resume:resume", help="Continue a run of 'dasha fit' where it stopped.")
+    cli.add_command("report", "dasha.cli.report:report", help="Write the page about a run, finished or not.")
     cli.add_command("plugins", "dasha.cli.plugins:plugins", help="List the plugins and what they offer.")
     cli.add_command("doctor", "dasha.cli.doctor:doctor", help="Check the environment and every plugin.")
 

@@ -1,4 +1,4 @@
-"""``dasha demo``: Auto-AR and Darts models on real series that are installed already."""
+"""``dasha demo``: Auto-AR and Darts models on real series that are installed; ``dasha demo images`` beside it."""
 
 from functools import partial
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from dasha.cli._output import JsonOption, print_json, print_table
+from dasha.cli.demo_images import images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,9 @@ LOCAL_ROWS = 720
 MODEL_OPTIONS = {"criterion": "validation"}
 MARKER = "demo.json"
 
+app = typer.Typer()
+app.command()(images)
+
 
 class Run(NamedTuple):
     """One data set and what came out."""
@@ -33,7 +37,9 @@ class Run(NamedTuple):
     scores: "list[Score]"
 
 
+@app.callback(invoke_without_command=True)
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder to write; new, empty, or of an earlier demo.")] = Path("dasha-demo"),
     open_report: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: JsonOption = False,
@@ -46,6 +52,8 @@ def demo(
 
     from dasha.runs import atomic_folder
 
+    if context.invoked_subcommand is not None:
+        return
     started = time.perf_counter()
     with atomic_folder(out) as folder:
         runs = run_all()

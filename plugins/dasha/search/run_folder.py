@@ -20,6 +20,8 @@ from torch import Tensor
 from dasha.errors import InvalidArgumentError, StateFileError
 
 _LOCK = ".lock"
+# May be there before the run begins: the lock, and where the data is.
+_EARLY = (_LOCK, "source.json")
 
 
 class RunFolder:
@@ -37,7 +39,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InvalidArgumentError(f"run_dir={str(path)!r} is a file; choose another name")
         foreign = [] if self.has("config.json") or not self.path.exists() else list(self.path.iterdir())
-        if any(entry.name != _LOCK for entry in foreign):
+        if any(entry.name not in _EARLY for entry in foreign):
             names = ", ".join(sorted(entry.name for entry in foreign)[:3])
             raise InvalidArgumentError(
                 f"run_dir={str(path)!r} holds other files ({names}) and is left alone; choose an empty or a new folder"

@@ -1,0 +1,164 @@
+"""Data read from files: where it came from, how it was split, and the same again later."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dasha.errors import InvalidArgumentError
+
+Pair = tuple[np.ndarray, np.ndarray]
+DIGITS = "scikit-learn's digits"
+_ARRAYS = ("x_train", "y_train", "x_val", "y_val")
+_TEST = ("x_test", "y_test")
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """Data of a run.
+
+    Attributes:
+        train: Inputs ``(N, C, …)`` and targets ``(N, …)``.
+        validation: Likewise.
+        test: Likewise, where there is some.
+        path: File or folder it was read from, absolute; the name of data that comes with a package.
+        rule: How it was split.
+        test_path: Where the test data was read from, if from elsewhere.
+        class_names: Of images in folders.
+    """
+
+    train: Pair = field(repr=False, compare=False)
+    validation: Pair = field(repr=False, compare=False)
+    test: Pair | None = field(repr=False, compare=False)
+    path: str
+    rule: str
+    test_path: str | None = None
+    class_names: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `read_again` needs, for JSON."""
+        return {"path": self.path, "test_path": self.test_path, "rule": self.rule}
+
+
+def read_source(path: str | Path, *, test: str | Path | None = None) -> SourceData:
+    """Read the data of a run.
+
+    Args:
+        path: An ``.npz`` file with the arrays ``x_train``, ``y_train``, ``x_val``, ``y_val`` and perhaps ``x_test`` and
+            ``y_test``, or a folder of images; see `dasha.data.images.read_images`.
+        test: Test data from elsewhere: an ``.npz`` file with ``x_test`` and ``y_test``, or a folder with a folder of
+            images for every class.
+
+    Raises:
+        InvalidArgumentError: If there is no such data, or something in it cannot be read.
+    """
+    place = Path(path)
+    if place.is_dir():
+        from dasha.data.images import read_images
+
+        data = read_images(place.resolve())
+    else:
+        data = _read_arrays(place)
+    return data if test is None else _with_test(data, Path(test))
+
+
+def read_again(stored: Mapping[str, Any]) -> SourceData:
+    """Read data once more, by what `SourceData.as_dict` gave.
+
+    Raises:
+        InvalidArgumentError: If it is not there any more, or would be split in another way now.
+    """
+    if stored["path"] == DIGITS:
+        return read_digits()
+    data = read_source(stored["path"], test=stored["test_path"])
+    if data.rule != stored["rule"]:
+        raise InvalidArgumentError(
+            f"{data.path} was split by another rule when the run began ({stored['rule']}) than now ({data.rule}); "
+            "bring the files back as they were, or start another run"
+        )
+    return data
+
+
+def read_digits() -> SourceData:
+    """The 1797 handwritten digits of scikit-learn, 8 × 8 pixels, in a fixed random order.
+
+    Raises:
+        OptionalDependencyError: If scikit-learn is not installed.
+    """
+    from dasha._optional import Requirement
+
+    datasets: Any = Requirement("sklearn.datasets", install="scikit-learn").load()
+    digits = datasets.load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.target))
+    inputs, targets = digits.images[order, None].astype(np.float32), digits.target[order].astype(np.int64)
+    return SourceData(
+        (inputs[:1000], targets[:1000]),
+        (inputs[1000:1300], targets[1000:1300]),
+        (inputs[1300:], targets[1300:]),
+        DIGITS,
+        "1000 for training, 300 for validation, 497 for test, in a fixed random order",
+    )
+
+
+def _read_arrays(path: Path) -> SourceData:
+    arrays = read_npz(path, _ARRAYS, _TEST)
+    test = (arrays["x_test"], arrays["y_test"]) if "x_test" in arrays else None
+    return SourceData(
+        (arrays["x_train"], arrays["y_train"]),
+        (arrays["x_val"], arrays["y_val"]),
+        test,
+        str(path.resolve()),
+        "as the names of the arrays say",
+    )
+
+
+def _with_test(data: SourceData, path: Path) -> SourceData:
+    from dataclasses import replace
+
+    if path.is_dir():
+        from dasha.data.images import read_classes
+
+        test = read_classes(path.resolve(), data.class_names)
+    else:
+        arrays = read_npz(path, _TEST)
+        test = arrays["x_test"], arrays["y_test"]
+    return replace(data, test=test, test_path=str(path.resolve()))
+
+
+def read_npz(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """Read arrays by name; nothing in the file is executed.
+
+    Args:
+        path: The file.
+        needed: Names that must be there.
+        optional: Names that must be there together, or not at all.
+
+    Raises:
+        InvalidArgumentError: If the file is none, lacks an array, or holds Python objects.
+    """
+    if not path.exists():
+        raise InvalidArgumentError(f"{path} does not exist; give an .npz file or a folder of images")
+    load: Callable[..., Any] = np.load
+    try:
+        with load(path, allow_pickle=False) as file:
+            names = set(file.files)
+            given = [name for name in optional if name in names]
+            missing = [name for name in (*needed, *(optional if given else ())) if name not in names]
+            if missing:
+                raise InvalidArgumentError(
+                    f"{path} has no {', '.join(missing)} but {', '.join(sorted(names)) or 'nothing'}; save it with "
+                    f"numpy.savez(path, {', '.join(f'{name}=…' for name in (*needed, *given))})"
+                )
+            arrays = {name: file[name] for name in (*needed, *given)}
+    except InvalidArgumentError:
+        raise
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise InvalidArgumentError(
+            f"{path} cannot be read as .npz of numeric arrays ({error}); save it with numpy.savez, without objects"
+        ) from error
+    return arrays

@@ -1,0 +1,179 @@
+"""The page about a run: what was chosen, how, what it came to, what it cost, and what repeats it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from dasha.metrics import METRICS
+from dasha.report.page import Page, Section, Table, render_page
+from dasha.report.run_outcomes import (
+    MAX_CLASSES,
+    confused_pairs,
+    confusion_figure,
+    metric_table,
+    number_text,
+    scatter_figure,
+)
+from dasha.report.run_plots import MAX_LAYERS, coefficient_figure, curve_figure, kernel_figure, rung_figure
+from dasha.report.run_record import RunRecord, read_record
+from dasha.report.run_tables import cost_table, facts_of, trial_table
+
+REPORT_FILE = "report.html"
+
+
+def write_report(folder: str | Path, target: str | Path | None = None) -> Path:
+    """Write the page about a run as one self-contained HTML file.
+
+    Args:
+        folder: Of the run, finished or not.
+        target: File to write; by default ``report.html`` in the folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        StateFileError: If the folder holds no run, or a file of it is damaged.
+    """
+    path = Path(folder) / REPORT_FILE if target is None else Path(target)
+    html = render_page(run_page(folder))
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(html)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path
+
+
+def run_page(folder: str | Path) -> Page:
+    """The page about a run, from the JSON files of its folder alone; stages that are missing are left out.
+
+    Raises:
+        StateFileError: If the folder holds no run, or a file of it is damaged.
+    """
+    record = read_record(folder)
+    parts = (_test, _kernels, _search, _tuning, _training, _cost)
+    sections = [section for part in parts for section in part(record)]
+    return Page(f"Run {record.path.absolute().name}", _lead(record), sections, facts_of(record))
+
+
+def _lead(record: RunRecord) -> str:
+    task, settings, result = record.config["task"], record.config["settings"], record.result
+    about = f"{_words(task['kind'])}, {record.config['data']['train']['count']:,} training samples"
+    if result is None:
+        done = [name for name in ("backbone", "search", "tune") if getattr(record, name) is not None]
+        return f"Not finished: {about}; {', '.join(done) + ' done' if done else 'no stage has ended'}."
+    how = {"on": "searched kernels", "off": "its own kernels", "random": "random kernels"}[settings["search"]]
+    score = number_text(record.unturned(result["tuning_score"]))
+    title = METRICS[record.metric].title
+    lead = f"{about}: {result['backbone']} with {how}, {title} {score} on validation while it was tuned"
+    if record.evaluation is not None:
+        lead += f", {number_text(record.evaluation['metrics'].get(record.metric))} on test"
+    return lead[0].upper() + lead[1:] + "."
+
+
+def _test(record: RunRecord) -> Iterator[Section]:
+    evaluation, names = record.evaluation, record.class_names
+    if evaluation is None:
+        return
+    text, figures = [], []
+    tables: list[Table] = [metric_table(evaluation, record.metric)]
+    if evaluation["confusion"] and len(names) <= MAX_CLASSES:
+        figure = confusion_figure(evaluation["confusion"], names)
+        figures.append((figure, "Counts of true classes and predicted ones."))
+        text.append("Counts of true classes by predicted ones; the shade is the share of the true class.")
+    elif evaluation["confusion"]:
+        tables.append(confused_pairs(evaluation["confusion"], names))
+    elif evaluation["scatter"]:
+        figures.append((scatter_figure(evaluation["scatter"]), "Predictions over targets."))
+        text.append(f"Predictions over targets, {len(evaluation['scatter']):,} of them; on the line both are equal.")
+    yield Section("Test data", text, figures, tables)
+
+
+def _kernels(record: RunRecord) -> Iterator[Section]:
+    if record.search is None or not record.search["architecture"]:
+        return
+    architecture = record.search["architecture"]
+    sizes, dilations = (_listed(record.search[name]) for name in ("kernel_sizes", "dilations"))
+    extent = max(record.config["data"]["train"]["shape"][1:])
+    text = [
+        f"Chosen among kernel sizes {sizes} and dilations {dilations}. Every mark is a position that a layer reads."
+    ]
+    if max((size - 1) * dilation / 2 for size, dilation in architecture.values()) > extent:
+        text.append(
+            f"The shade is as wide as an input ({extent}) in both directions: marks outside read padding alone."
+        )
+    figure = kernel_figure(architecture, ndim=record.ndim, extent=extent)
+    yield Section("Kernels", text, [(figure, "Positions that every layer reads.")])
+
+
+def _search(record: RunRecord) -> Iterator[Section]:
+    search = record.search
+    if search is None or not search.get("coefficients"):
+        return
+    epochs = search["coefficients"]
+    figure = coefficient_figure(
+        epochs, search["architecture"], kernel_sizes=search["kernel_sizes"], dilations=search["dilations"]
+    )
+    ended = "early, when no choice had changed for a while" if search["is_settled"] else "as planned"
+    text = [f"Coefficients of all kernels of a layer by epoch, the chosen one in colour. The search ended {ended}."]
+    if len(epochs[-1]) > MAX_LAYERS:
+        text.append(f"{MAX_LAYERS} of {len(epochs[-1])} layers are shown.")
+    if search["slowdowns"]:
+        text.append(f"Training diverged {search['slowdowns']} times and went on with a lower learning rate.")
+    yield Section("Kernel search", text, [(figure, "Coefficients by epoch.")])
+
+
+def _tuning(record: RunRecord) -> Iterator[Section]:
+    tune, settings = record.tune, record.config["budget"]["tune"]
+    if tune is None:
+        return
+    rungs = [settings["min_resource"]]
+    while rungs[-1] * settings["reduction_factor"] <= settings["max_resource"]:
+        rungs.append(rungs[-1] * settings["reduction_factor"])
+    figure = rung_figure(
+        tune["trials"],
+        winner=tune["number"],
+        rungs=rungs,
+        metric=METRICS[record.metric].title,
+        sign=1.0 if record.is_higher_better else -1.0,
+    )
+    states = [trial["state"] for trial in tune["trials"]]
+    text = [
+        f"{len(states)} trials, of which {states.count('complete')} ran to the end, {states.count('pruned')} were "
+        f"stopped at a rung and {states.count('diverged')} diverged. Very bad scores may lie outside the frame."
+    ]
+    yield Section("Hyperparameters", text, [(figure, "Validation score by epoch.")], [trial_table(record, tune)])
+
+
+def _training(record: RunRecord) -> Iterator[Section]:
+    curves = [one for one in record.curves if one["losses"]]
+    if not curves:
+        return
+    figure = curve_figure(curves, metric=record.metric, title=METRICS[record.metric].title)
+    text = ["With the winner's hyperparameters and initial weights."]
+    if not any(one["validation"] for one in curves):
+        text.append("It saw the validation data, too, so that nothing is left to validate on.")
+    yield Section("Final training", text, [(figure, "Training loss and validation score by epoch.")])
+
+
+def _cost(record: RunRecord) -> Iterator[Section]:
+    result = record.result
+    if result is None:
+        return
+    operations = f"{result['flops']:,} floating-point operations a sample" if result["flops"] else "operations unknown"
+    text = [f"{result['parameters']:,} parameters, {operations}."]
+    yield Section("Cost", text, tables=[cost_table(result["seconds"])])
+
+
+def _listed(values: list[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")

@@ -1,0 +1,106 @@
+"""Tables and facts of a run: trials, cost, and everything that is needed to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dasha.report.page import Cell, Table, number_cells
+from dasha.report.run_outcomes import number_text
+from dasha.report.run_record import RunRecord
+
+MAX_TRIALS = 20
+"""Trials that the table lists."""
+_STAGES = {
+    "backbone": "choice of the backbone",
+    "search": "kernel search",
+    "tune": "hyperparameters",
+    "retrain": "final training",
+}
+
+
+def trial_table(record: RunRecord, tune: Mapping[str, Any]) -> Table:
+    """The best trials, the winner first."""
+    finite = [trial for trial in tune["trials"] if trial["state"] != "diverged" and trial["scores"]]
+    best = {trial["number"]: max(score for score in trial["scores"] if score is not None) for trial in finite}
+    ranked = sorted(finite, key=lambda trial: (-best[trial["number"]], trial["number"]))
+    ranked += [trial for trial in tune["trials"] if trial not in finite]
+    names = list(tune["hyperparameters"])
+    rows = [
+        [
+            Cell(str(trial["number"]), numeric=True),
+            *(Cell(number_text(trial["hyperparameters"].get(name)), numeric=True) for name in names),
+            Cell(str(len(trial["scores"])), numeric=True),
+            Cell(number_text(record.unturned(best.get(trial["number"]))), numeric=True),
+            Cell(trial["state"].replace("pruned", "stopped")),
+        ]
+        for trial in ranked[:MAX_TRIALS]
+    ]
+    hidden = len(ranked) - len(rows)
+    columns = ["trial", *(name.replace("_", " ") for name in names), "epochs", "best score", "state"]
+    return Table(columns, rows, f"and {hidden} more" if hidden else "", marked=[0])
+
+
+def cost_table(seconds: Mapping[str, float]) -> Table:
+    """Seconds of every stage."""
+    total = sum(seconds.values())
+    cells = number_cells(list(seconds.values()), digits=1)
+    rows = [
+        [Cell(_STAGES.get(name, name)), Cell(cell.text, numeric=True, bar=cell.bar)]
+        for name, cell in zip(seconds, cells, strict=True)
+    ]
+    return Table(["stage", "seconds"], [*rows, [Cell("all"), Cell(f"{total:.1f}", numeric=True)]])
+
+
+def facts_of(record: RunRecord) -> dict[str, str]:
+    """What repeats the run: data, settings, versions, command."""
+    config, source = record.config, record.source
+    facts = {"Run folder": str(record.path.absolute())}
+    if source is not None:
+        if source.get("command"):
+            facts["Command"] = source["command"]
+        facts["Data"] = f"{source['path']}; {source['rule']}"
+    facts["In Python"] = python_call(config)
+    for name, data in config["data"].items():
+        shape = " × ".join(map(str, data["shape"]))
+        facts[f"Data, {name}"] = f"{data['count']:,} samples of {shape}, fingerprint {data['fingerprint']}"
+    if record.evaluation is not None and record.evaluation.get("fingerprint"):
+        facts["Data, test"] = f"{record.evaluation['count']:,} samples, fingerprint {record.evaluation['fingerprint']}"
+    facts["Settings"] = ", ".join(
+        f"{name} {_plain(value)}" for name, value in config["settings"].items() if value != {}
+    )
+    facts |= budget_facts(config["budget"])
+    facts["Versions"] = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
+    return facts
+
+
+def budget_facts(budget: Mapping[str, Any]) -> dict[str, str]:
+    """Every number of the budget as it was used, stage by stage."""
+    stages = {name: value for name, value in budget.items() if name in _STAGES}
+    others = {name: value for name, value in budget.items() if name not in _STAGES and value != {}}
+    return {
+        **{f"Budget, {_STAGES[name]}": _plain(values) for name, values in stages.items()},
+        "Budget, all stages": _plain(others),
+    }
+
+
+def python_call(config: Mapping[str, Any]) -> str:
+    """The call that repeats a run, with the arguments that are not at their defaults."""
+    task = config["task"]
+    wanted = {"loss": task["loss"], "metric": task["metric"]}
+    wanted |= {name: task[name] for name in ("class_weights", "label_smoothing", "ignore_index") if task.get(name)}
+    options = "".join(f", {name}={value!r}" for name, value in wanted.items())
+    shown = {name: value for name, value in config["settings"].items() if value not in (False, {})}
+    settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+    return (
+        f"Dasha(TaskSpec({task['kind']!r}, {task['in_channels']}, {task['num_outputs']}{options}), {settings})"
+        ".fit(train, validation)"
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_plain(entry)}" for name, entry in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

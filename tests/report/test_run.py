@@ -1,0 +1,182 @@
+"""The page about a run, from made-up files: whole, without a stage, and of every kind of task."""
+
+import json
+
+import pytest
+
+from dasha.errors import StateFileError
+from dasha.report.run import run_page, write_report
+
+
+def config(kind="multiclass", metric="accuracy", outputs=2, search="on"):
+    task = {"kind": kind, "in_channels": 1, "num_outputs": outputs, "loss": "", "metric": metric, "class_names": []}
+    split = {"count": 1000, "shape": [1, 8, 8], "fingerprint": "abc"}
+    tune = {"min_resource": 1, "max_resource": 4, "reduction_factor": 2, "trials": 3}
+    return {
+        "task": task,
+        "settings": {"backbone": "net", "search": search, "overrides": {}, "seed": 0},
+        "budget": {"tune": tune, "search": {"epochs": 2}, "width": 1},
+        "data": {"train": split, "validation": split},
+        "versions": {"torch": "2"},
+    }
+
+
+ARCHITECTURE = {"stem": [3, 1], "a$b": [5, 7]}
+SEARCH = {
+    "architecture": ARCHITECTURE,
+    "coefficients": [{name: [[0.3, 0.2], [0.3, 0.2]] for name in ARCHITECTURE}] * 2,
+    "losses": [1.0, 0.5],
+    "is_settled": True,
+    "slowdowns": 2,
+    "seconds": 1.0,
+    "kernel_sizes": [3, 5],
+    "dilations": [1, 7],
+}
+
+
+def tune(sign=1.0):
+    def trial(number, state, *scores):
+        values = {"lr": 0.1, "seed": number}
+        scores = [score if score is None else sign * score for score in scores]
+        return {"number": number, "hyperparameters": values, "scores": scores, "state": state, "reason": ""}
+
+    trials = [trial(0, "complete", 0.5, 0.6, 0.9, 0.9), trial(1, "pruned", 0.1), trial(2, "diverged", None)]
+    return {
+        "hyperparameters": {"lr": 0.1, "seed": 0},
+        "score": sign * 0.9,
+        "number": 0,
+        "trials": trials,
+        "seconds": 2.0,
+    }
+
+
+def result(metric="accuracy", search=True):
+    curve = {"losses": [2.0, 0.1, None], "validation": [{metric: 0.5}, {metric: 0.8}, {metric: None}], "seconds": 3.0}
+    return {
+        "backbone": "net",
+        "architecture": ARCHITECTURE if search else {},
+        "tuning_score": 0.9,
+        "parameters": 1234,
+        "flops": 0,
+        "seconds": {"search": 1.0, "tune": 2.0, "retrain": 3.0},
+        "curves": [curve, curve],
+    }
+
+
+def evaluation(metric="accuracy", **others):
+    return {"metrics": {"loss": 0.1, metric: 0.8}, "per_seed": [], "interval": {}, "count": 9, "fingerprint": "def"} | {
+        "confusion": [],
+        "scatter": [],
+        **others,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def write(**files):
+        for name, content in files.items():
+            (tmp_path / f"{name}.json").write_text(json.dumps(content))
+        return tmp_path
+
+    return write
+
+
+def titles(page):
+    return [section.title for section in page.sections]
+
+
+def test_a_whole_run(folder, page_tags):
+    source = {"path": "/data.npz", "rule": "by name", "command": "dasha fit /data.npz"}
+    confusion = [[5, 1], [0, 3]]
+    path = folder(
+        config=config(),
+        source=source,
+        search=SEARCH,
+        tune=tune(),
+        result=result(),
+        evaluation=evaluation(confusion=confusion, interval={"accuracy": 0.02}),
+    )
+    target = write_report(path)
+    assert target == path / "report.html"
+    html = target.read_text(encoding="utf-8")
+    tags = page_tags(html)
+    assert (tags.count("svg"), tags.count("table")) == (5, 3)
+    assert titles(run_page(path)) == [
+        "Test data",
+        "Kernels",
+        "Kernel search",
+        "Hyperparameters",
+        "Final training",
+        "Cost",
+    ]
+    for text in (
+        "Multiclass, 1,000 training samples: net with searched kernels, accuracy 0.9 on validation while it was tuned, "
+        "0.8 on test.",
+        "± 0.02",
+        "diverged 2 times",
+        "of which 1 ran to the end, 1 were stopped at a rung and 1 diverged",
+        "1,234 parameters, operations unknown",
+        "dasha fit /data.npz",
+        "fingerprint abc",
+        "a$b",
+    ):
+        assert text in html, text
+    assert not list(path.glob(".report*"))
+
+
+def test_without_search_and_evaluation(folder):
+    page = run_page(folder(config=config(search="off"), tune=tune(), result=result(search=False)))
+    assert titles(page) == ["Hyperparameters", "Final training", "Cost"]
+    assert "with its own kernels" in page.lead
+
+
+def test_random_kernels_have_no_course(folder):
+    drawn = {name: SEARCH[name] for name in ("architecture", "seconds", "kernel_sizes", "dilations")}
+    page = run_page(folder(config=config(search="random"), search=drawn))
+    assert titles(page) == ["Kernels"]
+    assert page.lead == "Not finished: multiclass, 1,000 training samples; search done."
+
+
+def test_an_unfinished_run_shows_the_log(folder):
+    path = folder(config=config(), search=SEARCH)
+    epochs = [
+        {"event": "retrain", "seed": 0, "epoch": n, "loss": 1 / n, "validation": {"accuracy": 0.5}} for n in (1, 2, 2)
+    ]
+    lines = [json.dumps(epoch) for epoch in epochs]
+    (path / "log.jsonl").write_text("\n".join([*lines, '{"event": "ret']))
+    assert titles(run_page(path)) == ["Kernels", "Kernel search", "Final training"]
+    (path / "search.json").unlink()
+    (path / "log.jsonl").unlink()
+    assert run_page(path).lead.endswith("no stage has ended.")
+
+
+def test_numbers_have_a_scatter_and_small_is_good(folder):
+    pairs = [[0.0, 0.1], [1.0, 0.8], [2.0, None]]
+    path = folder(
+        config=config("regression", "mse", 1),
+        tune=tune(-1.0),
+        result={**result("mse"), "tuning_score": -0.9},
+        evaluation=evaluation("mse", scatter=pairs),
+    )
+    page = run_page(path)
+    assert "MSE 0.9 on validation" in page.lead
+    assert [len(section.figures) for section in page.sections] == [1, 1, 1, 0]
+    axes = page.sections[1].figures[0][0].axes[0]
+    assert all(min(line.get_ydata()) > 0 for line in axes.get_lines() if len(line.get_ydata()) == 4)
+    assert write_report(path, path / "other.html").exists()
+
+
+def test_many_classes_are_listed_by_confusion(folder):
+    counts = [[3 * (row == column) + 2 * (row == 0 and column == 7) for column in range(40)] for row in range(40)]
+    page = run_page(folder(config=config(outputs=40), evaluation=evaluation(confusion=counts)))
+    pairs = page.sections[0].tables[1]
+    assert [[cell.text for cell in row] for row in pairs.rows] == [["0", "7", "2"]]
+
+
+def test_no_run_and_a_damaged_one(tmp_path, folder):
+    with pytest.raises(StateFileError, match="holds no run"):
+        run_page(tmp_path / "none")
+    path = folder(config=config())
+    (path / "tune.json").write_text('{"score": ')
+    with pytest.raises(StateFileError, match=r"cannot read \S+tune.json"):
+        run_page(path)
