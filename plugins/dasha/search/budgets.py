@@ -4,105 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, get_args
 
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
+from dasha.search.settings import Precision, RetrainSettings, SearchSettings, TuneSettings, one_of, whole
 
-Precision = Literal["float32", "bfloat16", "float16"]
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """Kernel search, arXiv 2204.07554.
-
-    Attributes:
-        kernel_sizes: Candidates of every searched convolution.
-        dilations: Likewise; every pair of the two is tried.
-        width: Of the backbone that is searched.
-        epochs: Passes at most.
-        batch_fraction: Share of the batches that one pass sees.
-        batch_size: Samples per step.
-        lr: Learning rate of the weights.
-        alpha_lr: Learning rate of the architecture's logits.
-        momentum: Of both optimisers, Nesterov's.
-        weight_decay: Of the weights.
-        milestones: Shares of the epochs after which both learning rates shrink.
-        gamma: Factor by which they shrink.
-        grad_scale: The gradient of every layer's logits is brought to a length of one over this.
-        size_penalty: Added to the gradient for every position of the receptive field.
-        max_norm: Gradients of the weights are clipped to this length.
-        temperature: Of the Gumbel softmax.
-        settled_epochs: The search ends early when no layer's choice has changed for so many epochs.
-        is_depthwise: Whether convolutions with as many outputs as inputs are depthwise during the search.
-    """
-
-    kernel_sizes: tuple[int, ...] = (3, 5, 7, 9)
-    dilations: tuple[int, ...] = (1, 3, 7, 15)
-    width: int = 1
-    epochs: int = 100
-    batch_fraction: float = 0.2
-    batch_size: int = 16
-    lr: float = 0.1
-    alpha_lr: float = 0.05
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
-    gamma: float = 0.2
-    grad_scale: float = 1000.0
-    size_penalty: float = 1e-5
-    max_norm: float = 1.0
-    temperature: float = 1.0
-    settled_epochs: int = 30
-    is_depthwise: bool = True
-
-
-@dataclass(frozen=True)
-class TuneSettings:
-    """Hyperparameters by successive halving, arXiv 1810.05934.
-
-    Attributes:
-        trials: Settings that are tried.
-        min_resource: Epochs of the first rung.
-        max_resource: Epochs of a trial that is never stopped.
-        reduction_factor: One in so many trials passes a rung.
-        lr: Range of the learning rate, on a logarithmic scale.
-        weight_decay: Range of the weight decay, on a logarithmic scale.
-        momentum: Range of the momentum.
-        dropout: Values tried.
-        seeds: Number of initial weights that trials choose from.
-    """
-
-    trials: int = 120
-    min_resource: int = 1
-    max_resource: int = 20
-    reduction_factor: int = 2
-    lr: tuple[float, float] = (1e-5, 0.5)
-    weight_decay: tuple[float, float] = (5e-7, 5e-3)
-    momentum: tuple[float, float] = (0.9, 1.0)
-    dropout: tuple[float, ...] = (0.0, 0.05, 0.1)
-    seeds: int = 500
-
-
-@dataclass(frozen=True)
-class RetrainSettings:
-    """Final training.
-
-    Attributes:
-        epochs: Passes over the data.
-        schedule: ``"step"`` shrinks the learning rate at milestones, ``"cosine"`` lets it fall to 0 after a warm-up.
-        milestones: Shares of the epochs.
-        gamma: Factor at a milestone.
-        warmup: Share of the epochs over which the cosine schedule rises.
-        max_norm: Gradients are clipped to this length; None for no clipping.
-    """
-
-    epochs: int = 200
-    schedule: Literal["step", "cosine"] = "step"
-    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
-    gamma: float = 0.2
-    warmup: float = 0.05
-    max_norm: float | None = None
+_STAGES = ("search", "tune", "retrain")
 
 
 @dataclass(frozen=True)
@@ -131,6 +39,11 @@ class Budget:
     precision: Precision = "float32"
     selection_epochs: int = 5
 
+    def __post_init__(self) -> None:
+        """Check every value."""
+        whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1)
+        one_of(self, "", "precision", get_args(Precision))
+
     def replaced(self, changes: Mapping[str, Any]) -> Budget:
         """The budget with other values.
 
@@ -140,20 +53,22 @@ class Budget:
         Raises:
             InvalidArgumentError: If there is no such name.
         """
-        budget = self
+        # Of one stage at once: the least and the most may only fit together when both are there.
+        by_stage: dict[str, dict[str, Any]] = {}
         for path, value in changes.items():
             stage, _, name = path.rpartition(".")
-            owner = getattr(budget, stage, None) if stage else budget
-            known = [entry.name for entry in fields(owner)] if owner is not None else ["search", "tune", "retrain"]
-            if owner is None or name not in known:
+            if stage not in ("", *_STAGES):
+                raise InvalidArgumentError(
+                    f"budget has no stage {stage!r};{close_matches(stage, list(_STAGES))} known: {', '.join(_STAGES)}"
+                )
+            known = [entry.name for entry in fields(getattr(self, stage) if stage else self)]
+            if name not in known or name in _STAGES:
                 raise InvalidArgumentError(
                     f"budget has no value {path!r};{close_matches(name, known)} known: {', '.join(known)}"
                 )
-            if isinstance(value, list):
-                value = tuple(value)
-            owner = replace(owner, **{name: value})
-            budget = replace(budget, **{stage: owner}) if stage else owner
-        return budget
+            by_stage.setdefault(stage, {})[name] = tuple(value) if isinstance(value, list) else value
+        own = by_stage.pop("", {})
+        return replace(self, **own, **{stage: replace(getattr(self, stage), **new) for stage, new in by_stage.items()})
 
     def fitted_to(self, sizes: Sequence[int]) -> Budget:
         """The budget without kernels that no input of these sizes can tell apart.

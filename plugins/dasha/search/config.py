@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, Literal, get_args
 
 import dasha
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
+from dasha.search.run_folder import CONFIG_FILE, RunFolder
 
 SearchMode = Literal["on", "off", "random"]
 
@@ -55,7 +57,40 @@ class RunConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InvalidArgumentError(f"{name}={value!r} must be a whole number, at least {least}")
+        for name in ("is_ensemble", "normalize", "include_validation", "is_deterministic"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidArgumentError(f"{name}={getattr(self, name)!r} must be True or False")
         object.__setattr__(self, "overrides", dict(self.overrides))
+
+
+def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
+    """Write what a run is about into its folder, or refuse a folder that is about something else.
+
+    Args:
+        folder: Of the run, locked.
+        about: Task, settings, budget and data.
+
+    Raises:
+        InvalidArgumentError: If the folder is about something else, with the differences.
+        StateFileError: If what the folder is about cannot be read.
+    """
+    about = as_stored(about)
+    if not folder.has(CONFIG_FILE):
+        folder.write_json(CONFIG_FILE, {**about, "versions": versions()})
+        return
+    stored = folder.read_json(CONFIG_FILE)
+    different = differences({name: stored.get(name) for name in about}, about)
+    if different:
+        raise InvalidArgumentError(
+            f"the run in {folder.path} is another one ({'; '.join(different[:5])}); choose another run_dir"
+        )
+    changed = differences(stored.get("versions", {}), versions())
+    if changed:
+        warnings.warn(
+            f"the run in {folder.path} was begun with other versions ({'; '.join(changed)}); results may differ",
+            DashaWarning,
+            stacklevel=3,
+        )
 
 
 def versions() -> dict[str, str]:

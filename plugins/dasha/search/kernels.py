@@ -9,7 +9,6 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,15 @@ from torch import nn
 
 from dasha.data.split import Batch, Split
 from dasha.randomness import derive_seed, seeded
-from dasha.search.budgets import SearchSettings
+from dasha.search.estimated import estimated_methods
 from dasha.search.mixed_layers import MixedConv
 from dasha.search.progress import Stage
 from dasha.search.run_folder import RunFolder
+from dasha.search.settings import SearchSettings
 from dasha.search.supernet import Architecture, Supernet
 from dasha.search.training import Diverged, Learning, Stopwatch, step_factor, train_epoch
 
-_CHECKPOINT = "search/checkpoint.pt"
+CHECKPOINT = "search/checkpoint.pt"
 # A search that diverges goes back to the last epoch and on with this share of the learning rate, so many times at most.
 _SLOWER = 0.3
 _MAX_SLOWDOWNS = 6
@@ -57,18 +57,32 @@ class SearchOutcome:
 
 
 class _Part:
-    """The first batches of a shuffled pass."""
+    """The first batches of a pass, up to a share of the samples.
+
+    Where nobody knows how many samples there are, it is the whole pass.
+    """
 
     def __init__(self, split: Split, fraction: float) -> None:
         self._split, self._fraction = split, fraction
 
+    @property
+    def size(self) -> int | None:
+        """Number of samples of one pass, but for the rest of its last batch."""
+        whole = self._split.size
+        return None if whole is None else max(1, math.ceil(self._fraction * whole))
+
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
-        total = self._split.size
-        if total is None:
-            yield from self._split.batches(size, shuffle=shuffle)
-            return
-        wanted = max(1, math.ceil(self._fraction * total / size))
-        yield from islice(self._split.batches(size, shuffle=shuffle), wanted)
+        """Batches until there are enough samples; see `dasha.data.split.Split`."""
+        wanted, seen = self.size, 0
+        for inputs, targets in self._split.batches(size, shuffle=shuffle):
+            yield inputs, targets
+            seen += len(inputs)
+            if wanted is not None and seen >= wanted:
+                return
+
+    def joined(self, other: Split) -> Split:
+        """The samples of both."""
+        return _Part(self._split.joined(other), self._fraction)
 
 
 def search_kernels(
@@ -102,9 +116,10 @@ def search_kernels(
     optimizer = _optimizer(supernet, settings)
     part = _Part(train, settings.batch_fraction)
     history = _History()
-    state = folder.load_state(_CHECKPOINT)
+    state = folder.load_state(CHECKPOINT)
     if state is not None:
-        history = _History.restore(state, supernet, optimizer)
+        with folder.reading(CHECKPOINT):
+            history = _History.restore(state, supernet, optimizer)
     watch = Stopwatch(history.seconds)
 
     def prepare_logits() -> None:
@@ -123,17 +138,20 @@ def search_kernels(
         for group, lr in zip(optimizer.param_groups, (settings.lr, settings.alpha_lr), strict=True):
             group["lr"] = factor * lr
         try:
-            with seeded(derive_seed(seed, "search", history.epochs, history.slowdowns)):
+            with seeded(derive_seed(seed, "search", history.epochs, history.slowdowns)), estimated_methods(supernet):
                 loss = train_epoch(supernet, optimizer, part, learning, before_step=prepare_logits)
-        except Diverged:
+        except Diverged as reason:
             if history.slowdowns == _MAX_SLOWDOWNS:
-                raise
+                raise Diverged(
+                    f"the kernel search diverges at every learning rate down to {factor * settings.lr:.2g} ({reason}); "
+                    "lower search.lr, or check the scale of inputs and targets"
+                ) from reason
             history = _History.restore(before, supernet, optimizer)
             history.slowdowns += 1
             continue
         history.add(loss, mixtures)
         history.seconds = watch.total
-        folder.save_state(_CHECKPOINT, history.state(supernet, optimizer))
+        folder.save_state(CHECKPOINT, history.state(supernet, optimizer))
         folder.log("search", epoch=history.epochs, loss=loss, changed=history.unchanged == 0)
         stage.advance(history.epochs, f"loss {loss:.3f}")
     return SearchOutcome(
@@ -199,8 +217,8 @@ class _History:
         self.coefficients.append({name: value.view_as(mixtures[name].alpha).tolist() for name, value in now.items()})
 
     def state(self, supernet: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        parts = {"supernet": supernet, "optimizer": optimizer}
-        return {**asdict(self), **{name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}}
+        parts = {"supernet": supernet.state_dict(), "optimizer": optimizer.state_dict()}
+        return {**asdict(self), **copy.deepcopy(parts)}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any], supernet: nn.Module, optimizer: torch.optim.Optimizer) -> _History:

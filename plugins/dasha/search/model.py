@@ -11,9 +11,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.errors import DashaError, InvalidArgumentError, StateFileError
+from dasha.randomness import seeded
 from dasha.search.mixed_layers import Choice
-from dasha.search.networks import network_sources
+from dasha.search.networks import Factory, network_sources
 from dasha.search.run_folder import RunFolder
 from dasha.search.supernet import apply_architecture
 from dasha.tasks import TaskSpec
@@ -30,6 +31,9 @@ class Normalize(nn.Module):
         std: Of every channel.
         ndim: Spatial dimensions of the input.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], ndim: int) -> None:
         super().__init__()
@@ -71,12 +75,12 @@ def save_members(folder: RunFolder, members: Sequence[nn.Module], description: M
     folder.write_tensors(MODEL_FILE, state, metadata={"dasha": text})
 
 
-def load_model(path: str | Path, *, network: nn.Module | None = None) -> nn.Module:
+def load_model(path: str | Path, *, network: nn.Module | Factory | None = None) -> nn.Module:
     """Read a trained network; nothing in the file is executed.
 
     Args:
         path: A run folder, or its ``model.safetensors``.
-        network: Of the same kind as was trained, for backbones that are not registered.
+        network: The module or factory that was given as the backbone, for those that are not registered.
 
     Returns:
         The network in evaluation mode, on the CPU: inputs ``(N, C, …)`` in the units of the data to outputs.
@@ -89,12 +93,12 @@ def load_model(path: str | Path, *, network: nn.Module | None = None) -> nn.Modu
     return Ensemble(members).eval() if description["is_ensemble"] and len(members) > 1 else members[0]
 
 
-def load_members(path: str | Path, *, network: nn.Module | None = None) -> list[nn.Module]:
+def load_members(path: str | Path, *, network: nn.Module | Factory | None = None) -> list[nn.Module]:
     """The networks of all seeds; see `load_model`."""
     return _load(path, network)[1]
 
 
-def _load(path: str | Path, network: nn.Module | None) -> tuple[dict[str, Any], list[nn.Module]]:
+def _load(path: str | Path, network: nn.Module | Factory | None) -> tuple[dict[str, Any], list[nn.Module]]:
     path = Path(path)
     file = path / MODEL_FILE if path.is_dir() else path
     try:
@@ -105,20 +109,24 @@ def _load(path: str | Path, network: nn.Module | None) -> tuple[dict[str, Any], 
         raise StateFileError(f"cannot read {file}: {type(error).__name__}: {error}") from error
     if description.get("format") != _FORMAT:
         raise StateFileError(f"{file} has format {description.get('format')!r}, but this version reads {_FORMAT}")
-    members = nn.ModuleList(_build(description, network) for _ in range(description["members"]))
     try:
+        # Initial weights are drawn, and replaced: the caller's generators stay as they are.
+        with seeded(0):
+            members = nn.ModuleList(_build(description, network) for _ in range(description["members"]))
         members.load_state_dict(state)
-    except RuntimeError as error:
+    except DashaError:
+        raise
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise StateFileError(f"{file} does not fit the network it names: {error}") from error
     return description, list(members.eval())
 
 
-def _build(description: Mapping[str, Any], network: nn.Module | None) -> nn.Module:
+def _build(description: Mapping[str, Any], network: nn.Module | Factory | None) -> nn.Module:
     """The network that a description means, with arbitrary weights."""
     task, backbone = TaskSpec(**description["task"]), description["backbone"]
     if network is None and not backbone["is_registered"]:
         raise InvalidArgumentError(
-            f"backbone {backbone['name']!r} is not registered with dasha; pass network= with one like it"
+            f"backbone {backbone['name']!r} is not registered with dasha; pass network= with the module or factory"
         )
     given = backbone["name"] if network is None else network
     (source,) = network_sources(given, task, ndim=description["ndim"], options=backbone["options"])

@@ -68,7 +68,7 @@ def network_sources(
         module = backbone
 
         def make_copy(**arguments: Any) -> nn.Module:
-            return copy.deepcopy(module)
+            return copy.deepcopy(module).cpu()
 
         return [NetworkSource(type(module).__name__, False, make_copy, task)]
     if not isinstance(backbone, str):

@@ -52,7 +52,8 @@ class RunResult:
     def of_dict(cls, content: Mapping[str, Any]) -> RunResult:
         """What `as_dict` gave, after JSON."""
         architecture = {name: (int(size), int(dilation)) for name, (size, dilation) in content["architecture"].items()}
-        return cls(**{**content, "architecture": architecture})
+        scores = {name: -math.inf if score is None else score for name, score in content["backbone_scores"].items()}
+        return cls(**{**content, "architecture": architecture, "backbone_scores": scores})
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,10 @@ class Collected:
         task = self._task
         if self._counts is not None:
             decided = (outputs[:, 0] > 0).long() if task.kind == "binary" else outputs.argmax(1)
-            decided, true = decided.flatten().numpy(), targets.long().flatten().numpy()
-            counted = true != task.ignore_index if task.ignore_index is not None else np.ones(len(true), bool)
-            np.add.at(self._counts, (true[counted], decided[counted]), 1)
+            decided, true = decided.flatten(), targets.long().flatten()
+            pairs = true * task.classes + decided
+            counted = pairs if task.ignore_index is None else pairs[true != task.ignore_index]
+            self._counts += np.bincount(counted.numpy(), minlength=task.classes**2).reshape(self._counts.shape)
         elif task.kind != "multilabel" and sum(map(len, self._pairs)) < _SHOWN:
             predicted = prediction_of(task, outputs).flatten().numpy()
             self._pairs.append(np.stack([targets.float().flatten().numpy(), predicted], 1))

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from dasha.data.split import Split
 from dasha.randomness import derive_seed, seeded
-from dasha.search.budgets import RetrainSettings
 from dasha.search.progress import Stage
 from dasha.search.run_folder import RunFolder
+from dasha.search.settings import RetrainSettings
 from dasha.search.training import (
     Diverged,
     Learning,
@@ -84,12 +84,13 @@ def retrain(
     optimizer = make_sgd(network, **{name: hyperparameters[name] for name in ("lr", "momentum", "weight_decay")})
     scaler = learning.scaler()
     name = f"retrain/seed-{number}.pt"
-    parts = {"network": network, "optimizer": optimizer, "scaler": scaler}
+    parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "scaler": scaler}
 
     def restore(state: Mapping[str, Any]) -> Curves:
-        for key, part in parts.items():
-            part.load_state_dict(state[key])
-        return Curves(**state["curves"])
+        with folder.reading(name):
+            for key, part in parts.items():
+                part.load_state_dict(state[key])
+            return Curves(**state["curves"])
 
     def snapshot() -> dict[str, Any]:
         return {"curves": asdict(curves), **{key: part.state_dict() for key, part in parts.items()}}
@@ -106,11 +107,14 @@ def retrain(
         try:
             with seeded(derive_seed(seed, "retrain", number, epoch, curves.slowdowns)):
                 loss = train_epoch(network, optimizer, train, learning, scaler=scaler)
-        except Diverged:
+        except Diverged as reason:
             slowdowns = curves.slowdowns + 1
             last = folder.load_state(name)
             if slowdowns > _MAX_SLOWDOWNS or last is None:
-                raise
+                raise Diverged(
+                    f"the final training diverges at every learning rate ({reason}); narrow tune.lr, set "
+                    "retrain.max_norm, or check the scale of inputs and targets"
+                ) from reason
             curves = replace(restore(last), slowdowns=slowdowns)
             continue
         curves.losses.append(loss)

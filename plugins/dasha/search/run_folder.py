@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +16,14 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.errors import DashaError, InvalidArgumentError, StateFileError
 
+CONFIG_FILE = "config.json"
 _LOCK = ".lock"
 # May be there before the run begins: the lock, and where the data is.
 _EARLY = (_LOCK, "source.json")
+# End of the name of a file that is not whole yet; a killed process leaves one behind.
+_UNFINISHED = ".dasha-tmp"
 
 
 class RunFolder:
@@ -38,9 +40,10 @@ class RunFolder:
         self.path = Path(path)
         if self.path.exists() and not self.path.is_dir():
             raise InvalidArgumentError(f"run_dir={str(path)!r} is a file; choose another name")
-        foreign = [] if self.has("config.json") or not self.path.exists() else list(self.path.iterdir())
-        if any(entry.name not in _EARLY for entry in foreign):
-            names = ", ".join(sorted(entry.name for entry in foreign)[:3])
+        found = [] if self.has(CONFIG_FILE) or not self.path.exists() else [entry.name for entry in self.path.iterdir()]
+        foreign = sorted(name for name in found if name not in _EARLY and not name.endswith(_UNFINISHED))
+        if foreign:
+            names = ", ".join(foreign[:3])
             raise InvalidArgumentError(
                 f"run_dir={str(path)!r} holds other files ({names}) and is left alone; choose an empty or a new folder"
             )
@@ -64,6 +67,8 @@ class RunFolder:
                 f"another process works in {self.path}; wait for it, or choose another run_dir"
             ) from None
         try:
+            for unfinished in (*self.path.glob(f".*{_UNFINISHED}"), *self.path.glob(f"*/.*{_UNFINISHED}")):
+                unfinished.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
@@ -78,15 +83,15 @@ class RunFolder:
         self._write(name, text.encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON file.
+        """Read a JSON file that holds an object.
 
         Raises:
             StateFileError: If it is absent or damaged.
         """
-        try:
-            content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StateFileError(f"cannot read {self.path / name}: {error}; start the run again") from error
+        with self.reading(name):
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise TypeError("not a JSON object")
         return content
 
     def write_tensors(self, name: str, tensors: Mapping[str, Tensor], *, metadata: Mapping[str, str]) -> None:
@@ -100,10 +105,26 @@ class RunFolder:
         Raises:
             StateFileError: If it is absent or damaged.
         """
-        try:
+        with self.reading(name):
             return load_file(self.path / name)
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Turn what goes wrong inside, where the content of a file is used, into an error that names the file.
+
+        Raises:
+            StateFileError: If the block fails.
+        """
+        try:
+            yield
+        except DashaError:
+            raise
         except Exception as error:
-            raise StateFileError(f"cannot read {self.path / name}: {error}") from error
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            raise StateFileError(
+                f"cannot use {self.path / name}: {type(error).__name__}: {why}; delete it to repeat that stage, or "
+                "begin the run again in another folder"
+            ) from error
 
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:
         """Write a checkpoint: tensors, numbers, texts, lists and dictionaries."""
@@ -119,10 +140,10 @@ class RunFolder:
         """
         if not self.has(name):
             return None
-        try:
-            state: dict[str, Any] = torch.load(self.path / name, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise StateFileError(f"cannot read {self.path / name}: {error}; delete it to repeat that stage") from error
+        with self.reading(name):
+            state = torch.load(self.path / name, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict):
+                raise TypeError("not a checkpoint")
         return state
 
     def remove(self, name: str) -> None:
@@ -130,10 +151,13 @@ class RunFolder:
         (self.path / name).unlink(missing_ok=True)
 
     def log(self, event: str, **values: Any) -> None:
-        """Add a line to ``log.jsonl``."""
+        """Add a line to ``log.jsonl``; half a line that a killed process left there stays a line of its own."""
         line = json.dumps(_plain({"time": round(time.time(), 3), "event": event, **values}), allow_nan=False)
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with (self.path / "log.jsonl").open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            torn = size > 0 and file.read(1) != b"\n"
+            file.write((b"\n" if torn else b"") + line.encode() + b"\n")
 
     def _write(self, name: str, content: bytes) -> None:
         with self._replacing(self.path / name) as temporary:
@@ -143,16 +167,14 @@ class RunFolder:
     def _replacing(self, target: Path) -> Iterator[Path]:
         """A file beside the target that takes its place once it is on the disk."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        os.close(handle)
+        temporary = target.with_name(f".{target.name}-{os.getpid()}{_UNFINISHED}")
         try:
-            yield Path(name)
-            with Path(name).open("rb") as file:
+            yield temporary
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(target)
+            temporary.replace(target)
         finally:
-            Path(name).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

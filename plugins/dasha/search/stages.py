@@ -3,65 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dasha.data.inspection import DataSummary
-from dasha.data.split import Split
 from dasha.errors import DashaError
-from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
-from dasha.search.budgets import Budget
-from dasha.search.config import RunConfig
+from dasha.search import kernels as searching
+from dasha.search import tune as tuning
 from dasha.search.kernels import random_architecture, search_kernels
 from dasha.search.model import with_kernels
 from dasha.search.networks import NetworkSource
 from dasha.search.progress import stage
 from dasha.search.result import RunResult
 from dasha.search.retrain import Curves, retrain
-from dasha.search.run_folder import RunFolder
-from dasha.search.supernet import Architecture, Rule, Supernet, to_supernet
-from dasha.search.training import Diverged, Learning, Stopwatch, evaluate, make_sgd, train_epoch
-from dasha.search.tune import Hyperparameters, Space, TuneOutcome, initial_network, tune
+from dasha.search.run import Run
+from dasha.search.selection import choose_backbone
+from dasha.search.supernet import Architecture, Supernet, to_supernet
+from dasha.search.training import Stopwatch
+from dasha.search.trials import Hyperparameters, TuneOutcome
+from dasha.search.tune import TrialWork, initial_network, tune
 
-_SELECT = "backbone.json"
 _SEARCH = "search.json"
 _TUNE = "tune.json"
+_INITIAL = "tune/initial.safetensors"
 RESULT_FILE = "result.json"
-# For the short equal training that chooses a backbone.
-_SELECTION_LR = 0.05
-
-
-@dataclass(frozen=True)
-class Run:
-    """What all stages need.
-
-    Attributes:
-        config: Settings.
-        budget: How much is spent.
-        learning: Task, device, batches.
-        train: Training data.
-        validation: Data that everything is chosen on.
-        summary: Of the training data.
-        folder: Of the run.
-        is_searched: Which convolutions take part.
-        space: Values that a trial suggests; None for the paper's.
-        is_shown: Whether progress is shown.
-    """
-
-    config: RunConfig
-    budget: Budget
-    learning: Learning
-    train: Split
-    validation: Split
-    summary: DataSummary
-    folder: RunFolder
-    is_searched: Rule
-    space: Space | None
-    is_shown: bool
 
 
 @dataclass(frozen=True)
@@ -111,42 +79,6 @@ def run_stages(run: Run, sources: list[NetworkSource]) -> Finished:
     return Finished(source, result, states)
 
 
-def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSource, dict[str, float]]:
-    """Train every candidate for the same few epochs and take the one with the best validation score."""
-    if len(sources) == 1:
-        return sources[0], {}
-    if run.folder.has(_SELECT):
-        stored = run.folder.read_json(_SELECT)
-        return next(source for source in sources if source.name == stored["chosen"]), stored["scores"]
-    scores: dict[str, float] = {}
-    with stage("backbone", len(sources), is_shown=run.is_shown) as shown:
-        for source in sources:
-            scores[source.name] = _short_score(run, source)
-            run.folder.log("backbone", name=source.name, score=scores[source.name])
-            shown.advance(len(scores), f"{source.name} {abs(scores[source.name]):.4f}")
-    chosen = max(sources, key=lambda source: scores[source.name])
-    run.folder.write_json(_SELECT, {"chosen": chosen.name, "scores": scores})
-    return chosen, scores
-
-
-def _short_score(run: Run, source: NetworkSource) -> float:
-    """Best validation score in a few epochs; minus infinity if training diverges."""
-    seed = run.config.seed
-    with seeded(derive_seed(seed, "backbone", source.name)):
-        network = source.make(width=run.budget.width).to(run.learning.device)
-    optimizer = make_sgd(network, lr=_SELECTION_LR, momentum=0.9, weight_decay=5e-4)
-    learning = replace(run.learning, max_norm=1.0)
-    scores = []
-    try:
-        for epoch in range(run.budget.selection_epochs):
-            with seeded(derive_seed(seed, "backbone", source.name, epoch)):
-                train_epoch(network, optimizer, run.train, learning)
-            scores.append(score_of(learning.task, evaluate(network, run.validation, learning, only_deciding=True)))
-    except Diverged:
-        return float("-inf")
-    return max(scores)
-
-
 def make_supernet(run: Run, source: NetworkSource) -> Supernet:
     """The network whose kernels are searched, always with the same weights."""
     settings = run.budget.search
@@ -166,8 +98,10 @@ def find_kernels(run: Run, source: NetworkSource) -> tuple[Architecture, float]:
     if run.config.search == "off":
         return {}, 0.0
     if run.folder.has(_SEARCH):
-        stored = run.folder.read_json(_SEARCH)
-        return {name: (size, dilation) for name, (size, dilation) in stored["architecture"].items()}, stored["seconds"]
+        with run.folder.reading(_SEARCH):
+            stored = run.folder.read_json(_SEARCH)
+            found = {name: (int(size), int(dilation)) for name, (size, dilation) in stored["architecture"].items()}
+            return found, float(stored["seconds"])
     supernet, settings = make_supernet(run, source), run.budget.search
     kernels = {"kernel_sizes": settings.kernel_sizes, "dilations": settings.dilations}
     if run.config.search == "random":
@@ -179,6 +113,7 @@ def find_kernels(run: Run, source: NetworkSource) -> tuple[Architecture, float]:
             supernet, run.train, settings, run.learning, seed=run.config.seed, folder=run.folder, stage=shown
         )
     run.folder.write_json(_SEARCH, {**outcome.as_dict(), **kernels})
+    run.folder.remove(searching.CHECKPOINT)
     return outcome.architecture, outcome.seconds
 
 
@@ -198,22 +133,15 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
         return make_network(run, source, architecture, hyperparameters)
 
     if run.folder.has(_TUNE):
-        return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
+        with run.folder.reading(_TUNE):
+            return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
+    work = TrialWork(make, run.train, run.validation, settings, run.learning, run.config.seed, run.folder)
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
-        outcome = tune(
-            make,
-            run.train,
-            run.validation,
-            settings,
-            run.learning,
-            seed=run.config.seed,
-            folder=run.folder,
-            stage=shown,
-            space=run.space,
-        )
+        outcome = tune(work, stage=shown, space=run.space)
     initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)
-    run.folder.write_tensors("tune/initial.safetensors", initial.state_dict(), metadata={})
+    run.folder.write_tensors(_INITIAL, initial.state_dict(), metadata={})
     run.folder.write_json(_TUNE, outcome.as_dict())
+    run.folder.remove(tuning.CHECKPOINT)
     return outcome
 
 
@@ -224,7 +152,8 @@ def _retrain(
     seed, settings = run.config.seed, run.budget.retrain
     if number == 0:
         network = initial_network(make, tuned.hyperparameters, seed=seed)
-        network.load_state_dict(run.folder.read_tensors("tune/initial.safetensors"))
+        with run.folder.reading(_INITIAL):
+            network.load_state_dict(run.folder.read_tensors(_INITIAL))
     else:
         with seeded(derive_seed(seed, "initial", number)):
             network = make(tuned.hyperparameters)

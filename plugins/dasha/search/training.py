@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from dasha.data.split import Batch, Split
-from dasha.metrics import Metrics
-from dasha.search.budgets import Precision
+from dasha.errors import DashaError
+from dasha.metrics import Metrics, metric_names
+from dasha.randomness import seeded
+from dasha.search.settings import Precision
 from dasha.tasks import TaskSpec
 
 Augment = Callable[[Tensor, Tensor], Batch]
@@ -23,7 +25,7 @@ _EXPLODED = 1e3
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class Diverged(Exception):  # noqa: N818 - an outcome, not an error
+class Diverged(DashaError):  # noqa: N818 - an outcome first, an error only where nothing can follow
     """Training left the range of numbers; the text says where."""
 
 
@@ -127,10 +129,16 @@ def train_epoch(
     scaler = scaler or learning.scaler()
     loss_of = learning.task.loss_function(learning.device)
     total = seen = first = 0.0
-    pending = number = 0
+    pending = samples = number = 0
+    full = learning.batch_size * learning.accumulate
 
     def step() -> None:
         scaler.unscale_(optimizer)
+        if learning.accumulate > 1 and samples != full:
+            # The mean over the samples there are: fewer at the end of a pass.
+            for parameter in network.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(full / samples)
         if before_step is not None:
             before_step()
         norm = float(nn.utils.clip_grad_norm_(network.parameters(), learning.max_norm or math.inf))
@@ -150,11 +158,12 @@ def train_epoch(
         first = first or value
         if not math.isfinite(value) or value > _EXPLODED * max(1.0, abs(first)):
             raise Diverged(f"loss is {value:.3g} in batch {number}")
-        scaler.scale(loss / learning.accumulate).backward()
-        pending += 1
+        share = len(inputs) / full if learning.accumulate > 1 else 1.0
+        scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
+        pending, samples = pending + 1, samples + len(inputs)
         if pending == learning.accumulate:
             step()
-            pending = 0
+            pending = samples = 0
         total, seen = total + value * len(inputs), seen + len(inputs)
     if pending:
         step()
@@ -169,13 +178,17 @@ def _augmented(split: Split, learning: Learning) -> Iterator[Batch]:
 
 @torch.no_grad()
 def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[[Tensor, Tensor], None]) -> None:
-    """Go over a split in order and hand outputs and targets on; the network's mode is as before afterwards."""
+    """Go over a split in order and hand outputs and targets on.
+
+    The network's mode and the global generators, from which loaders draw, are as before afterwards.
+    """
     was_training = network.training
     network.eval()
     try:
-        for inputs, targets in split.batches(4 * learning.batch_size, shuffle=False):
-            outputs = learning.forward(network, inputs.to(learning.device))
-            use(outputs.float().cpu(), targets)
+        with seeded(0):
+            for inputs, targets in split.batches(4 * learning.batch_size, shuffle=False):
+                outputs = learning.forward(network, inputs.to(learning.device))
+                use(outputs.float().cpu(), targets)
     finally:
         network.train(was_training)
 
@@ -183,23 +196,31 @@ def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[
 def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_deciding: bool = False) -> dict[str, float]:
     """Metrics of a split, each computed once over all predictions, and the mean ``loss``.
 
+    All of them are NaN if any output is not finite: decisions among such outputs would look like a score.
+
     Args:
         network: Is put into evaluation mode meanwhile.
         split: The data.
         learning: Settings.
         only_deciding: Leave out all metrics but the one that decides in tuning.
     """
-    metrics = Metrics(learning.task, [learning.task.metric] if only_deciding else ())
+    names = [learning.task.metric] if only_deciding else list(metric_names(learning.task.kind))
+    metrics = Metrics(learning.task, names)
     loss_of = learning.task.loss_function()
-    sums = [0.0, 0]
+    sum_of_losses, count, is_finite = 0.0, 0, True
 
     def use(outputs: Tensor, targets: Tensor) -> None:
-        metrics.update(outputs, targets)
-        sums[0] += float(loss_of(outputs, targets)) * len(outputs)
-        sums[1] += len(outputs)
+        nonlocal sum_of_losses, count, is_finite
+        is_finite = is_finite and bool(torch.isfinite(outputs).all())
+        if is_finite:
+            metrics.update(outputs, targets)
+            sum_of_losses += float(loss_of(outputs, targets)) * len(outputs)
+            count += len(outputs)
 
     predict(network, split, learning, use)
-    return {**metrics.compute(), "loss": sums[0] / max(sums[1], 1)}
+    if not is_finite:
+        return dict.fromkeys([*names, "loss"], math.nan)
+    return {**metrics.compute(), "loss": sum_of_losses / max(count, 1)}
 
 
 @dataclass

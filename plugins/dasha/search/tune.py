@@ -6,111 +6,31 @@ Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.0
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 from torch import nn
 
 from dasha.data.split import Split
-from dasha.errors import DashaError
+from dasha.errors import DashaError, InvalidArgumentError
 from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
-from dasha.search.budgets import TuneSettings
 from dasha.search.progress import Stage
 from dasha.search.run_folder import RunFolder
+from dasha.search.settings import TuneSettings
+from dasha.search.study import frozen, is_stopped, next_trial, open_study
 from dasha.search.training import Diverged, Learning, Stopwatch, evaluate, make_sgd, train_epoch
+from dasha.search.trials import Hyperparameters, TrialRecord, TuneOutcome
 
-Hyperparameters = dict[str, Any]
 MakeNetwork = Callable[[Hyperparameters], nn.Module]
 Space = Callable[[Trial], Mapping[str, Any]]
 
+CHECKPOINT = "tune/trial.pt"
 _JOURNAL = "tune/journal.log"
-_CHECKPOINT = "tune/trial.pt"
-_STUDY = "dasha"
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One setting that was tried.
-
-    Attributes:
-        number: In the order of trying.
-        hyperparameters: The setting.
-        scores: Deciding metric after every epoch, turned so that larger is better.
-        state: ``"complete"``, ``"pruned"`` or ``"diverged"``.
-        reason: Why it ended early.
-    """
-
-    number: int
-    hyperparameters: Hyperparameters
-    scores: list[float]
-    state: str
-    reason: str = ""
-
-    @property
-    def best(self) -> float:
-        """Best score; minus infinity if it diverged."""
-        return -math.inf if self.state == "diverged" else max(self.scores, default=-math.inf)
-
-
-@dataclass(frozen=True)
-class TuneOutcome:
-    """What tuning found.
-
-    Attributes:
-        hyperparameters: Of the best trial.
-        score: Its best score; larger is better.
-        number: Of the best trial.
-        trials: All of them.
-        seconds: Of work.
-    """
-
-    hyperparameters: Hyperparameters
-    score: float
-    number: int
-    trials: list[TrialRecord] = field(repr=False)
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """All values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def of_dict(cls, content: Mapping[str, Any]) -> TuneOutcome:
-        """What `as_dict` gave, after JSON."""
-        return cls(**{**content, "trials": [TrialRecord(**trial) for trial in content["trials"]]})
-
-
-class _ByNumber(BaseSampler):
-    """Draws every value at random from a seed of the trial's number and the value's name: the same after a restart."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """There is none."""
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Nothing is drawn together."""
-        return {}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Draw one value."""
-        sampler = RandomSampler(derive_seed(self._seed, "tune", trial.number, param_name))
-        return sampler.sample_independent(study, trial, param_name, param_distribution)
+_NEEDED = ("lr", "momentum", "weight_decay", "seed")
 
 
 def paper_space(settings: TuneSettings) -> Space:
@@ -128,53 +48,63 @@ def paper_space(settings: TuneSettings) -> Space:
     return suggest
 
 
-def tune(
-    make_network: MakeNetwork,
-    train: Split,
-    validation: Split,
-    settings: TuneSettings,
-    learning: Learning,
-    *,
-    seed: int,
-    folder: RunFolder,
-    stage: Stage,
-    space: Space | None = None,
-) -> TuneOutcome:
-    """Try settings, the promising ones for longer.
+@dataclass(frozen=True)
+class TrialWork:
+    """What every trial needs.
 
-    Args:
+    Attributes:
         make_network: Makes a network with the initial weights of a setting; draws them from torch's global generator.
         train: Training data.
         validation: Scores the settings.
         settings: How many, and for how long.
         learning: Task, device, batches.
         seed: Of the run.
-        folder: Keeps the journal of the trials, and a checkpoint of the one that runs; continues from them.
+        folder: Keeps the journal of the trials, and a checkpoint of the one that runs; they are continued.
+    """
+
+    make_network: MakeNetwork
+    train: Split
+    validation: Split
+    settings: TuneSettings
+    learning: Learning
+    seed: int
+    folder: RunFolder
+
+
+def tune(work: TrialWork, *, stage: Stage, space: Space | None = None) -> TuneOutcome:
+    """Try settings, the promising ones for longer.
+
+    Args:
+        work: What every trial needs.
         stage: Is told the progress.
         space: Suggests the values of a trial; by default those of the paper.
 
     Raises:
         DashaError: If every trial diverged.
+        InvalidArgumentError: If the space leaves out a value that training needs.
+        StateFileError: If the journal is damaged.
     """
+    settings, folder = work.settings, work.folder
     space = space or paper_space(settings)
-    study = _study(folder.path / _JOURNAL, settings, seed)
-    state = folder.load_state(_CHECKPOINT)
-    watch = Stopwatch(0.0 if state is None else state["seconds"])
+    with folder.reading(_JOURNAL):
+        study = open_study(folder.path / _JOURNAL, settings, seed=work.seed)
+    state = folder.load_state(CHECKPOINT)
+    watch = Stopwatch(0.0 if state is None else state.get("seconds", 0.0))
     while True:
-        done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        best = max((_record(trial).best for trial in done), default=-math.inf)
-        stage.advance(len(done), f"best {abs(best):.4f}" if math.isfinite(best) else "")
-        if len(done) == settings.trials:
+        with folder.reading(_JOURNAL):
+            ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+            records = [TrialRecord.of_trial(trial) for trial in ended]
+        best = max((record.best for record in records), default=-math.inf)
+        stage.advance(len(records), f"best {abs(best):.4f}" if math.isfinite(best) else "")
+        if len(records) >= settings.trials:
             break
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        trial = Trial(study, waiting[0]._trial_id) if waiting else study.ask()
-        _run(trial, study, space(trial), make_network, train, validation, settings, learning, seed, folder, watch)
-    records = [_record(trial) for trial in study.get_trials(deepcopy=False)]
+        trial = next_trial(study)
+        _Course(work, study, trial, _complete(space(trial))).run(watch)
     winner = max(records, key=lambda record: (record.best, -record.number))
     if winner.best == -math.inf:
         raise DashaError(
-            f"all {len(records)} trials diverged, the first because {records[0].reason}; lower tune.lr, or check the scale "
-            "of inputs and targets"
+            f"all {len(records)} trials diverged, the first because {records[0].reason}; lower tune.lr, or check the "
+            "scale of inputs and targets"
         )
     return TuneOutcome(winner.hyperparameters, winner.best, winner.number, records, watch.total)
 
@@ -185,138 +115,82 @@ def initial_network(make_network: MakeNetwork, hyperparameters: Hyperparameters,
         return make_network(hyperparameters)
 
 
-def _study(journal: Path, settings: TuneSettings, seed: int) -> Study:
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    _cut_torn_line(journal)
-    pruner = optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=settings.min_resource, reduction_factor=settings.reduction_factor
-    )
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-        return optuna.create_study(
-            storage=storage,
-            sampler=_ByNumber(seed),
-            pruner=pruner,
-            direction="maximize",
-            study_name=_STUDY,
-            load_if_exists=True,
+def _complete(suggested: Mapping[str, Any]) -> Hyperparameters:
+    missing = [name for name in _NEEDED if name not in suggested]
+    if missing:
+        raise InvalidArgumentError(
+            f"space gives no {', '.join(missing)}; a trial needs {', '.join(_NEEDED)}, and dropout may be added"
         )
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    return dict(suggested)
 
 
-def _cut_torn_line(journal: Path) -> None:
-    """A process that was killed while it wrote leaves half a line, after which nothing could be read any more."""
-    if journal.exists():
-        content = journal.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            journal.write_bytes(whole)
+class _Course:
+    """The training of one setting; continues where a checkpoint of it ends."""
 
+    def __init__(self, work: TrialWork, study: Study, trial: Trial, hyperparameters: Hyperparameters) -> None:
+        self._work, self._study, self._trial = work, study, trial
+        trial.set_user_attr("hyperparameters", hyperparameters)
+        network = initial_network(work.make_network, hyperparameters, seed=work.seed).to(work.learning.device)
+        names = ("lr", "momentum", "weight_decay")
+        optimizer = make_sgd(network, **{name: hyperparameters[name] for name in names})
+        self._network, self._optimizer, self._scaler = network, optimizer, work.learning.scaler()
+        self._parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "scaler": self._scaler}
+        self._scores: list[float] = []
+        state = work.folder.load_state(CHECKPOINT)
+        with work.folder.reading(CHECKPOINT):
+            if state is not None and state["number"] == trial.number:
+                for name, part in self._parts.items():
+                    part.load_state_dict(state[name])
+                self._scores = list(state["scores"])
 
-def _run(
-    trial: Trial,
-    study: Study,
-    hyperparameters: Mapping[str, Any],
-    make_network: MakeNetwork,
-    train: Split,
-    validation: Split,
-    settings: TuneSettings,
-    learning: Learning,
-    seed: int,
-    folder: RunFolder,
-    watch: Stopwatch,
-) -> None:
-    """Train one setting until it is complete, pruned or diverged; continues where a checkpoint of it ends."""
-    hyperparameters = dict(hyperparameters)
-    trial.set_user_attr("hyperparameters", hyperparameters)
-    network = initial_network(make_network, hyperparameters, seed=seed).to(learning.device)
-    optimizer = make_sgd(network, **{name: hyperparameters[name] for name in ("lr", "momentum", "weight_decay")})
-    scaler = learning.scaler()
-    scores: list[float] = []
-    state = folder.load_state(_CHECKPOINT)
-    if state is not None and state["number"] == trial.number:
-        for part, name in ((network, "network"), (optimizer, "optimizer"), (scaler, "scaler")):
-            part.load_state_dict(state[name])
-        scores = state["scores"]
-    reported = len(trial.storage.get_trial(trial._trial_id).intermediate_values)
-    for epoch in range(settings.max_resource):
-        if epoch >= len(scores):
-            try:
-                with seeded(derive_seed(seed, "trial", trial.number, epoch)):
-                    train_epoch(network, optimizer, train, learning, scaler=scaler)
-                values = evaluate(network, validation, learning, only_deciding=True)
-            except Diverged as reason:
-                _end(study, trial, folder, scores, "diverged", str(reason))
+    def run(self, watch: Stopwatch) -> None:
+        """Train until the setting is complete, pruned or diverged.
+
+        The order matters to a process that is killed: the checkpoint of an epoch comes before its report, the report
+        before the pruner's decision, and that before the end; each is repeated if it is all that is missing.
+        """
+        trial, task, scores = self._trial, self._work.learning.task, self._scores
+        reported = len(frozen(trial).intermediate_values)
+        for epoch in range(1, self._work.settings.max_resource + 1):
+            if epoch > len(scores):
+                try:
+                    scores.append(self._train(epoch))
+                except Diverged as reason:
+                    self._end("diverged", str(reason))
+                    return
+                self._save(watch.total)
+            if not math.isfinite(scores[epoch - 1]):
+                self._end("diverged", f"{task.metric} is not a number after {epoch} epochs")
                 return
-            scores.append(score_of(learning.task, values))
-            folder.save_state(
-                _CHECKPOINT,
-                {
-                    "number": trial.number,
-                    "scores": scores,
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "scaler": scaler.state_dict(),
-                    "seconds": watch.total,
-                },
-            )
-        if not math.isfinite(scores[epoch]):
-            _end(study, trial, folder, scores, "diverged", f"{learning.task.metric} is not a number")
-            return
-        if epoch >= reported:
-            trial.report(max(scores[: epoch + 1]), epoch + 1)
-        if _is_stopped(study, trial, settings, epoch + 1):
-            _end(study, trial, folder, scores[: epoch + 1], "pruned", f"not among the best after {epoch + 1} epochs")
-            return
-    _end(study, trial, folder, scores, "complete", "")
+            if epoch > reported:
+                trial.report(max(scores[:epoch]), epoch)
+            if is_stopped(self._study, trial, self._work.settings, epoch):
+                self._end("pruned", f"not among the best after {epoch} epochs")
+                return
+        self._end("complete", "")
 
+    def _train(self, epoch: int) -> float:
+        """Score after one more epoch; larger is better."""
+        work = self._work
+        with seeded(derive_seed(work.seed, "trial", self._trial.number, epoch)):
+            train_epoch(self._network, self._optimizer, work.train, work.learning, scaler=self._scaler)
+        return score_of(work.learning.task, evaluate(self._network, work.validation, work.learning, only_deciding=True))
 
-def _is_stopped(study: Study, trial: Trial, settings: TuneSettings, epoch: int) -> bool:
-    """Whether the pruner stops a trial here; asked again after a restart, the answer is the same."""
-    rung = _rung(settings, epoch)
-    if rung is None:
-        return False
-    key = f"completed_rung_{rung}"
-    own = trial.storage.get_trial(trial._trial_id).system_attrs
-    if key not in own:
-        return trial.should_prune()
-    # The pruner has counted this trial at the rung, and would take the next question for one about the next rung.
-    values = [entry.system_attrs[key] for entry in study.get_trials(deepcopy=False) if key in entry.system_attrs]
-    promoted = sorted(values, reverse=True)[: max(1, len(values) // settings.reduction_factor)]
-    return bool(own[key] < promoted[-1])
+    def _save(self, seconds: float) -> None:
+        states = {name: part.state_dict() for name, part in self._parts.items()}
+        number = self._trial.number
+        self._work.folder.save_state(
+            CHECKPOINT, {"number": number, "scores": self._scores, "seconds": seconds, **states}
+        )
 
-
-def _rung(settings: TuneSettings, epoch: int) -> int | None:
-    """Number of the rung that ends with an epoch."""
-    rung, end = 0, settings.min_resource
-    while end < epoch:
-        rung, end = rung + 1, end * settings.reduction_factor
-    return rung if end == epoch else None
-
-
-def _end(study: Study, trial: Trial, folder: RunFolder, scores: list[float], state: str, reason: str) -> None:
-    trial.set_user_attr("scores", scores)
-    trial.set_user_attr("outcome", state)
-    trial.set_user_attr("reason", reason)
-    if state == "complete":
-        study.tell(trial, max(scores))
-    else:
-        study.tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
-    best = max(scores, default=None)
-    folder.log("trial", number=trial.number, state=state, reason=reason, epochs=len(scores), score=best)
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    attributes = trial.user_attrs
-    return TrialRecord(
-        number=trial.number,
-        hyperparameters=attributes["hyperparameters"],
-        scores=list(attributes["scores"]),
-        state=attributes["outcome"],
-        reason=attributes["reason"],
-    )
+    def _end(self, state: str, reason: str) -> None:
+        trial, scores = self._trial, self._scores
+        for name, value in (("scores", scores), ("outcome", state), ("reason", reason)):
+            trial.set_user_attr(name, value)
+        best = max(scores, default=-math.inf)
+        if state == "complete":
+            self._study.tell(trial, best)
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
+        values = {"number": trial.number, "state": state, "reason": reason, "epochs": len(scores), "score": best}
+        self._work.folder.log("trial", **values)

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-import warnings
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dasha.data.inspection import DataSummary, check_pair, inspect
 from dasha.data.split import as_split
-from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError
+from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
+from dasha.manager import get_manager
 from dasha.metrics import prediction_of
+from dasha.randomness import seeded
+from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
-from dasha.search.config import RunConfig, as_stored, config_dict, differences, versions
+from dasha.search.config import RunConfig, claim, config_dict
 from dasha.search.model import (
     Ensemble,
     Normalize,
     load_members,
-    load_model,
     normalized,
     save_members,
     with_kernels,
 )
 from dasha.search.networks import BackboneArgument, network_sources
 from dasha.search.result import Collected, Evaluation, RunResult, over_seeds
-from dasha.search.run_folder import RunFolder
-from dasha.search.stages import RESULT_FILE, Finished, Run, run_stages
+from dasha.search.run import Run
+from dasha.search.run_folder import CONFIG_FILE, RunFolder
+from dasha.search.stages import RESULT_FILE, Finished, run_stages
 from dasha.search.supernet import Architecture, Rule, is_ordinary
 from dasha.search.training import Augment, Learning, evaluate, predict
 from dasha.search.tune import Space
 from dasha.tasks import TaskSpec
 
-CONFIG_FILE = "config.json"
 EVALUATION_FILE = "evaluation.json"
 # Samples that go through a network together.
 _PREDICTED_AT_ONCE = 256
+# Arguments that no file holds; the others are those of the run.
+_NOT_STORED = ("augment", "backbone", "device", "is_searched", "is_shown", "space")
 
 
 class Dasha:
@@ -84,13 +89,20 @@ class Dasha:
     ) -> None:
         self.task = task
         name = backbone if isinstance(backbone, str) else getattr(backbone, "__qualname__", type(backbone).__name__)
+        known = [entry.name for entry in fields(RunConfig)]
+        for option in options:
+            if option not in known:
+                guess = close_matches(option, known)
+                raise InvalidArgumentError(f"there is no option {option!r};{guess} known: {', '.join(known)}")
         self.config = RunConfig(backbone=name, **options)
         budget_of(self.config.budget, 2).replaced(self.config.overrides)
         self._backbone, self._augment, self._space = backbone, augment, space
         self._is_searched, self._is_shown = is_searched, is_shown
-        self._device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-        self._temporary = None if run_dir is not None else tempfile.TemporaryDirectory(prefix="dasha-")
-        self._path = Path(run_dir if run_dir is not None else self._temporary.name)  # type: ignore[union-attr]
+        self._device = _device(device)
+        if run_dir is None:
+            run_dir = tempfile.mkdtemp(prefix="dasha-")
+            weakref.finalize(self, shutil.rmtree, run_dir, ignore_errors=True)
+        self._path = Path(run_dir)
         self._members: list[nn.Module] = []
         self._model: nn.Module | None = None
         self._result: RunResult | None = None
@@ -116,7 +128,8 @@ class Dasha:
         sources = network_sources(self._backbone, self.task, ndim=ndim, options=budget.backbone_options)
         folder = RunFolder(self._path)
         with folder.locked(), _deterministic(self.config.is_deterministic):
-            self._claim(folder, {"budget": budget.as_dict(), "data": _described(*summaries)})
+            about = {"task": asdict(self.task), "settings": config_dict(self.config), "budget": budget.as_dict()}
+            claim(folder, {**about, "data": _described(*summaries)})
             normalization = {"mean": summaries[0].mean, "std": summaries[0].std} if self.config.normalize else None
             learning = Learning(
                 self.task,
@@ -187,7 +200,7 @@ class Dasha:
         Returns:
             Shape ``(N, num_outputs)`` or ``(N, num_outputs, …)``.
         """
-        inputs = torch.as_tensor(np.asarray(inputs))
+        inputs = inputs.detach() if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
         if inputs.ndim not in (3, 4) or inputs.shape[1] != self.task.in_channels:
             raise InvalidArgumentError(
                 f"inputs have shape {tuple(inputs.shape)}, but must be (N, {self.task.in_channels}, L) or "
@@ -205,7 +218,9 @@ class Dasha:
 
         Raises:
             InvalidArgumentError: If the data does not fit the task.
+            NotFittedError: If the run is not finished.
         """
+        combined = self.model
         split = as_split(test, "test")
         summary = inspect(self.task, split, "test")
         learning = Learning(self.task, _PREDICTED_AT_ONCE // 4, self._device)
@@ -215,7 +230,7 @@ class Dasha:
                 per_seed.append(evaluate(network, split, learning))
         metrics, interval = over_seeds(per_seed)
         collected = Collected(self.task)
-        with self._on_device(self.model) as model:
+        with self._on_device(combined) as model:
             predict(model, split, learning, collected.add)
             if self.config.is_ensemble and len(per_seed) > 1:
                 metrics = evaluate(model, split, learning)
@@ -235,58 +250,64 @@ class Dasha:
                 ``is_shown``, and ``backbone`` where it is not registered.
 
         Raises:
-            StateFileError: If there is no run.
-            InvalidArgumentError: If the run is not finished and there is no data, or other data.
+            StateFileError: If there is no run, or a file of it is damaged.
+            InvalidArgumentError: If the run is not finished and there is no data, or other data; if an argument is
+                changed that belongs to the run.
         """
-        stored = RunFolder(path).read_json(CONFIG_FILE)
-        options = {**stored["settings"], **changes}
-        run = cls(TaskSpec(**stored["task"]), path, **options)
+        for name in changes:
+            if name not in _NOT_STORED:
+                raise InvalidArgumentError(
+                    f"{name}= belongs to the run in {path} and cannot be changed; allowed: {', '.join(_NOT_STORED)}"
+                )
+        if not (Path(path) / CONFIG_FILE).is_file():
+            raise StateFileError(f"there is no run in {path}: {CONFIG_FILE} is missing")
+        folder = RunFolder(path)
+        with folder.reading(CONFIG_FILE):
+            stored = folder.read_json(CONFIG_FILE)
+            task, settings = TaskSpec(**stored["task"]), dict(stored["settings"])
+        given = changes.get("backbone", settings["backbone"])
+        if given not in ("auto", *get_manager().backbones) and isinstance(given, str):
+            raise InvalidArgumentError(
+                f"the run in {path} is for backbone {given!r}, which is not registered here; pass the module or "
+                "factory as backbone="
+            )
+        run = cls(task, path, **{**settings, **changes})
         if train is not None:
             return run.fit(train, validation)
-        if not run._folder.has(RESULT_FILE):
+        if not folder.has(RESULT_FILE):
             raise InvalidArgumentError(
                 f"the run in {path} is not finished; pass its train and validation data to go on"
             )
-        run._result = RunResult.of_dict(run._folder.read_json(RESULT_FILE))
-        run._members = load_members(path, network=run._backbone if isinstance(run._backbone, nn.Module) else None)
-        run._model = load_model(path, network=run._backbone if isinstance(run._backbone, nn.Module) else None)
+        run._open()
         return run
 
     @property
     def _folder(self) -> RunFolder:
         return RunFolder(self._path)
 
-    def _claim(self, folder: RunFolder, derived: Mapping[str, Any]) -> None:
-        """Write what the run is about, or refuse a folder that is about something else."""
-        about = as_stored({"task": asdict(self.task), "settings": config_dict(self.config), **derived})
-        if not folder.has(CONFIG_FILE):
-            folder.write_json(CONFIG_FILE, {**about, "versions": versions()})
-            return
-        stored = folder.read_json(CONFIG_FILE)
-        different = differences({name: stored.get(name) for name in about}, about)
-        if different:
-            raise InvalidArgumentError(
-                f"the run in {folder.path} is another one ({'; '.join(different[:5])}); choose another run_dir, or delete it"
-            )
-        changed = differences(stored["versions"], versions())
-        if changed:
-            warnings.warn(
-                f"the run in {folder.path} was begun with other versions ({'; '.join(changed)}); results may differ",
-                DashaWarning,
-                stacklevel=3,
-            )
+    def _open(self) -> None:
+        """Read what a finished run left."""
+        folder = self._folder
+        with folder.reading(RESULT_FILE):
+            result = RunResult.of_dict(folder.read_json(RESULT_FILE))
+        network = None if isinstance(self._backbone, str) else self._backbone
+        members = load_members(self._path, network=network)
+        self._members, self._result = members, result
+        self._model = self._together(members)
+
+    def _together(self, members: list[nn.Module]) -> nn.Module:
+        return Ensemble(members).eval() if self.config.is_ensemble and len(members) > 1 else members[0]
 
     def _take(self, run: Run, finished: Finished, normalization: Mapping[str, Any] | None, ndim: int) -> None:
         """Build the trained model and write it."""
         source, hyperparameters = finished.source, finished.result.hyperparameters
         members = []
         for state in finished.states:
-            plain = source.make(width=run.budget.width, dropout=hyperparameters.get("dropout", 0.0))
-            network = with_kernels(plain, finished.result.architecture)
+            with seeded(0):
+                plain = source.make(width=run.budget.width, dropout=hyperparameters.get("dropout", 0.0))
+                network = with_kernels(plain, finished.result.architecture)
             network.load_state_dict(state)
-            members.append(normalized(network.eval(), normalization, ndim=ndim))
-        self._members = members
-        self._model = Ensemble(members).eval() if self.config.is_ensemble and len(members) > 1 else members[0]
+            members.append(normalized(network, normalization, ndim=ndim).eval())
         description = {
             "task": asdict(self.task),
             "ndim": ndim,
@@ -303,8 +324,8 @@ class Dasha:
             "members": len(members),
         }
         save_members(run.folder, members, description)
-        self._result = finished.result
         run.folder.write_json(RESULT_FILE, finished.result.as_dict())
+        self._members, self._model, self._result = members, self._together(members), finished.result
 
     @contextmanager
     def _on_device(self, network: nn.Module) -> Iterator[nn.Module]:
@@ -320,6 +341,18 @@ def _described(train: DataSummary, validation: DataSummary) -> dict[str, Any]:
         name: {"count": summary.count, "shape": summary.shape, "fingerprint": summary.fingerprint}
         for name, summary in (("train", train), ("validation", validation))
     }
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        why = str(error).splitlines()[0]
+        raise InvalidArgumentError(f"device={name!r} cannot be used ({why}); use 'auto', 'cpu' or another") from error
+    return device
 
 
 @contextmanager

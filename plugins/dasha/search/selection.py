@@ -1,0 +1,71 @@
+"""Which backbone, where the user leaves that open."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from dasha.errors import DashaError
+from dasha.metrics import score_of
+from dasha.randomness import derive_seed, seeded
+from dasha.search.networks import NetworkSource
+from dasha.search.progress import stage
+from dasha.search.run import Run
+from dasha.search.training import Diverged, evaluate, make_sgd, train_epoch
+
+_SELECT = "backbone.json"
+_LR = 0.05
+
+
+def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSource, dict[str, float]]:
+    """Train every candidate for the same few epochs and take the one with the best validation score.
+
+    Args:
+        run: What all stages share.
+        sources: The candidates; if there is one only, nothing is trained.
+
+    Returns:
+        The chosen one, and the scores by name; larger is better.
+
+    Raises:
+        DashaError: If training diverges with every candidate.
+    """
+    if len(sources) == 1:
+        return sources[0], {}
+    if run.folder.has(_SELECT):
+        with run.folder.reading(_SELECT):
+            stored = run.folder.read_json(_SELECT)
+            known = {name: -math.inf if score is None else float(score) for name, score in stored["scores"].items()}
+            return {source.name: source for source in sources}[stored["chosen"]], known
+    scores: dict[str, float] = {}
+    with stage("backbone", len(sources), is_shown=run.is_shown) as shown:
+        for source in sources:
+            scores[source.name] = _short_score(run, source)
+            run.folder.log("backbone", name=source.name, score=scores[source.name])
+            shown.advance(len(scores), f"{source.name} {abs(scores[source.name]):.4f}")
+    if max(scores.values()) == -math.inf:
+        raise DashaError(
+            f"training diverged with every backbone ({', '.join(scores)}); check the scale of inputs and targets, or "
+            "name one by backbone="
+        )
+    chosen = max(sources, key=lambda source: scores[source.name])
+    run.folder.write_json(_SELECT, {"chosen": chosen.name, "scores": scores})
+    return chosen, scores
+
+
+def _short_score(run: Run, source: NetworkSource) -> float:
+    """Best validation score in a few epochs; minus infinity if training diverges."""
+    seed = run.config.seed
+    with seeded(derive_seed(seed, "backbone", source.name)):
+        network = source.make(width=run.budget.width).to(run.learning.device)
+    optimizer = make_sgd(network, lr=_LR, momentum=0.9, weight_decay=5e-4)
+    learning = replace(run.learning, max_norm=1.0)
+    scores = []
+    try:
+        for epoch in range(run.budget.selection_epochs):
+            with seeded(derive_seed(seed, "backbone", source.name, epoch)):
+                train_epoch(network, optimizer, run.train, learning)
+            scores.append(score_of(learning.task, evaluate(network, run.validation, learning, only_deciding=True)))
+    except Diverged:
+        return -math.inf
+    return max(scores)

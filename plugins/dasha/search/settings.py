@@ -1,0 +1,162 @@
+"""Settings of every stage, with the values of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dasha.errors import InvalidArgumentError
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number and not a truth value."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def whole(owner: Any, prefix: str, **least: int) -> None:
+    """Check that attributes are whole numbers of at least so much.
+
+    Raises:
+        InvalidArgumentError: If one is not.
+    """
+    for name, bound in least.items():
+        value = getattr(owner, name)
+        if not is_whole(value) or value < bound:
+            raise InvalidArgumentError(f"{prefix}{name}={value!r} must be a whole number, at least {bound}")
+
+
+def one_of(owner: Any, prefix: str, name: str, allowed: Sequence[str]) -> None:
+    """Check that an attribute has one of the allowed values.
+
+    Raises:
+        InvalidArgumentError: If it has not.
+    """
+    value = getattr(owner, name)
+    if value not in allowed:
+        raise InvalidArgumentError(f"{prefix}{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Kernel search, arXiv 2204.07554.
+
+    Attributes:
+        kernel_sizes: Candidates of every searched convolution.
+        dilations: Likewise; every pair of the two is tried.
+        width: Of the backbone that is searched.
+        epochs: Passes at most.
+        batch_fraction: Share of the batches that one pass sees.
+        batch_size: Samples per step.
+        lr: Learning rate of the weights.
+        alpha_lr: Learning rate of the architecture's logits.
+        momentum: Of both optimisers, Nesterov's.
+        weight_decay: Of the weights.
+        milestones: Shares of the epochs after which both learning rates shrink.
+        gamma: Factor by which they shrink.
+        grad_scale: The gradient of every layer's logits is brought to a length of one over this.
+        size_penalty: Added to the gradient for every position of the receptive field.
+        max_norm: Gradients of the weights are clipped to this length.
+        temperature: Of the Gumbel softmax.
+        settled_epochs: The search ends early when no layer's choice has changed for so many epochs.
+        is_depthwise: Whether convolutions with as many outputs as inputs are depthwise during the search.
+    """
+
+    kernel_sizes: tuple[int, ...] = (3, 5, 7, 9)
+    dilations: tuple[int, ...] = (1, 3, 7, 15)
+    width: int = 1
+    epochs: int = 100
+    batch_fraction: float = 0.2
+    batch_size: int = 16
+    lr: float = 0.1
+    alpha_lr: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
+    gamma: float = 0.2
+    grad_scale: float = 1000.0
+    size_penalty: float = 1e-5
+    max_norm: float = 1.0
+    temperature: float = 1.0
+    settled_epochs: int = 30
+    is_depthwise: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        whole(self, "search.", width=1, epochs=1, batch_size=1, settled_epochs=1)
+        for name in ("kernel_sizes", "dilations"):
+            values = getattr(self, name)
+            if not values or not all(is_whole(value) and value >= 1 for value in values):
+                raise InvalidArgumentError(f"search.{name}={values!r} must be whole numbers, each at least 1")
+        share = self.batch_fraction
+        if not 0 < share <= 1:
+            raise InvalidArgumentError(f"search.batch_fraction={share!r} must be above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """Hyperparameters by successive halving, arXiv 1810.05934.
+
+    Attributes:
+        trials: Settings that are tried.
+        min_resource: Epochs of the first rung.
+        max_resource: Epochs of a trial that is never stopped.
+        reduction_factor: One in so many trials passes a rung.
+        lr: Range of the learning rate, on a logarithmic scale.
+        weight_decay: Range of the weight decay, on a logarithmic scale.
+        momentum: Range of the momentum.
+        dropout: Values tried.
+        seeds: Number of initial weights that trials choose from.
+    """
+
+    trials: int = 120
+    min_resource: int = 1
+    max_resource: int = 20
+    reduction_factor: int = 2
+    lr: tuple[float, float] = (1e-5, 0.5)
+    weight_decay: tuple[float, float] = (5e-7, 5e-3)
+    momentum: tuple[float, float] = (0.9, 1.0)
+    dropout: tuple[float, ...] = (0.0, 0.05, 0.1)
+    seeds: int = 500
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        whole(self, "tune.", trials=1, min_resource=1, max_resource=1, reduction_factor=2, seeds=1)
+        if self.min_resource > self.max_resource:
+            raise InvalidArgumentError(
+                f"tune.min_resource={self.min_resource} must be at most tune.max_resource={self.max_resource}"
+            )
+        for name in ("lr", "weight_decay", "momentum"):
+            span = getattr(self, name)
+            if not isinstance(span, tuple) or len(span) != 2 or not 0 <= span[0] <= span[1]:
+                raise InvalidArgumentError(
+                    f"tune.{name}={span!r} must be a pair of numbers, the smaller first, from 0 on"
+                )
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """Final training.
+
+    Attributes:
+        epochs: Passes over the data.
+        schedule: ``"step"`` shrinks the learning rate at milestones, ``"cosine"`` lets it fall to 0 after a warm-up.
+        milestones: Shares of the epochs.
+        gamma: Factor at a milestone.
+        warmup: Share of the epochs over which the cosine schedule rises.
+        max_norm: Gradients are clipped to this length; None for no clipping.
+    """
+
+    epochs: int = 200
+    schedule: Literal["step", "cosine"] = "step"
+    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
+    gamma: float = 0.2
+    warmup: float = 0.05
+    max_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        whole(self, "retrain.", epochs=1)
+        one_of(self, "retrain.", "schedule", ("step", "cosine"))

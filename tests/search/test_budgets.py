@@ -1,0 +1,60 @@
+import pytest
+
+from dasha.errors import InvalidArgumentError
+from dasha.search.budgets import Budget, budget_of
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "standard", "paper"])
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_budgets_have_valid_values(name, ndim):
+    budget = budget_of(name, ndim)
+    assert budget.replaced({}) == budget
+    assert (ndim == 1) == (11 in budget.search.kernel_sizes)
+
+
+def test_the_paper_of_images_is_the_default():
+    assert budget_of("paper", 2) == Budget()
+
+
+def test_values_are_replaced_by_name_in_any_order():
+    budget = Budget().replaced(
+        {"tune.min_resource": 30, "width": 3, "tune.max_resource": 40, "search.dilations": [1, 2]}
+    )
+    assert (budget.tune.min_resource, budget.width, budget.search.dilations) == (30, 3, (1, 2))
+    assert Budget().width == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tune.trails": 2}, "did you mean 'trials'"),
+        ({"tuen.trials": 2}, "did you mean 'tune'"),
+        ({"widht": 2}, "did you mean 'width'"),
+        ({"tune": {}}, "no value 'tune'"),
+        ({"tune.trials": 0}, r"tune\.trials=0 must be a whole number, at least 1"),
+        ({"tune.trials": "8"}, "whole number"),
+        ({"tune.reduction_factor": 1}, "at least 2"),
+        ({"tune.min_resource": 99}, "at most tune.max_resource"),
+        ({"tune.lr": (0.1, 0.01)}, "pair of numbers"),
+        ({"search.kernel_sizes": ()}, "whole numbers"),
+        ({"search.batch_fraction": 0.0}, "above 0"),
+        ({"retrain.schedule": "cosin"}, "must be one of 'step', 'cosine'"),
+        ({"precision": "int8"}, "must be one of 'float32'"),
+        ({"accumulate": True}, "whole number"),
+    ],
+)
+def test_wrong_values_are_refused(changes, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        Budget().replaced(changes)
+
+
+def test_an_unknown_budget_names_the_known_ones():
+    with pytest.raises(InvalidArgumentError, match=r"'smoke'.*did you mean 'quick'"):
+        budget_of("quikc", 1)
+
+
+def test_kernels_that_no_input_can_tell_apart_are_left_out():
+    search = Budget().fitted_to((8, 6)).search
+    assert (search.kernel_sizes, search.dilations) == ((3, 5), (1, 3))
+    tiny = Budget().fitted_to((1,)).search
+    assert (tiny.kernel_sizes, tiny.dilations) == ((3,), (1,))

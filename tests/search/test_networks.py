@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from dasha.errors import InvalidArgumentError
+from dasha.search.networks import network_sources
+
+from .tiny import TASK, Tiny
+
+
+def test_a_name_a_factory_and_a_module_give_networks():
+    module = Tiny(in_channels=1, num_outputs=2)
+    for backbone, name, registered in (("unet_1d", "unet_1d", True), (Tiny, "Tiny", False), (module, "Tiny", False)):
+        (source,) = network_sources(backbone, TASK, ndim=1, options={})
+        assert (source.name, source.is_registered) == (name, registered)
+        assert source.make(width=1, dropout=0.1)(torch.zeros(2, 1, 16)).shape == (2, 2)
+
+
+def test_a_module_is_copied():
+    module = Tiny(in_channels=1, num_outputs=2)
+    (source,) = network_sources(module, TASK, ndim=1, options={})
+    made = source.make(width=5)
+    made.head.weight.data.zero_()
+    assert made is not module
+    assert module.head.weight.any()
+
+
+def test_auto_is_every_backbone_of_the_dimensions():
+    names = [source.name for source in network_sources("auto", TASK, ndim=1, options={"blocks": 3})]
+    assert "wide_resnet_1d" in names
+    assert "unet_1d" in names
+    assert not any(name.endswith("_2d") for name in names)
+
+
+def test_unsuitable_names_are_refused():
+    with pytest.raises(InvalidArgumentError, match=r"is for 2-D inputs, but data has 1 spatial dimensions"):
+        network_sources("wide_resnet_2d", TASK, ndim=1, options={})
+    with pytest.raises(InvalidArgumentError, match=r"is unknown.* did you mean 'wide_resnet_1d'"):
+        network_sources("wide_resnet1d", TASK, ndim=1, options={})
+    with pytest.raises(InvalidArgumentError, match="no registered backbone is for 3-D inputs"):
+        network_sources("auto", TASK, ndim=3, options={})

@@ -1,0 +1,113 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from dasha import TaskSpec
+from dasha.data.split import as_split
+from dasha.randomness import seeded
+from dasha.search.training import (
+    Diverged,
+    Learning,
+    cosine_factor,
+    evaluate,
+    make_sgd,
+    step_factor,
+    train_epoch,
+)
+
+from .tiny import TASK, TRAIN, VALIDATION, Tiny, states_of_generators
+
+CPU = torch.device("cpu")
+
+
+def trained(learning, *, count=20, seed=0, lr=0.1, scale=1.0):
+    with seeded(seed):
+        network = Tiny(in_channels=1, num_outputs=learning.task.num_outputs, norm=False)
+        optimizer = make_sgd(network, lr=lr, momentum=0.9, weight_decay=0.0)
+        loss = train_epoch(
+            network, optimizer, as_split((scale * TRAIN[0][:count], TRAIN[1][:count]), "train"), learning
+        )
+    return network, loss
+
+
+@pytest.mark.parametrize("count", [20, 19])
+def test_accumulated_batches_equal_large_ones(count):
+    small, small_loss = trained(Learning(TASK, 4, CPU, accumulate=2), count=count)
+    large, large_loss = trained(Learning(TASK, 8, CPU), count=count)
+    assert small_loss == pytest.approx(large_loss, abs=1e-6)
+    for one, other in zip(small.parameters(), large.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_lower_precision_trains_float32_weights(precision):
+    network, loss = trained(Learning(TASK, 8, CPU, precision=precision))
+    assert network.first.weight.dtype == torch.float32
+    assert math.isfinite(loss)
+    assert loss == pytest.approx(trained(Learning(TASK, 8, CPU))[1], rel=0.1)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_values_that_are_not_finite_end_the_epoch(poison):
+    with pytest.raises(Diverged, match="in batch 1"):
+        trained(Learning(TASK, 8, CPU, augment=lambda x, y: (x * poison, y)))
+
+
+def test_an_explosion_ends_the_epoch():
+    with pytest.raises(Diverged, match="in batch"):
+        trained(Learning(TASK, 4, CPU), lr=1e6)
+
+
+def test_augmentation_and_normalisation_come_in_this_order():
+    seen = []
+
+    class Record(nn.Module):
+        def forward(self, x):
+            seen.append(float(x.max()))
+            return x / 100
+
+    trained(Learning(TASK, 20, CPU, augment=lambda x, y: (x * 0 + 100, y), normalize=Record()))
+    assert seen == [100.0]
+
+
+def test_evaluation_computes_once_over_all_and_changes_nothing():
+    network = Tiny(in_channels=1, num_outputs=2).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    loader = torch.utils.data.DataLoader([(x, y) for x, y in zip(*VALIDATION, strict=True)], batch_size=3, shuffle=True)
+    generators = states_of_generators()
+    by_loader = evaluate(network, as_split(loader, "validation"), Learning(TASK, 8, CPU))
+    assert states_of_generators() == generators
+    whole = evaluate(network, as_split(VALIDATION, "validation"), Learning(TASK, 100, CPU))
+    assert by_loader == pytest.approx(whole, abs=1e-6)
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    deciding = evaluate(network, as_split(VALIDATION, "v"), Learning(TASK, 8, CPU), only_deciding=True)
+    assert set(deciding) == {"accuracy", "loss"}
+
+
+def test_outputs_that_are_not_finite_have_no_metrics():
+    network = Tiny(in_channels=1, num_outputs=2)
+    network.head.bias.data.fill_(math.nan)
+    values = evaluate(network, as_split(VALIDATION, "validation"), Learning(TASK, 8, CPU))
+    assert all(math.isnan(value) for value in values.values())
+    assert {"accuracy", "mcc", "loss"} <= set(values)
+
+
+def test_regression_has_the_mean_loss():
+    task = TaskSpec("regression", 1, 1)
+    network = Tiny(in_channels=1, num_outputs=1).eval()
+    targets = VALIDATION[1][:, None].astype("float32")
+    values = evaluate(network, as_split((VALIDATION[0], targets), "validation"), Learning(task, 1, CPU))
+    assert values["loss"] == pytest.approx(values["mse"], rel=1e-5)
+
+
+def test_schedules():
+    assert [step_factor(progress, (0.3, 0.6), 0.2) for progress in (0, 0.3, 0.5, 0.9)] == pytest.approx(
+        [1, 0.2, 0.2, 0.04]
+    )
+    assert cosine_factor(0.05, 0.1) == pytest.approx(0.5)
+    assert cosine_factor(0.1, 0.1) == pytest.approx(1)
+    assert cosine_factor(1.0, 0.1) == pytest.approx(0)
+    assert cosine_factor(0.0, 0.0) == 1

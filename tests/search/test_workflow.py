@@ -1,0 +1,264 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dasha import Dasha, TaskSpec
+from dasha.errors import DashaError, InvalidArgumentError, NotFittedError, StateFileError
+from dasha.search import load_model
+
+from .tiny import TASK, TEST, TRAIN, VALIDATION, Tiny, run_of, sequences, states_of_generators
+
+FEW = {"search.epochs": 1, "tune.trials": 1, "tune.max_resource": 1, "retrain.epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("finished") / "run"
+    run = run_of(path, n_seeds=2, is_ensemble=True).fit(TRAIN, VALIDATION)
+    return run, path
+
+
+def test_a_run_gives_a_model_and_says_how(finished):
+    run, path = finished
+    assert set(run.architecture) == {"first", "second"}
+    assert set(run.hyperparameters) == {"lr", "momentum", "weight_decay", "dropout", "seed"}
+    assert run.result.parameters == sum(weight.numel() for weight in run.model.members[0].parameters())
+    assert run.result.flops > 0
+    assert len(run.result.curves) == 2
+    assert run.predict(TEST[0]).sum(1) == pytest.approx(np.ones(10), abs=1e-5)
+    assert not (path / "search" / "checkpoint.pt").exists()
+    assert not (path / "tune" / "trial.pt").exists()
+
+
+def test_several_seeds_have_an_interval(finished):
+    run, path = finished
+    evaluation = run.evaluate(TEST)
+    first, second = (one["loss"] for one in evaluation.per_seed)
+    # Student's t with one degree of freedom; the deviation of two values is their distance over the root of two.
+    assert evaluation.interval["loss"] == pytest.approx(12.7062 * abs(first - second) / 2, rel=1e-4)
+    assert evaluation["loss"] != pytest.approx((first + second) / 2, rel=1e-9)  # of the ensemble
+    assert json.loads((path / "evaluation.json").read_text())["count"] == 10
+    assert np.sum(evaluation.confusion) == 10
+
+
+def test_a_finished_run_is_opened_without_data(finished):
+    run, path = finished
+    opened = Dasha.resume(path, backbone=Tiny, is_shown=False)
+    assert opened.result == run.result
+    assert np.array_equal(opened.predict(TEST[0]), run.predict(TEST[0]))
+    assert np.allclose(load_model(path, network=Tiny)(torch.tensor(TEST[0])).softmax(1).detach(), run.predict(TEST[0]))
+    assert opened.evaluate(TEST) == run.evaluate(TEST)
+
+
+def test_a_finished_run_with_data_repeats_nothing(finished, monkeypatch):
+    run, path = finished
+
+    def refuse(*arguments, **options):
+        raise AssertionError("trained")
+
+    for stage in ("kernels", "tune", "retrain"):
+        monkeypatch.setattr(f"dasha.search.{stage}.train_epoch", refuse)
+    again = Dasha.resume(path, TRAIN, VALIDATION, backbone=Tiny, is_shown=False)
+    assert np.array_equal(again.predict(TEST[0]), run.predict(TEST[0]))
+
+
+def test_other_data_and_settings_are_refused_by_name(finished):
+    _, path = finished
+    options = {"n_seeds": 2, "is_ensemble": True}
+    with pytest.raises(InvalidArgumentError, match=r"settings\.seed: 0 there, 4 now"):
+        run_of(path, seed=4, **options).fit(TRAIN, VALIDATION)
+    with pytest.raises(InvalidArgumentError, match=r"data\.train\.fingerprint"):
+        run_of(path, **options).fit(sequences(20, seed=7), VALIDATION)
+    with pytest.raises(InvalidArgumentError, match=r"budget\.tune\.trials: 3 there, 9 now"):
+        run_of(path, overrides={"tune.trials": 9}, **options).fit(TRAIN, VALIDATION)
+    with pytest.raises(InvalidArgumentError, match="seed= belongs to the run"):
+        Dasha.resume(path, backbone=Tiny, seed=3)
+    with pytest.raises(InvalidArgumentError, match="'Tiny', which is not registered here"):
+        Dasha.resume(path)
+
+
+def test_a_folder_without_a_run_is_not_resumed_nor_made(tmp_path):
+    with pytest.raises(StateFileError, match=r"there is no run in .*config\.json is missing"):
+        Dasha.resume(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "config.json").write_text('{"model_type": "other"}')
+    with pytest.raises(StateFileError, match=r"config\.json"):
+        Dasha.resume(tmp_path)
+    with pytest.raises(InvalidArgumentError, match="is another one"):
+        run_of(tmp_path).fit(TRAIN, VALIDATION)
+    assert [file.name for file in tmp_path.iterdir() if file.name != ".lock"] == ["config.json"]
+
+
+def test_damaged_stages_are_named(tmp_path):
+    run_of(tmp_path, overrides=FEW).fit(TRAIN, VALIDATION)
+    for name in ("result.json", "model.safetensors", "tune.json", "search.json", "tune/initial.safetensors"):
+        whole = (tmp_path / name).read_bytes()
+        for content in (b"{}", whole[: len(whole) // 2]):
+            (tmp_path / name).write_bytes(content)
+            data = () if name in ("result.json", "model.safetensors") else (TRAIN, VALIDATION)
+            with pytest.raises(StateFileError, match=name):
+                Dasha.resume(tmp_path, *data, backbone=Tiny, is_shown=False)
+        (tmp_path / name).write_bytes(whole)
+    (tmp_path / "result.json").unlink()
+    with pytest.raises(InvalidArgumentError, match="is not finished; pass its train and validation data"):
+        Dasha.resume(tmp_path, backbone=Tiny)
+    (tmp_path / "tune" / "initial.safetensors").unlink()
+    with pytest.raises(StateFileError, match=r"initial\.safetensors"):
+        Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=Tiny, is_shown=False)
+
+
+def test_a_folder_that_is_in_use_is_refused(tmp_path):
+    run = run_of(tmp_path, overrides=FEW)
+    with run._folder.locked(), pytest.raises(InvalidArgumentError, match="another process works in"):
+        run.fit(TRAIN, VALIDATION)
+
+
+def test_what_belongs_to_the_caller_is_as_before():
+    module = Tiny(in_channels=1, num_outputs=2)
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
+    arrays = [part.copy() for part in (*TRAIN, *VALIDATION)]
+    pairs = list(zip(*TRAIN, strict=True))
+    loader = torch.utils.data.DataLoader(pairs, batch_size=8, shuffle=True)
+    before = states_of_generators(), torch.are_deterministic_algorithms_enabled()
+    run = run_of(backbone=module, overrides=FEW, is_deterministic=True).fit(loader, VALIDATION)
+    run.evaluate(loader)
+    assert (states_of_generators(), torch.are_deterministic_algorithms_enabled()) == before
+    assert all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())
+    assert module.training
+    for part, copy in zip((*TRAIN, *VALIDATION), arrays, strict=True):
+        assert np.array_equal(part, copy)
+
+
+def test_loaders_and_arrays_are_the_same_run_twice():
+    pairs = list(zip(*TRAIN, strict=True))
+    for train in (TRAIN, pairs, torch.utils.data.DataLoader(pairs, batch_size=8, shuffle=True)):
+        one, two = (run_of(overrides=FEW).fit(train, VALIDATION) for _ in range(2))
+        assert np.array_equal(one.predict(TEST[0]), two.predict(TEST[0]))
+
+
+def test_without_a_search_the_kernels_stay():
+    run = run_of(overrides=FEW, search="off").fit(TRAIN, VALIDATION)
+    assert run.architecture == {}
+    assert run.model[1].first.kernel_size == (3,)
+
+
+def test_random_kernels_follow_the_seed():
+    one, two = (run_of(overrides=FEW, search="random", seed=6).fit(TRAIN, VALIDATION) for _ in range(2))
+    assert one.architecture == two.architecture
+    assert set(one.architecture) == {"first", "second"}
+
+
+def test_auto_takes_the_backbone_with_the_best_validation_score(tmp_path):
+    run = run_of(tmp_path, backbone="auto", overrides=FEW, search="off").fit(TRAIN, VALIDATION)
+    scores = run.result.backbone_scores
+    assert len(scores) > 1
+    assert scores[run.result.backbone] == max(scores.values())
+    opened = Dasha.resume(tmp_path, TRAIN, VALIDATION, is_shown=False)
+    assert opened.result.backbone == run.result.backbone
+    assert load_model(tmp_path)(torch.tensor(TEST[0])).shape == (10, 2)
+
+
+def test_the_final_training_may_see_the_validation_data(tmp_path):
+    run = run_of(tmp_path, overrides=FEW, include_validation=True).fit(TRAIN, VALIDATION)
+    assert run.result.curves[0]["validation"] == []
+
+
+@pytest.mark.parametrize("changes", [{"precision": "bfloat16"}, {"accumulate": 2}])
+def test_precision_and_accumulation_run(changes):
+    run = run_of(overrides={**FEW, **changes}).fit(TRAIN, VALIDATION)
+    assert np.isfinite(run.predict(TEST[0])).all()
+    assert next(run.model.parameters()).dtype == torch.float32
+
+
+def images(count, channels=1):
+    return np.random.default_rng(count).standard_normal((count, channels, 8, 8)).astype("float32")
+
+
+def with_targets(kind, count):
+    if kind == "regression":
+        x, labels = sequences(count)
+        return x, np.stack([labels, -labels], 1).astype("float32")
+    if kind == "multilabel":
+        x, labels = sequences(count)
+        return x, np.stack([labels, 1 - labels], 1)
+    if kind == "binary":
+        return sequences(count)
+    x = images(count)
+    return x, (x[:, 0] > 0).astype("int64") if kind == "segmentation" else np.concatenate([x, -x], 1)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel", "regression", "segmentation", "dense_regression"])
+def test_every_kind_of_task_runs(kind):
+    task = TaskSpec(kind, 1, 1 if kind == "binary" else 2)
+    ndim = 2 if task.is_dense else 1
+
+    def factory(**arguments):
+        return Tiny(**arguments, ndim=ndim)
+
+    train, validation, test = (with_targets(kind, count) for count in (20, 10, 12))
+    run = run_of(task=task, backbone=factory, overrides=FEW).fit(train, validation)
+    evaluation = run.evaluate(test)
+    assert math.isfinite(evaluation[task.metric])
+    assert run.predict(test[0]).shape == (12, task.num_outputs, *((8, 8) if task.is_dense else ()))
+    assert bool(evaluation.confusion) == task.has_classes
+
+
+def test_augmentation_and_a_space_of_ones_own_are_used():
+    calls = []
+
+    def augment(x, y):
+        calls.append(len(x))
+        return x + 0.01 * torch.randn_like(x), y
+
+    def space(trial):
+        return {"lr": trial.suggest_float("lr", 0.01, 0.02), "momentum": 0.9, "weight_decay": 0.0, "seed": 1}
+
+    run = run_of(overrides=FEW, augment=augment, space=space).fit(TRAIN, VALIDATION)
+    assert calls
+    assert 0.01 <= run.hyperparameters["lr"] <= 0.02
+
+
+def test_all_trials_diverged_is_one_clear_error():
+    with pytest.raises(DashaError, match=r"all 1 trials diverged, the first because"):
+        run_of(overrides={**FEW, "tune.lr": (1e30, 1e30)}, search="off").fit(TRAIN, VALIDATION)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bugdet": "quick"}, "no option 'bugdet'; did you mean 'budget'"),
+        ({"search": "maybe"}, "search='maybe' must be one of 'on', 'off', 'random'"),
+        ({"n_seeds": 0}, "n_seeds=0 must be a whole number, at least 1"),
+        ({"normalize": "yes"}, "normalize='yes' must be True or False"),
+        ({"device": "abacus"}, "device='abacus' cannot be used"),
+        ({"overrides": {"tune.trails": 1}}, "did you mean 'trials'"),
+        ({"test": TEST}, "no option 'test'"),
+    ],
+)
+def test_wrong_settings_are_refused_at_once(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        Dasha(TASK, **options)
+
+
+def test_no_test_data_in_fit_and_no_model_before():
+    run = run_of()
+    with pytest.raises(TypeError):
+        run.fit(TRAIN, VALIDATION, TEST)
+    for name in ("model", "result", "architecture", "hyperparameters"):
+        with pytest.raises(NotFittedError, match="call fit"):
+            getattr(run, name)
+    with pytest.raises(NotFittedError):
+        run.evaluate(TEST)
+    with pytest.raises(InvalidArgumentError, match=r"run_dir=.* is a file"):
+        run_of(__file__).fit(TRAIN, VALIDATION)
+
+
+def test_a_network_without_convolutions_to_search_says_what_to_do():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(InvalidArgumentError, match="no convolution to search"):
+        run_of(backbone=module).fit(TRAIN, VALIDATION)
+    assert run_of(backbone=module, search="off", overrides=FEW).fit(TRAIN, VALIDATION).architecture == {}
