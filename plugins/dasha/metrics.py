@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 import torchmetrics as tm
 from torch import Tensor
+
+from dasha.errors import InvalidArgumentError
+from dasha.registry import close_matches
 
 if TYPE_CHECKING:
     from dasha.tasks import Kind, TaskSpec
@@ -26,49 +31,60 @@ class MetricInfo:
         kinds: Kinds of task that it belongs to.
         higher_is_better: Its direction.
         make: Makes the torchmetrics object of a task.
+        needs: What a class or label must have for its value to be defined and part of the mean: ``"nothing"``,
+            ``"positives"`` (samples that have it), or ``"both"`` (samples that do not, too).
     """
 
     title: str
     kinds: tuple[str, ...]
     higher_is_better: bool
     make: Callable[[TaskSpec], tm.Metric]
+    needs: Literal["nothing", "positives", "both"] = "nothing"
 
 
 def _of_classes(name: str, **options: Any) -> Callable[[TaskSpec], tm.Metric]:
     """Maker of a classification metric from torchmetrics' three variants of it."""
 
     def make(task: TaskSpec) -> tm.Metric:
-        if task.kind == "binary":
-            own = {key: value for key, value in options.items() if key != "average"}
-            return getattr(tm.classification, f"Binary{name}")(**own)
-        if task.kind == "multilabel":
-            return getattr(tm.classification, f"Multilabel{name}")(num_labels=task.num_outputs, **options)
-        return getattr(tm.classification, f"Multiclass{name}")(
-            num_classes=task.num_outputs, ignore_index=task.ignore_index, **options
-        )
+        own = dict(options)
+        if _is_one_decision(task):
+            own.pop("average", None)
+            family = "Binary"
+        elif task.kind == "multilabel":
+            own["num_labels"] = task.num_outputs
+            family = "Multilabel"
+        else:
+            own |= {"num_classes": task.num_outputs, "ignore_index": task.ignore_index}
+            family = "Multiclass"
+        metric: tm.Metric = getattr(tm.classification, f"{family}{name}")(**own)
+        return metric
 
     return make
 
 
-def _balanced_accuracy(task: TaskSpec) -> tm.Metric:
-    """Mean recall of the classes."""
-    ignored = task.ignore_index
-    return tm.classification.MulticlassAccuracy(num_classes=task.classes, average="macro", ignore_index=ignored)
+def _is_one_decision(task: TaskSpec) -> bool:
+    """Whether a sample is one yes or no."""
+    return task.kind == "binary" or (task.kind == "multilabel" and task.num_outputs == 1)
+
+
+def _recalls(task: TaskSpec) -> tm.Metric:
+    """Recall of every class."""
+    return tm.classification.MulticlassAccuracy(
+        num_classes=task.classes, average="none", ignore_index=task.ignore_index
+    )
 
 
 _SCORED = (*_CLASSES, "multilabel")
+_RANKED = ("binary", "multiclass", "multilabel")
 METRICS: dict[str, MetricInfo] = {
     "accuracy": MetricInfo("accuracy", _SCORED, True, _of_classes("Accuracy", average="micro")),
-    "balanced_accuracy": MetricInfo("balanced accuracy", _CLASSES, True, _balanced_accuracy),
-    "f1": MetricInfo("F1 (macro)", _SCORED, True, _of_classes("F1Score", average="macro")),
+    "balanced_accuracy": MetricInfo("balanced accuracy", _CLASSES, True, _recalls, needs="positives"),
+    "f1": MetricInfo("F1", _SCORED, True, _of_classes("F1Score", average="macro")),
     "mcc": MetricInfo("MCC", _SCORED, True, _of_classes("MatthewsCorrCoef")),
     "jaccard": MetricInfo("Jaccard index", _SCORED, True, _of_classes("JaccardIndex", average="macro")),
-    "auroc": MetricInfo("AUROC", ("binary", "multiclass", "multilabel"), True, _of_classes("AUROC", average="macro")),
+    "auroc": MetricInfo("AUROC", _RANKED, True, _of_classes("AUROC", average="none"), needs="both"),
     "average_precision": MetricInfo(
-        "average precision",
-        ("binary", "multiclass", "multilabel"),
-        True,
-        _of_classes("AveragePrecision", average="macro"),
+        "average precision", _RANKED, True, _of_classes("AveragePrecision", average="none"), needs="positives"
     ),
     "mse": MetricInfo("MSE", _NUMBERS, False, lambda task: tm.MeanSquaredError()),
     "rmse": MetricInfo("RMSE", _NUMBERS, False, lambda task: tm.MeanSquaredError(squared=False)),
@@ -83,45 +99,103 @@ def metric_names(kind: Kind | str) -> tuple[str, ...]:
     return tuple(name for name, info in METRICS.items() if kind in info.kinds)
 
 
+def check_metric(kind: Kind | str, name: str) -> None:
+    """Check that a kind of task has a metric.
+
+    Raises:
+        InvalidArgumentError: Naming those that it has.
+    """
+    allowed = metric_names(kind)
+    if name not in allowed:
+        guess = close_matches(str(name), list(allowed))
+        raise InvalidArgumentError(
+            f"metric={name!r} must be one of {', '.join(map(repr, allowed))} for kind={kind!r}{guess and ';'}{guess}"
+        )
+
+
 class Metrics:
     """Metrics of a task, fed batch by batch and computed once over all predictions.
+
+    Values for several classes or labels are averaged with equal weights, except accuracy and MCC, which count all
+    decisions together. Binary F1, Jaccard index and average precision are those of class 1.
 
     Args:
         task: Decides what the outputs mean.
         names: Those wanted; by default all that its kind has.
+
+    Raises:
+        InvalidArgumentError: If the kind has no metric of a name.
     """
 
     def __init__(self, task: TaskSpec, names: Sequence[str] = ()) -> None:
+        for name in names:
+            check_metric(task.kind, name)
         self._task = task
         self._metrics = {name: METRICS[name].make(task) for name in names or metric_names(task.kind)}
+        if task.kind in _NUMBERS:
+            for metric in self._metrics.values():
+                metric.set_dtype(torch.float64)
+        # Samples or positions that count, and how many of them have every class or label.
+        self._count = 0
+        self._positives = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
+        self._is_finite = True
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
         """Take one batch: outputs of the network ``(N, num_outputs, …)``, and targets as the data gives them."""
-        predictions = prediction_of(self._task, outputs.detach().float().cpu())
-        target = target.detach().cpu()
-        if self._task.kind in _NUMBERS:
-            target = target.float().reshape(predictions.shape).movedim(1, -1).flatten(0, -2)
-            predictions = predictions.movedim(1, -1).flatten(0, -2)
-            if self._task.num_outputs == 1:
-                target, predictions = target[:, 0], predictions[:, 0]
-        elif self._task.kind == "binary":
-            target, predictions = target.long().reshape(-1), predictions.reshape(-1)
-        else:
-            target = target.long()
+        # Nothing of a large map is ranked or summed, so that float32 will do.
+        precision = torch.float32 if self._task.kind == "segmentation" else torch.float64
+        predictions, target = prediction_of(self._task, outputs.detach().cpu().to(precision)), target.detach().cpu()
+        if not bool(predictions.isfinite().all()):
+            self._is_finite = False
+        if not self._is_finite or not len(predictions):
+            return
+        predictions, target = self._aligned(predictions, target)
+        self._tally(target)
         for name, metric in self._metrics.items():
             # Defined by the decisions alone, and only in the variant for several classes.
             is_decided = name == "balanced_accuracy" and self._task.kind == "binary"
             metric.update((predictions > 0.5).long() if is_decided else predictions, target)
 
     def compute(self) -> dict[str, float]:
-        """Value of every metric, the mean over targets; NaN where it is not defined."""
-        values = {}
-        for name, metric in self._metrics.items():
-            try:
-                values[name] = float(metric.compute().mean())
-            except (ValueError, RuntimeError):  # R² of a single sample
-                values[name] = math.nan
-        return values
+        """Value of every metric; NaN where it is not defined, and everywhere if a prediction is not finite."""
+        if not self._is_finite or not self._count:
+            return dict.fromkeys(self._metrics, math.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of values that are not defined, which `_mean` leaves out
+            return {name: self._mean(name, metric) for name, metric in self._metrics.items()}
+
+    def _aligned(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Predictions and targets in the shapes that torchmetrics wants."""
+        if self._task.kind in _NUMBERS:
+            pair = (part.movedim(1, -1).flatten(0, -2) for part in (predictions, target.reshape(predictions.shape)))
+            predictions, target = (part[:, 0] if self._task.num_outputs == 1 else part for part in pair)
+            return predictions.contiguous(), target.to(predictions.dtype).contiguous()
+        if _is_one_decision(self._task):
+            return predictions[:, 0], target.long().reshape(-1)
+        if self._task.kind == "multilabel":
+            return predictions, target.long().reshape(predictions.shape)
+        return predictions, target.long().reshape(predictions.shape[:1] + predictions.shape[2:])
+
+    def _tally(self, target: Tensor) -> None:
+        if self._task.has_classes:
+            counted = target if self._task.ignore_index is None else target[target != self._task.ignore_index]
+            self._positives += torch.bincount(counted.flatten(), minlength=len(self._positives))
+            self._count += counted.numel()
+        else:
+            self._positives += target.sum(0) if self._task.kind == "multilabel" else 0
+            self._count += len(target)
+
+    def _mean(self, name: str, metric: tm.Metric) -> float:
+        """Mean over the classes, labels or targets whose value is defined."""
+        try:
+            values: Tensor = metric.compute().reshape(-1)
+        except (ValueError, RuntimeError):  # R² of a single sample
+            return math.nan
+        needs = METRICS[name].needs
+        if needs != "nothing":
+            positives = self._positives[-len(values) :]  # one value for two classes is that of the last
+            values = values[(positives > 0) & ((positives < self._count) | (needs == "positives"))]
+        return float(values.double().mean())
 
 
 def prediction_of(task: TaskSpec, outputs: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dasha.autoar.arguments import whole_number
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
 
@@ -33,7 +35,14 @@ _METRICS = {
     "segmentation": "jaccard",
     "dense_regression": "mse",
 }
+_MEASURES: dict[str, Loss] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.smooth_l1_loss,
+    "poisson": functional.poisson_nll_loss,
+}
 _FOCUS = 2.0  # exponent of the focal loss, arXiv 1708.02002
+_NONE_IGNORED = -100  # a label that no data have
 
 
 @dataclass(frozen=True)
@@ -47,11 +56,11 @@ class TaskSpec:
             shape ``(num_outputs, …)`` for every position).
         in_channels: Channels of the input.
         num_outputs: Outputs of the network: classes, labels or targets.
-        loss: ``"cross_entropy"`` or ``"focal"`` for classes, ``"mse"``, ``"mae"``, ``"huber"`` or ``"poisson"`` (counts;
-            the network gives their logarithm) for numbers; by default the first of its kind.
+        loss: ``"cross_entropy"`` or ``"focal"`` for classes, ``"mse"``, ``"mae"``, ``"huber"`` or ``"poisson"``
+            (counts; the network gives their logarithm) for numbers; by default the first of its kind.
         metric: Name in `dasha.metrics.METRICS` that decides in tuning; by default accuracy, average precision,
             Jaccard index or mean squared error.
-        class_weights: Weight of every class in the loss; empty for equal ones.
+        class_weights: Weight of every class or label in the loss; empty for equal ones.
         label_smoothing: Share of the target that is spread over all classes, of ``"multiclass"``, 0 to below 1.
         ignore_index: Label of positions that do not count, of ``"segmentation"``.
         class_names: Names of classes, labels or targets in reports; empty for numbers.
@@ -68,19 +77,13 @@ class TaskSpec:
     class_weights: tuple[float, ...] = ()
     label_smoothing: float = 0.0
     ignore_index: int | None = None
-    class_names: tuple[str, ...] = field(default=())
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every value and fill in the defaults of the kind."""
-        if self.kind not in get_args(Kind):
-            guess = close_matches(str(self.kind), list(get_args(Kind)))
-            raise InvalidArgumentError(
-                f"kind={self.kind!r} must be one of {', '.join(map(repr, get_args(Kind)))};{guess}"
-            )
+        self._check_kind()
         for name in ("in_channels", "num_outputs"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidArgumentError(f"{name}={value!r} must be a whole number, at least 1")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum=1))
         self._check_outputs()
         object.__setattr__(self, "loss", self.loss or _LOSSES[self.kind][0])
         if self.loss not in _LOSSES[self.kind]:
@@ -88,7 +91,8 @@ class TaskSpec:
             raise InvalidArgumentError(f"loss={self.loss!r} must be one of {allowed} for kind={self.kind!r}")
         object.__setattr__(self, "metric", self.metric or _METRICS[self.kind])
         self._check_metric()
-        self._check_classes()
+        self._check_lengths()
+        self._check_class_options()
 
     @property
     def is_dense(self) -> bool:
@@ -123,71 +127,100 @@ class TaskSpec:
         if self.has_classes:
             return partial(_class_loss, self, weights)
         if self.kind == "multilabel":
-            return lambda outputs, target: functional.binary_cross_entropy_with_logits(
-                outputs, target.to(outputs.dtype), weight=weights
+            return partial(_label_loss, weights)
+        return partial(_number_loss, _MEASURES[self.loss])
+
+    def _check_kind(self) -> None:
+        kinds = get_args(Kind)
+        if self.kind not in kinds:
+            guess = close_matches(str(self.kind), list(kinds))
+            raise InvalidArgumentError(
+                f"kind={self.kind!r} must be one of {', '.join(map(repr, kinds))}{guess and ';'}{guess}"
             )
-        measure = {
-            "mse": functional.mse_loss,
-            "mae": functional.l1_loss,
-            "huber": functional.smooth_l1_loss,
-            "poisson": functional.poisson_nll_loss,
-        }[self.loss]
-        return lambda outputs, target: measure(outputs, target.to(outputs.dtype).reshape(outputs.shape))
 
     def _check_outputs(self) -> None:
         if self.kind == "binary" and self.num_outputs != 1:
             raise InvalidArgumentError(
-                f"num_outputs={self.num_outputs} must be 1 for kind='binary'; use kind='multiclass' for an output per class"
+                f"num_outputs={self.num_outputs} must be 1 for kind='binary'; "
+                "use kind='multiclass' for an output per class"
             )
         if self.kind in ("multiclass", "segmentation") and self.num_outputs < 2:
+            way_out = "; use kind='binary' for one output" if self.kind == "multiclass" else ""
             raise InvalidArgumentError(
-                f"num_outputs={self.num_outputs} must be at least 2 for kind={self.kind!r}; use kind='binary' for one output"
+                f"num_outputs={self.num_outputs} must be at least 2 for kind={self.kind!r}{way_out}"
             )
 
     def _check_metric(self) -> None:
-        from dasha.metrics import metric_names
+        from dasha.metrics import check_metric
 
-        allowed = metric_names(self.kind)
-        if self.metric not in allowed:
-            guess = close_matches(self.metric, list(allowed))
-            raise InvalidArgumentError(
-                f"metric={self.metric!r} must be one of {', '.join(map(repr, allowed))} for kind={self.kind!r};{guess}"
-            )
+        check_metric(self.kind, self.metric)
 
-    def _check_classes(self) -> None:
-        counts = {"class_weights": self.num_outputs if self.kind == "multilabel" else self.classes}
-        counts["class_names"] = self.classes if self.has_classes else self.num_outputs
+    def _check_lengths(self) -> None:
+        if isinstance(self.class_names, str):
+            raise InvalidArgumentError(f"class_names={self.class_names!r} must be a sequence of names, not one string")
+        counts = {
+            "class_weights": self.classes if self.has_classes else self.num_outputs,
+            "class_names": self.classes if self.has_classes else self.num_outputs,
+        }
         for name, expected in counts.items():
             object.__setattr__(self, name, tuple(getattr(self, name)))
             given = getattr(self, name)
             if given and len(given) != expected:
                 raise InvalidArgumentError(f"{name} has {len(given)} entries, but kind={self.kind!r} has {expected}")
-        if self.class_weights and (not (self.has_classes or self.kind == "multilabel") or min(self.class_weights) < 0):
+
+    def _check_class_options(self) -> None:
+        if self.class_weights and not (self.has_classes or self.kind == "multilabel"):
+            raise InvalidArgumentError(f"class_weights are for classes or labels, not for kind={self.kind!r}")
+        if any(not 0 <= weight < math.inf for weight in self.class_weights) or (
+            self.class_weights and not any(self.class_weights)
+        ):
             raise InvalidArgumentError(
-                f"class_weights={self.class_weights} must be non-negative and belong to classes or labels, not to {self.kind!r}"
+                f"class_weights={self.class_weights} must be finite, not negative, and not all zero"
             )
         if not 0.0 <= self.label_smoothing < 1.0 or (self.label_smoothing and self.kind != "multiclass"):
             raise InvalidArgumentError(
                 f"label_smoothing={self.label_smoothing!r} must be 0, or below 1 with kind='multiclass'"
             )
+        if self.label_smoothing and self.loss == "focal":
+            raise InvalidArgumentError(
+                f"label_smoothing={self.label_smoothing!r} must be 0 with loss='focal', which lowers the weight of "
+                "samples that are sure already"
+            )
         if self.ignore_index is not None and self.kind != "segmentation":
             raise InvalidArgumentError(f"ignore_index={self.ignore_index!r} is for kind='segmentation' alone")
+        if self.ignore_index is not None and (
+            isinstance(self.ignore_index, bool) or not isinstance(self.ignore_index, int)
+        ):
+            raise InvalidArgumentError(f"ignore_index={self.ignore_index!r} must be an integer or None")
 
 
 def _class_loss(task: TaskSpec, weights: Tensor | None, outputs: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy, or the focal loss, of one class per sample or position."""
+    """Cross-entropy, or the focal loss, of one class per sample or position: the weighted mean, 0 of nothing."""
     if task.kind == "binary":
         # One output is the difference of two.
         outputs = torch.cat([torch.zeros_like(outputs), outputs], 1)
     target = target.long().reshape(outputs.shape[:1] + outputs.shape[2:])
-    ignored = -100 if task.ignore_index is None else task.ignore_index
-    if task.loss == "focal":
-        errors = functional.cross_entropy(outputs, target, weights, ignore_index=ignored, reduction="none")
-        plain = functional.cross_entropy(outputs, target, ignore_index=ignored, reduction="none")
-        counted = (target != ignored).sum().clamp(min=1)
-        return ((1 - (-plain).exp()) ** _FOCUS * errors).sum() / counted
-    if not bool((target != ignored).any()):
-        return outputs.sum() * 0.0  # the mean over nothing is NaN
-    return functional.cross_entropy(
-        outputs, target, weights, ignore_index=ignored, label_smoothing=task.label_smoothing
+    weights = outputs.new_ones(outputs.shape[1]) if weights is None else weights.to(outputs)
+    ignored = _NONE_IGNORED if task.ignore_index is None else task.ignore_index
+    errors = functional.cross_entropy(
+        outputs, target, weights, ignore_index=ignored, label_smoothing=task.label_smoothing, reduction="none"
     )
+    is_counted = target != ignored
+    weight = torch.where(is_counted, weights[target.where(is_counted, 0)], 0.0)
+    if task.loss == "focal":
+        plain = functional.cross_entropy(outputs, target, ignore_index=ignored, reduction="none")
+        errors = errors * (1 - (-plain).exp()) ** _FOCUS
+    # The mean over nothing would be NaN.
+    return errors.sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+def _label_loss(weights: Tensor | None, outputs: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of independent labels."""
+    target = target.to(outputs.dtype).reshape(outputs.shape)
+    weights = None if weights is None else weights.to(outputs)
+    return functional.binary_cross_entropy_with_logits(outputs, target, weight=weights)
+
+
+def _number_loss(measure: Loss, outputs: Tensor, target: Tensor) -> Tensor:
+    """Distance of numbers."""
+    return measure(outputs, target.to(outputs.dtype).reshape(outputs.shape))

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from torch import nn
 
+Conv = nn.Conv1d | nn.Conv2d
 
-def searchable_layers(network: nn.Module) -> dict[str, nn.Conv1d | nn.Conv2d]:
+
+def is_ordinary(name: str, module: nn.Module) -> bool:
+    """The default rule: which convolutions are searched.
+
+    Ordinary are plain ``Conv1d`` and ``Conv2d``, grouped or not, whose kernel is odd, larger than 1, the same along
+    every axis, and `is_centred`. Shortcuts and projections have kernels of size 1 and stay as they are, so do
+    subclasses, which may have arithmetic of their own.
+
+    Args:
+        name: Of the module in its network; rules of users may look at it.
+        module: Any module.
+    """
+    if not is_plain(module) or not is_centred(module):
+        return False
+    size = module.kernel_size[0]
+    return size > 1 and size % 2 == 1
+
+
+def is_plain(module: nn.Module) -> TypeGuard[Conv]:
+    """Whether a module is a ``Conv1d`` or ``Conv2d`` itself, not one of a subclass."""
+    return type(module) in (nn.Conv1d, nn.Conv2d)
+
+
+def is_centred(conv: Conv) -> bool:
+    """Whether a kernel is the same along every axis and zeros around the input keep its size, up to the stride."""
+    if len(set(conv.kernel_size)) > 1 or len(set(conv.dilation)) > 1 or conv.padding_mode != "zeros":
+        return False
+    if isinstance(conv.padding, str):
+        return conv.padding == "same" or conv.kernel_size[0] == 1
+    return all(2 * padding == conv.dilation[0] * (conv.kernel_size[0] - 1) for padding in conv.padding)
+
+
+def searchable_layers(network: nn.Module) -> dict[str, Conv]:
     """Find the ordinary convolutions of a network, by module name, in the order of the network's modules.
 
-    Ordinary are the convolutions whose kernel is odd and larger than 1, the same along every axis, and centred:
-    their zero padding is ``dilation * (kernel_size - 1) // 2``. Shortcuts, projections and heads are 1×1 and stay as
-    they are. A factory gives these layers the same names for every ``width``, so that kernels found on a narrow
-    network can be put into a wide one.
+    A factory gives these layers the same names for every ``width``, so that kernels found on a narrow network can be
+    put into a wide one.
 
     Args:
         network: A network as its factory makes it; a layer that was given a kernel of size 1 is found no more.
 
     Returns:
-        Layers by the names of ``network.named_modules()``.
+        Layers that fit `is_ordinary`, by the names of ``network.named_modules()``.
     """
-    return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv1d | nn.Conv2d) and _is_ordinary(module)
-    }
-
-
-def _is_ordinary(layer: nn.Conv1d | nn.Conv2d) -> bool:
-    if isinstance(layer.padding, str) or layer.padding_mode != "zeros" or layer.groups != 1:
-        return False
-    centred = tuple(d * (k - 1) // 2 for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
-    size, *others = layer.kernel_size
-    return size > 1 and size % 2 == 1 and all(other == size for other in others) and layer.padding == centred
+    named = network.named_modules()
+    return {name: module for name, module in named if isinstance(module, Conv) and is_ordinary(name, module)}

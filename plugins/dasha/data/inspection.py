@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from dasha.data.split import Split
+from dasha.data.split import Batch, Split
 from dasha.errors import InvalidArgumentError
 from dasha.randomness import seeded
 from dasha.tasks import TaskSpec
 
-_BATCH = 256
+_BATCH = 64
+_CONSTANT = 1e-10  # spread of a constant channel, relative to its mean: what rounding leaves
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class DataSummary:
         class_counts: Samples (positions, for dense targets) of every class or with every label; empty for numbers.
         mean: Of every channel.
         std: Of every channel, 1 for a constant one.
-        fingerprint: Changes with any change of the data.
+        fingerprint: Changes with any change of a value, of the shape or of the order; batches and types do not matter.
     """
 
     count: int
@@ -49,35 +51,31 @@ def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
         InvalidArgumentError: If the split is empty, inputs have the wrong number of channels, unequal shapes, or values
             that are not finite; if targets have the wrong shape or type, or values out of range.
     """
-    count, shape = 0, ()
-    digest = hashlib.sha256()
+    count = 0
+    shape: tuple[int, ...] = ()
+    digests = hashlib.sha256(), hashlib.sha256()
     classes = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
-    total, squares, positions = (torch.zeros(task.in_channels, dtype=torch.float64) for _ in range(3))
+    moments = _Moments(task.in_channels)
     with seeded(0):
-        for inputs, targets in split.batches(_BATCH, shuffle=False):
+        for inputs, targets in _on_cpu(split):
             shape = _checked_shape(task, inputs, shape, name)
             _check_values(inputs, name, count)
             _check_targets(task, inputs, targets, name)
-            digest.update(inputs.contiguous().numpy().tobytes() + targets.contiguous().numpy().tobytes())
+            for digest, part in zip(digests, (inputs, _plain(task, targets)), strict=True):
+                digest.update(part.contiguous().numpy().data)
             count += len(inputs)
-            flat = inputs.transpose(0, 1).flatten(1).double()
-            total += flat.sum(1)
-            squares += (flat**2).sum(1)
-            positions += flat.shape[1]
+            moments.add(inputs)
             classes += _class_counts(task, targets)
     if count == 0:
         raise InvalidArgumentError(f"{name} is empty; at least one sample is needed, and many more are wise")
-    mean = total / positions
-    std = (squares / positions - mean**2).clamp(min=0).sqrt()
-    std = torch.where(std > 1e-6 * mean.abs() + 1e-12, std, 1.0)
     is_counted = task.has_classes or task.kind == "multilabel"
     return DataSummary(
         count=count,
         shape=shape,
         class_counts=tuple(classes.tolist()) if is_counted else (),
-        mean=tuple(mean.tolist()),
-        std=tuple(std.tolist()),
-        fingerprint=digest.hexdigest(),
+        mean=tuple(moments.mean.tolist()),
+        std=tuple(moments.std.tolist()),
+        fingerprint=_fingerprint(shape, *(digest.digest() for digest in digests)),
     )
 
 
@@ -93,9 +91,10 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
         return
     names = task.class_names or tuple(map(str, range(len(train.class_counts))))
     present = [name for name, count in zip(names, train.class_counts, strict=True) if count]
-    if task.has_classes and len(present) == 1:
+    if task.has_classes and len(present) < 2:
+        only = f"one class only ({present[0]})" if present else "no label that counts"
         raise InvalidArgumentError(
-            f"train holds one class only ({present[0]}); there is nothing to tell apart, check how the labels were read"
+            f"train holds {only}; there is nothing to tell apart, check how the labels were read"
         )
     # Rare classes of positions may be absent, unless they are asked for.
     needed = validation.class_counts if task.kind == "segmentation" else [1] * len(names)
@@ -107,6 +106,44 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
             f"train has no sample of {what} {', '.join(missing)}; supply some, or leave it out and lower num_outputs="
             f"{task.num_outputs}"
         )
+
+
+class _Moments:
+    """Mean and variance of every channel, merged batch by batch without loss of digits (Chan et al. 1983)."""
+
+    def __init__(self, channels: int) -> None:
+        self.count = 0
+        self.mean, self._variance = torch.zeros(2, channels, dtype=torch.float64)
+
+    def add(self, inputs: Tensor) -> None:
+        """Take inputs ``(N, C, …)``."""
+        values = inputs.transpose(0, 1).flatten(1).double()
+        variance, mean = torch.var_mean(values, dim=1, correction=0)
+        self.count += values.shape[1]
+        share = values.shape[1] / max(self.count, 1)
+        apart = mean - self.mean
+        self.mean = self.mean + share * apart
+        self._variance += share * (variance - self._variance + (1 - share) * apart**2)
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviations, 1 for a constant channel."""
+        std = self._variance.sqrt()
+        return torch.where(std > _CONSTANT * self.mean.abs(), std, 1.0)
+
+
+def _on_cpu(split: Split) -> Iterator[Batch]:
+    for inputs, targets in split.batches(_BATCH, shuffle=False):
+        yield inputs.cpu(), targets.cpu()
+
+
+def _plain(task: TaskSpec, targets: Tensor) -> Tensor:
+    """Targets in the one type that their kind has, whatever type they came in."""
+    return targets.long() if task.has_classes or task.kind == "multilabel" else targets.double()
+
+
+def _fingerprint(shape: tuple[int, ...], *digests: bytes) -> str:
+    return hashlib.sha256(repr(shape).encode() + b"".join(digests)).hexdigest()
 
 
 def _checked_shape(task: TaskSpec, inputs: Tensor, known: tuple[int, ...], name: str) -> tuple[int, ...]:
@@ -132,24 +169,13 @@ def _check_values(inputs: Tensor, name: str, before: int) -> None:
     if bool(bad.any()):
         first = before + int(bad.flatten(1).any(1).nonzero()[0])
         raise InvalidArgumentError(
-            f"{name} has {int(bad.sum())} values that are not finite (NaN or infinite), first in sample {first}; fill or "
-            "mask them"
+            f"{name} has {int(bad.sum())} values that are not finite (NaN or infinite), first in sample {first}; "
+            "fill or mask them"
         )
 
 
 def _check_targets(task: TaskSpec, inputs: Tensor, targets: Tensor, name: str) -> None:
-    spatial = tuple(inputs.shape[2:]) if task.is_dense else ()
-    outputs = (task.num_outputs,)
-    allowed = [spatial] if task.has_classes else [(*outputs, *spatial)] + ([spatial] if outputs == (1,) else [])
-    if task.kind == "binary":
-        allowed.append((1,))
-    if task.kind == "segmentation":
-        allowed.append((1, *spatial))
-    if tuple(targets.shape[1:]) not in allowed:
-        raise InvalidArgumentError(
-            f"{name} has targets of shape {tuple(targets.shape[1:])}, but kind={task.kind!r} with num_outputs="
-            f"{task.num_outputs} needs {' or '.join(map(str, allowed))}"
-        )
+    _check_target_shape(task, inputs, targets, name)
     if task.has_classes:
         _check_classes(task, targets, name)
     elif task.kind == "multilabel" and not bool(((targets == 0) | (targets == 1)).all()):
@@ -160,13 +186,31 @@ def _check_targets(task: TaskSpec, inputs: Tensor, targets: Tensor, name: str) -
         raise InvalidArgumentError(f"{name} has negative targets, but loss='poisson' is for counts")
 
 
+def _check_target_shape(task: TaskSpec, inputs: Tensor, targets: Tensor, name: str) -> None:
+    if targets.ndim < 1 or len(targets) != len(inputs):
+        raise InvalidArgumentError(
+            f"{name} gives {len(inputs)} inputs with targets of shape {tuple(targets.shape)}, but must give as many "
+            "targets as inputs"
+        )
+    spatial = tuple(inputs.shape[2:]) if task.is_dense else ()
+    outputs = 1 if task.has_classes else task.num_outputs
+    allowed = [spatial, (1, *spatial)] if outputs == 1 else [(outputs, *spatial)]
+    if tuple(targets.shape[1:]) not in allowed:
+        is_one_hot = task.has_classes and tuple(targets.shape[1:]) == (task.classes, *spatial)
+        shapes = " or ".join(f"({', '.join(map(str, ('N', *shape)))})" for shape in allowed)
+        raise InvalidArgumentError(
+            f"{name} has targets of shape {tuple(targets.shape)}, but kind={task.kind!r} with num_outputs="
+            f"{task.num_outputs} needs {shapes}{'; use .argmax(1) if they are one-hot' if is_one_hot else ''}"
+        )
+
+
 def _check_classes(task: TaskSpec, targets: Tensor, name: str) -> None:
     if targets.is_floating_point():
         raise InvalidArgumentError(
-            f"{name} has labels of type {targets.dtype}, but classes are whole numbers; use kind='regression' for numbers, "
-            "or convert them with .astype(int)"
+            f"{name} has labels of type {targets.dtype}, but classes are whole numbers; use kind='regression' for "
+            "numbers, or convert them, with .astype(int) or .long()"
         )
-    counted = targets if task.ignore_index is None else targets[targets != task.ignore_index]
+    counted = _counted(task, targets)
     outside = (counted < 0) | (counted >= task.classes)
     if bool(outside.any()):
         values = sorted(set(counted[outside].tolist()))[:3]
@@ -176,10 +220,15 @@ def _check_classes(task: TaskSpec, targets: Tensor, name: str) -> None:
         )
 
 
+def _counted(task: TaskSpec, targets: Tensor) -> Tensor:
+    """Labels that count, as whole numbers of one type: bytes would take an ``ignore_index`` of -1 for 255."""
+    labels = targets.long()
+    return labels if task.ignore_index is None else labels[labels != task.ignore_index]
+
+
 def _class_counts(task: TaskSpec, targets: Tensor) -> Tensor:
     if task.has_classes:
-        counted = targets if task.ignore_index is None else targets[targets != task.ignore_index]
-        return torch.bincount(counted.long().flatten(), minlength=task.classes)
+        return torch.bincount(_counted(task, targets).flatten(), minlength=task.classes)
     if task.kind == "multilabel":
         return targets.long().sum(0)
     return torch.zeros(task.num_outputs, dtype=torch.int64)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from dasha.errors import InvalidArgumentError
 
@@ -56,14 +58,15 @@ class ArraySplit:
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
         order = torch.randperm(self.size) if shuffle else torch.arange(self.size)
-        for chosen in order.split(size):
+        for start in range(0, self.size, size):
+            chosen = order[start : start + size]
             yield _as_float(self.inputs[chosen]), self.targets[chosen]
 
     def joined(self, other: Split) -> Split:
         """The samples of both."""
-        if isinstance(other, ArraySplit):
-            return ArraySplit(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
-        return Joined([self, other])
+        if not isinstance(other, ArraySplit) or _kind(self) != _kind(other):
+            return Joined([self, other])
+        return ArraySplit(torch.cat([self.inputs, other.inputs]), torch.cat([self.targets, other.targets]))
 
 
 class DatasetSplit:
@@ -97,14 +100,17 @@ class LoaderSplit:
 
     @property
     def size(self) -> int | None:
-        """Number of samples of a map-style dataset."""
-        return len(self.loader.dataset) if isinstance(self.loader.dataset, Sized) else None
+        """Number of samples of one pass."""
+        data = self.loader.dataset
+        source = data if isinstance(data, IterableDataset) else self.loader.sampler
+        return len(source) if isinstance(source, Sized) else None
 
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
-        for batch in self.loader:
-            inputs, targets = pair_of(batch)
-            yield _as_float(inputs), targets
+        with _reseeded(self.loader):
+            for batch in self.loader:
+                inputs, targets = pair_of(batch)
+                yield _as_float(inputs), targets
 
     def joined(self, other: Split) -> Split:
         """The samples of both."""
@@ -126,12 +132,15 @@ class Joined:
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
         waiting = [part.batches(size, shuffle=shuffle) for part in self.parts]
+        # Drawn in proportion to what is left, so that no part is used up long before the others.
+        left = [float(part.size or 1) for part in self.parts]
         while waiting:
-            place = int(torch.randint(len(waiting), ())) if shuffle else 0
+            place = int(torch.multinomial(torch.tensor(left), 1)) if shuffle else 0
             batch = next(waiting[place], None)
             if batch is None:
-                del waiting[place]
+                del waiting[place], left[place]
             else:
+                left[place] = max(left[place] - len(batch[0]), 1.0)
                 yield batch
 
     def joined(self, other: Split) -> Split:
@@ -155,18 +164,14 @@ def as_split(data: Any, name: str) -> Split:
     if isinstance(data, (ArraySplit, DatasetSplit, LoaderSplit, Joined)):
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2 and all(hasattr(part, "shape") for part in data):
-        inputs, targets = (_as_tensor(part, name) for part in data)
-        if inputs.ndim < 3 or len(inputs) != len(targets):
-            raise InvalidArgumentError(
-                f"{name} has inputs of shape {tuple(inputs.shape)} and targets of shape {tuple(targets.shape)}, but must "
-                "have inputs (N, C, L) or (N, C, H, W) and as many targets"
-            )
-        return ArraySplit(inputs, targets)
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, (Mapping, str, np.ndarray)):
+        inputs, targets = (_as_tensor(part, f"an array of {name}") for part in data)
+        return _array_split(inputs, targets, name)
+    is_dataset = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    if is_dataset and not isinstance(data, (tuple, Mapping, str, np.ndarray, Tensor, IterableDataset)):
         return DatasetSplit(data)
     raise InvalidArgumentError(
-        f"{name} is {type(data).__name__}, but must be a pair of arrays (inputs, targets), a dataset with a length, or a "
-        "DataLoader"
+        f"{name} is {type(data).__name__}, but must be a pair of arrays (inputs, targets), a dataset with a length, or "
+        "a DataLoader"
     )
 
 
@@ -174,21 +179,52 @@ def pair_of(batch: Any) -> Batch:
     """Inputs and targets of a sample or batch.
 
     Raises:
-        InvalidArgumentError: If it is neither a pair nor a mapping with known names.
+        InvalidArgumentError: If it is neither a pair nor a mapping with known names, or holds what is not numeric.
     """
     if isinstance(batch, Mapping):
         inputs = next((batch[key] for key in _INPUTS if key in batch), None)
         targets = next((batch[key] for key in _TARGETS if key in batch), None)
         if inputs is None or targets is None:
             raise InvalidArgumentError(
-                f"samples are mappings with {', '.join(map(repr, batch))}, but must have one of {_INPUTS} and one of {_TARGETS}"
+                f"samples are mappings with {', '.join(map(repr, batch))}, but must have one of "
+                f"{', '.join(map(repr, _INPUTS))} and one of {', '.join(map(repr, _TARGETS))}"
             )
-        return torch.as_tensor(inputs), torch.as_tensor(targets)
-    if isinstance(batch, (tuple, list)) and len(batch) >= 2:
-        return torch.as_tensor(batch[0]), torch.as_tensor(batch[1])
-    raise InvalidArgumentError(
-        f"samples are {type(batch).__name__}, but must be pairs (input, target) or mappings with 'image' and 'label'"
-    )
+    elif isinstance(batch, (tuple, list)) and len(batch) >= 2:
+        inputs, targets = batch[:2]
+    else:
+        raise InvalidArgumentError(
+            f"samples are {type(batch).__name__}, but must be pairs (input, target) or mappings with 'image' and "
+            "'label'"
+        )
+    return _as_tensor(inputs, "an input"), _as_tensor(targets, "a target")
+
+
+def _array_split(inputs: Tensor, targets: Tensor, name: str) -> ArraySplit:
+    if inputs.ndim < 3 or targets.ndim < 1 or len(inputs) != len(targets):
+        raise InvalidArgumentError(
+            f"{name} has inputs of shape {tuple(inputs.shape)} and targets of shape {tuple(targets.shape)}, but must "
+            "have inputs (N, C, L) or (N, C, H, W) and as many targets"
+        )
+    return ArraySplit(inputs, targets)
+
+
+def _kind(split: ArraySplit) -> list[tuple[object, ...]]:
+    """What two arrays must share to become one."""
+    return [(part.shape[1:], part.dtype, part.device) for part in (split.inputs, split.targets)]
+
+
+@contextmanager
+def _reseeded(loader: DataLoader[Any]) -> Iterator[None]:
+    """Let torch's global generator rule those that a loader came with; afterwards their states are as before."""
+    own = [loader.generator, getattr(loader.sampler, "generator", None)]
+    states = [(generator, generator.get_state()) for generator in own if generator is not None]
+    for generator, _ in states:
+        generator.manual_seed(int(torch.randint(2**31, ())))
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
 
 
 def _collate(samples: list[Any]) -> Batch:
@@ -197,16 +233,23 @@ def _collate(samples: list[Any]) -> Batch:
         shapes = sorted({tuple(pair[place].shape) for pair in pairs})
         if len(shapes) > 1:
             raise InvalidArgumentError(
-                f"{what} have unequal shapes, among them {shapes[0]} and {shapes[-1]}; resize, pad or crop them to one shape"
+                f"{what} have unequal shapes, among them {shapes[0]} and {shapes[-1]}; resize, pad or crop them to one "
+                "shape"
             )
     return _as_float(torch.stack([pair[0] for pair in pairs])), torch.stack([pair[1] for pair in pairs])
 
 
-def _as_tensor(array: Any, name: str) -> Tensor:
+def _as_tensor(array: Any, what: str) -> Tensor:
     try:
-        return torch.as_tensor(np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"{name} holds an array that is not numeric: {error}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of arrays that cannot be written to: nobody does
+            # Copied if strides are negative, which torch does not know.
+            tensor = array if isinstance(array, Tensor) else torch.as_tensor(np.asarray(array, order="C"))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidArgumentError(f"{what} is not numeric: {error}") from error
+    if tensor.is_complex():
+        raise InvalidArgumentError(f"{what} is complex; supply real and imaginary parts as channels")
+    return tensor.detach()
 
 
 def _as_float(inputs: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dasha.backbones.layers import CONVOLUTIONS
+from dasha.backbones.searchable import Conv
 from dasha.search.mixture import mixed_convolution
 
 _WEIGHT_STD = 0.01
@@ -17,8 +19,8 @@ Choice = tuple[int, int]  # kernel size and dilation
 class MixedConv(nn.Module):
     """Weighted sum of convolutions of several kernel sizes and dilations, with weights of their own.
 
-    In training the coefficients are drawn by the Gumbel softmax of the logits, anew at each call and from torch's global
-    generator; in evaluation they are the softmax itself.
+    In training the coefficients are drawn by the Gumbel softmax of the logits, anew at each call and from torch's
+    global generator; in evaluation they are the softmax itself.
 
     Args:
         conv: Layer in whose place it stands: channels, stride and bias are kept, its weights are not.
@@ -35,7 +37,7 @@ class MixedConv(nn.Module):
 
     def __init__(
         self,
-        conv: nn.Conv1d | nn.Conv2d,
+        conv: Conv,
         kernel_sizes: tuple[int, ...],
         dilations: tuple[int, ...],
         *,
@@ -51,15 +53,18 @@ class MixedConv(nn.Module):
         self.temperature = temperature
         self.method = "auto"
         self.chosen: Choice | None = None
-        options = {"device": conv.weight.device, "dtype": conv.weight.dtype}
-        ndim = conv.weight.ndim - 2
         inner = (conv.out_channels, conv.in_channels // self.groups)
+        ndim, device, dtype = conv.weight.ndim - 2, conv.weight.device, conv.weight.dtype
+
+        def draw(std: float, *shape: int) -> nn.Parameter:
+            return nn.Parameter(std * torch.randn(*shape, device=device, dtype=dtype))
+
         self.weights = nn.ParameterList(
-            nn.Parameter(_WEIGHT_STD * torch.randn(len(self.dilations), *inner, *(ndim * (size,)), **options))
-            for size in self.kernel_sizes
+            draw(_WEIGHT_STD, len(self.dilations), *inner, *(ndim * (size,))) for size in self.kernel_sizes
         )
-        self.alpha = nn.Parameter(_ALPHA_STD * torch.randn(len(self.kernel_sizes), len(self.dilations), **options))
+        self.alpha = draw(_ALPHA_STD, len(self.kernel_sizes), len(self.dilations))
         self.bias = None if conv.bias is None else nn.Parameter(torch.zeros_like(conv.bias))
+        self.train(conv.training)
 
     @property
     def choice(self) -> Choice:
@@ -99,7 +104,8 @@ class MixedConv(nn.Module):
 
     def weight_of(self, choice: Choice) -> Tensor:
         """Weights of one pair, shape ``(C_out, C_in/groups, k, …)``."""
-        return self.weights[self.kernel_sizes.index(choice[0])][self.dilations.index(choice[1])]
+        weight: Tensor = self.weights[self.kernel_sizes.index(choice[0])][self.dilations.index(choice[1])]
+        return weight
 
     def extra_repr(self) -> str:
         """Show what is mixed."""
@@ -109,33 +115,39 @@ class MixedConv(nn.Module):
         )
 
 
-def same_conv(
-    like: nn.Conv1d | nn.Conv2d | MixedConv, choice: Choice, *, groups: int, has_bias: bool, ndim: int
-) -> nn.Module:
+def same_conv(like: Conv | MixedConv, choice: Choice, weight: Tensor, bias: Tensor | None) -> nn.Module:
     """A convolution of one kernel size and dilation that keeps the size, or divides it by the stride.
 
     Args:
-        like: Gives channels and stride.
+        like: Gives channels, stride and mode.
         choice: Kernel size and dilation.
-        groups: Of the convolution.
-        has_bias: Whether it has a bias.
-        ndim: 1 or 2.
+        weight: Copied; its shape gives the groups.
+        bias: Copied; None for none.
+
+    Returns:
+        The convolution; behind a padding, if its zeros are not as many on both sides.
     """
     size, dilation = choice
-    padding = dilation * (size - 1)
-    conv = (nn.Conv1d if ndim == 1 else nn.Conv2d)(
+    padding, ndim = dilation * (size - 1), weight.ndim - 2
+    # On the meta device no weights are drawn.
+    conv = CONVOLUTIONS[ndim](
         like.in_channels,
         like.out_channels,
         size,
-        stride=like.stride,
+        stride=like.stride,  # type: ignore[arg-type]
         padding=padding // 2 if padding % 2 == 0 else 0,
         dilation=dilation,
-        groups=groups,
-        bias=has_bias,
+        groups=like.in_channels // weight.shape[1],
+        bias=bias is not None,
+        device="meta",
     )
+    conv.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        conv.bias = nn.Parameter(bias.detach().clone())
+    conv.train(like.training)
     if padding % 2 == 0:
         return conv
     # An even kernel has one position more on the right.
-    sides = ndim * (padding // 2, padding - padding // 2)
-    pad = nn.ConstantPad1d(sides, 0.0) if ndim == 1 else nn.ConstantPad2d(sides, 0.0)
-    return nn.Sequential(pad, conv)
+    sides = padding // 2, padding - padding // 2
+    pad = nn.ConstantPad1d(sides, 0.0) if ndim == 1 else nn.ConstantPad2d(sides + sides, 0.0)
+    return nn.Sequential(pad, conv).train(like.training)

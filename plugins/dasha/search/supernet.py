@@ -7,35 +7,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from dasha.autoar.arguments import whole_number
+from dasha.backbones.searchable import Conv, is_centred, is_plain
+from dasha.backbones.searchable import is_ordinary as is_ordinary
 from dasha.errors import InvalidArgumentError
 from dasha.search.mixed_layers import Choice, MixedConv, same_conv
 
 Architecture = dict[str, Choice]
 Rule = Callable[[str, nn.Module], bool]
-
-
-def is_ordinary(name: str, module: nn.Module) -> bool:
-    """The default rule: which convolutions are searched.
-
-    Plain ``Conv1d`` and ``Conv2d`` with an odd kernel of equal sides above 1 and zero padding that keeps the size (up to
-    the stride). Shortcuts and projections have kernels of size 1 and stay as they are, so do subclasses with arithmetic
-    of their own.
-
-    Args:
-        name: Of the module in its network.
-        module: Any module.
-    """
-    if type(module) not in (nn.Conv1d, nn.Conv2d) or not isinstance(module, (nn.Conv1d, nn.Conv2d)):
-        return False
-    sizes, dilations = set(module.kernel_size), set(module.dilation)
-    if len(sizes) != 1 or len(dilations) != 1 or min(sizes) < 2 or module.padding_mode != "zeros":
-        return False
-    if isinstance(module.padding, str):
-        return module.padding == "same"
-    span = min(dilations) * (min(sizes) - 1)
-    return all(2 * padding == span for padding in module.padding)
 
 
 class Supernet(nn.Module):
@@ -48,6 +30,7 @@ class Supernet(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.training = network.training
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of the network."""
@@ -75,9 +58,37 @@ class Supernet(nn.Module):
         return (parameter for parameter in self.parameters() if id(parameter) not in logits)
 
     def choose(self, architecture: Mapping[str, Choice] | None) -> None:
-        """Fix the coefficients to one pair per mixture; None mixes again."""
+        """Fix the coefficients to one pair per mixture; None mixes again.
+
+        Raises:
+            InvalidArgumentError: If the architecture does not fit.
+        """
+        chosen = {} if architecture is None else self.checked(architecture)
         for name, mixture in self.mixtures.items():
-            mixture.chosen = None if architecture is None else architecture[name]
+            mixture.chosen = chosen.get(name)
+
+    def checked(self, architecture: Mapping[str, Choice]) -> Architecture:
+        """An architecture of exactly these mixtures, each with one of its candidates.
+
+        Raises:
+            InvalidArgumentError: If it is not.
+        """
+        mixtures = self.mixtures
+        different = sorted(set(architecture) ^ set(mixtures))
+        if different:
+            raise InvalidArgumentError(
+                f"architecture must name every mixture and nothing else, but differs in {different[:3]}; it must come "
+                "from a network of the same kind and depth"
+            )
+        chosen = {name: _pair(name, choice) for name, choice in architecture.items()}
+        for name, (size, dilation) in chosen.items():
+            sizes, dilations = mixtures[name].kernel_sizes, mixtures[name].dilations
+            if size not in sizes or dilation not in dilations:
+                raise InvalidArgumentError(
+                    f"architecture gives {(size, dilation)} for {name!r}, but candidates are kernel sizes {sizes} and "
+                    f"dilations {dilations}"
+                )
+        return chosen
 
 
 def to_supernet(
@@ -109,15 +120,18 @@ def to_supernet(
     if not temperature > 0:
         raise InvalidArgumentError(f"temperature={temperature!r} must be above 0")
 
-    def open_up(conv: nn.Conv1d | nn.Conv2d) -> nn.Module:
+    def open_up(name: str, conv: nn.Module) -> nn.Module:
+        if not isinstance(conv, Conv):
+            raise InvalidArgumentError(
+                f"is_searched chooses {name!r}, a {type(conv).__name__}, but only Conv1d and Conv2d can be searched"
+            )
         return MixedConv(conv, sizes, dilations, is_depthwise=is_depthwise, temperature=temperature)
 
-    network = _replaced(model, is_searched, lambda name, conv: open_up(conv))
-    supernet = Supernet(network)
+    supernet = Supernet(_replaced(model, is_searched, open_up))
     if not supernet.mixtures:
         raise InvalidArgumentError(
-            f"{type(model).__name__} has no convolution to search: none is a plain Conv1d or Conv2d with an odd kernel above 1 "
-            "and 'same' padding; pass is_searched= to choose others"
+            f"{type(model).__name__} has no convolution to search: none is a plain Conv1d or Conv2d with an odd kernel "
+            "above 1 and 'same' padding; pass is_searched= to choose others"
         )
     return supernet
 
@@ -135,101 +149,70 @@ def to_fixed(supernet: Supernet, architecture: Mapping[str, Choice] | None = Non
     Raises:
         InvalidArgumentError: If the architecture does not fit.
     """
-    chosen = dict(supernet.architecture if architecture is None else architecture)
-    mixtures = supernet.mixtures
-    if set(chosen) != set(mixtures):
-        different = sorted(set(chosen) ^ set(mixtures))
-        raise InvalidArgumentError(
-            f"architecture must name every mixture and nothing else, but differs in {different[:3]}; it must come from a network of "
-            "the same kind and depth"
-        )
-    for name, choice in chosen.items():
-        if choice[0] not in mixtures[name].kernel_sizes or choice[1] not in mixtures[name].dilations:
-            raise InvalidArgumentError(
-                f"architecture gives {choice} for {name!r}, but candidates are kernel sizes {mixtures[name].kernel_sizes} "
-                f"and dilations {mixtures[name].dilations}"
-            )
-    return _replaced(
-        supernet.network,
-        lambda name, module: isinstance(module, MixedConv),
-        lambda name, mixture: _closed(mixture, chosen[name]),
-    )
+    chosen = supernet.architecture if architecture is None else supernet.checked(architecture)
 
+    def close(name: str, mixture: nn.Module) -> nn.Module:
+        assert isinstance(mixture, MixedConv)
+        return same_conv(mixture, chosen[name], mixture.weight_of(chosen[name]), mixture.bias)
 
-def _closed(mixture: MixedConv, choice: Choice) -> nn.Module:
-    """The convolution of one pair of a mixture."""
-    weight, has_bias = mixture.weight_of(choice), mixture.bias is not None
-    closed = same_conv(mixture, choice, groups=mixture.groups, has_bias=has_bias, ndim=weight.ndim - 2)
-    conv = closed[1] if isinstance(closed, nn.Sequential) else closed
-    conv.weight = nn.Parameter(weight.detach().clone())
-    if has_bias:
-        conv.bias = nn.Parameter(mixture.bias.detach().clone())
-    return closed.train(mixture.training)
+    return _replaced(supernet.network, lambda name, module: isinstance(module, MixedConv), close)
 
 
 def apply_architecture(model: nn.Module, architecture: Mapping[str, Choice]) -> nn.Module:
     """A network with the kernels of an architecture, with fresh weights where a kernel changes.
 
-    Channels, groups, stride and bias of the network stay: an architecture found on a narrow network fits a wide one with
-    the same names.
+    Channels, groups and stride of the network stay: an architecture found on a narrow network fits a wide one with the
+    same names.
 
     Args:
         model: Is not modified.
         architecture: Kernel size and dilation by the name of a convolution; other layers stay.
 
     Returns:
-        The network; fresh weights are drawn from torch's global generator (He et al. 2015, fan-in).
+        The network; fresh weights are drawn from torch's global generator (He et al. 2015, fan-in), fresh biases are 0.
 
     Raises:
-        InvalidArgumentError: If the network has no convolution of a name.
+        InvalidArgumentError: If the network has no convolution of a name, or a choice is malformed.
     """
-    convolutions = [name for name, module in model.named_modules() if isinstance(module, (nn.Conv1d, nn.Conv2d))]
-    missing = sorted(set(architecture) - set(convolutions))
+    chosen = {name: _pair(name, choice) for name, choice in architecture.items()}
+    convolutions = {name for name, module in model.named_modules() if isinstance(module, Conv)}
+    missing = sorted(set(chosen) - convolutions)
     if missing:
         raise InvalidArgumentError(
-            f"architecture does not fit {type(model).__name__}, which has no convolution {missing[0]!r}; it must come from a "
-            "network of the same kind and depth"
+            f"architecture does not fit {type(model).__name__}, which has no convolution {missing[0]!r}; it must come "
+            "from a network of the same kind and depth"
         )
 
-    def close(name: str, conv: nn.Conv1d | nn.Conv2d) -> nn.Module:
-        choice = architecture[name]
-        if (conv.kernel_size[0], conv.dilation[0]) == tuple(choice):
-            return conv
-        ndim, has_bias = conv.weight.ndim - 2, conv.bias is not None
-        fresh = same_conv(conv, choice, groups=conv.groups, has_bias=has_bias, ndim=ndim)
-        fresh.to(conv.weight)
-        inner = fresh[1] if isinstance(fresh, nn.Sequential) else fresh
-        nn.init.normal_(inner.weight, std=math.sqrt(2.0 / inner.weight[0].numel()))
-        if has_bias:
-            nn.init.zeros_(inner.bias)
-        return fresh.train(conv.training)
+    def close(name: str, conv: nn.Module) -> nn.Module:
+        assert isinstance(conv, Conv)
+        size, dilation = chosen[name]
+        if is_plain(conv) and is_centred(conv) and (conv.kernel_size[0], conv.dilation[0]) == (size, dilation):
+            return copy.deepcopy(conv)
+        weight = conv.weight.new_empty(*conv.weight.shape[:2], *(conv.weight.ndim - 2) * (size,))
+        nn.init.normal_(weight, std=math.sqrt(2.0 / weight[0].numel()))
+        return same_conv(conv, (size, dilation), weight, None if conv.bias is None else torch.zeros_like(conv.bias))
 
-    return _replaced(model, lambda name, module: name in architecture, close)
+    return _replaced(model, lambda name, module: name in chosen, close)
 
 
-def _replaced(model: nn.Module, is_replaced: Rule, make: Callable[[str, Any], nn.Module]) -> nn.Module:
+def _replaced(model: nn.Module, is_replaced: Rule, make: Callable[[str, nn.Module], nn.Module]) -> nn.Module:
     """A copy of the network with other modules in the place of some; one that is used twice stays one."""
-    network = copy.deepcopy(model)
-    made: dict[int, nn.Module] = {}
-    found = [(name, module) for name, module in network.named_modules(remove_duplicate=False)]
-    for name, module in found:
-        if not is_replaced(name, module):
-            continue
-        if id(module) not in made:
-            made[id(module)] = make(name, module)
-        if not name:
-            return made[id(module)]
-        _set(network, name, made[id(module)])
+    made = {id(module): make(name, module) for name, module in model.named_modules() if is_replaced(name, module)}
+    # What is known to a deep copy as copied already, it puts in every place of the old.
+    network: nn.Module = copy.deepcopy(model, dict[int, Any](made))
     return network
 
 
-def _set(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(network.get_submodule(parent), last, module)
-
-
 def _candidates(values: Sequence[int], name: str) -> tuple[int, ...]:
-    given = tuple(values)
-    if not given or len(set(given)) < len(given) or not all(isinstance(value, int) and value >= 1 for value in given):
-        raise InvalidArgumentError(f"{name}={given} must be different whole numbers, each at least 1")
+    given = tuple(whole_number(f"{name}[{i}]", value, minimum=1) for i, value in enumerate(values))
+    if not given or len(set(given)) < len(given):
+        raise InvalidArgumentError(f"{name}={given} must be different whole numbers, at least one of them")
     return given
+
+
+def _pair(name: str, choice: Sequence[int]) -> Choice:
+    """Kernel size and dilation, as they come from a file too."""
+    if isinstance(choice, str) or len(choice) != 2:
+        raise InvalidArgumentError(f"architecture gives {choice!r} for {name!r}, but must give (kernel size, dilation)")
+    size, dilation = (whole_number(f"architecture[{name!r}][{i}]", value, minimum=1) for i, value in enumerate(choice))
+    return size, dilation

@@ -1,0 +1,225 @@
+"""Data of any origin as batches."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
+
+from dasha.data import as_split
+from dasha.errors import InvalidArgumentError
+from dasha.randomness import seeded
+
+X = torch.arange(10 * 2 * 3, dtype=torch.float32).reshape(10, 2, 3)
+Y = torch.arange(10)
+
+
+class Samples(Dataset):
+    """Samples made one by one."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index]
+
+
+def mappings(first, second):
+    return Samples([{first: x, second: y, "bbox": 1} for x, y in zip(X, Y, strict=True)])
+
+
+ORIGINS = {
+    "torch": lambda: (X, Y),
+    "numpy": lambda: (X.numpy(), Y.numpy()),
+    "list": lambda: [X, Y],
+    "pairs": lambda: TensorDataset(X, Y),
+    "triples": lambda: TensorDataset(X, Y, Y),
+    "arrays": lambda: Samples([(x.numpy(), int(y)) for x, y in zip(X, Y, strict=True)]),
+    "list of pairs": lambda: list(zip(X, Y, strict=True)),
+    "image and label": lambda: mappings("image", "label"),
+    "image and mask": lambda: mappings("image", "mask"),
+    "loader": lambda: DataLoader(TensorDataset(X, Y), batch_size=4),
+    "loader of mappings": lambda: DataLoader(mappings("image", "label"), batch_size=4),
+    "joined": lambda: as_split((X[:6], Y[:6]), "train").joined(as_split(TensorDataset(X[6:], Y[6:]), "train")),
+}
+SHUFFLED = {
+    **ORIGINS,
+    "loader": lambda: DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=True),
+    "loader of mappings": lambda: DataLoader(mappings("image", "label"), batch_size=4, shuffle=True),
+    "loader with a generator": lambda: DataLoader(
+        TensorDataset(X, Y), batch_size=4, shuffle=True, generator=torch.Generator().manual_seed(9)
+    ),
+    "loader with a sampler": lambda: DataLoader(
+        TensorDataset(X, Y), batch_size=4, sampler=SubsetRandomSampler(range(10), torch.Generator().manual_seed(9))
+    ),
+    "joined twice": lambda: ORIGINS["joined"]().joined(as_split(DataLoader(TensorDataset(X, Y)), "train")),
+}
+
+
+def whole(split, size=4, *, shuffle=False):
+    batches = list(split.batches(size, shuffle=shuffle))
+    return torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_every_origin_gives_all_samples_in_order(origin):
+    split = as_split(ORIGINS[origin](), "train")
+    x, y = whole(split)
+    assert torch.equal(x, X)
+    assert torch.equal(y, Y)
+    assert x.dtype == torch.float32
+    assert split.size == 10
+    assert as_split(split, "train") is split
+
+
+@pytest.mark.parametrize("origin", SHUFFLED)
+def test_shuffled_passes_follow_from_the_seed_and_hold_every_sample(origin):
+    split = as_split(SHUFFLED[origin](), "train")
+    passes = []
+    for seed in (1, 1, 2):
+        with seeded(seed):
+            passes.append(whole(split, 3, shuffle=True))
+    (x, y), again, other = passes
+    assert torch.equal(y, again[1])
+    assert not torch.equal(y, other[1])
+    assert torch.equal(X[y], x)
+    assert set(y.tolist()) == set(range(10))
+    assert len(y) == split.size
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 99])
+def test_batches_have_the_size_that_is_asked_for(size):
+    for data in ((X, Y), TensorDataset(X, Y)):
+        sizes = [len(y) for _, y in as_split(data, "train").batches(size, shuffle=False)]
+        assert sizes == [size] * (10 // size) + [10 % size] * (10 % size > 0)
+
+
+def test_a_loader_keeps_its_size_and_its_generator():
+    generator = torch.Generator().manual_seed(9)
+    state = generator.get_state()
+    split = as_split(DataLoader(TensorDataset(X, Y), batch_size=7, shuffle=True, generator=generator), "train")
+    assert [len(y) for _, y in split.batches(2, shuffle=True)] == [7, 3]
+    next(split.batches(2, shuffle=True))  # left in the middle
+    assert torch.equal(generator.get_state(), state)
+
+
+def test_a_loader_counts_what_its_sampler_draws():
+    loader = DataLoader(TensorDataset(X, Y), sampler=SubsetRandomSampler(range(4)))
+    assert as_split(loader, "train").size == 4
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(zip(X, Y, strict=True))
+
+
+def test_a_stream_has_no_size():
+    split = as_split(DataLoader(Stream(), batch_size=4), "train")
+    assert split.size is None
+    assert split.joined(split).size is None
+    assert torch.equal(whole(split)[1], Y)
+    with seeded(0):
+        assert sorted(whole(split.joined(split), shuffle=True)[1].tolist()) == sorted(Y.tolist() * 2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float64])
+def test_arrays_keep_their_type_until_a_batch_is_made(dtype):
+    x = np.arange(24).reshape(4, 2, 3).astype(dtype)
+    split = as_split((x, np.arange(4)), "train")
+    assert split.inputs.element_size() == x.itemsize
+    assert np.shares_memory(split.inputs.numpy(), x)
+    batch, _ = next(split.batches(2, shuffle=True))
+    assert batch.dtype == torch.float32
+    assert torch.equal(whole(split)[0], torch.from_numpy(x.astype(np.float32)))
+    both = split.joined(split)
+    assert both.inputs.element_size() == x.itemsize
+    assert both.size == 8
+
+
+def test_arrays_that_cannot_be_written_to_or_run_backwards_are_taken_silently():
+    x = X.numpy().copy()
+    x.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split = as_split((x[::-1], Y.numpy()[::-1]), "train")
+        fixed = as_split((x, Y), "train")
+    assert torch.equal(whole(split)[0], X.flip(0))
+    assert np.shares_memory(fixed.inputs.numpy(), x)
+
+
+def test_labels_may_be_a_pandas_series_of_any_index():
+    pandas = pytest.importorskip("pandas")
+    split = as_split((X, pandas.Series(Y.numpy(), index=range(100, 110))), "train")
+    assert torch.equal(whole(split)[1], Y)
+
+
+def test_the_data_are_not_modified():
+    x, y = X.clone(), Y.clone()
+    before = copy.deepcopy((x, y))
+    whole(as_split((x, y), "train"), shuffle=True)
+    assert torch.equal(x, before[0])
+    assert torch.equal(y, before[1])
+
+
+def test_arrays_of_one_shape_join_to_arrays_and_others_batch_by_batch():
+    one = as_split((X, Y), "train")
+    assert whole(one.joined(one))[0].shape == (20, 2, 3)
+    other = as_split((torch.zeros(3, 2, 5), torch.zeros(3, dtype=torch.long)), "train")
+    shapes = [tuple(x.shape) for x, _ in one.joined(other).batches(8, shuffle=False)]
+    assert shapes == [(8, 2, 3), (2, 2, 3), (3, 2, 5)]
+
+
+def test_a_small_part_is_spread_over_the_pass():
+    large, small = torch.zeros(900, 1, 1), torch.ones(100, 1, 1)
+    joined = as_split(list(zip(large, torch.zeros(900), strict=True)), "train").joined(
+        as_split(list(zip(small, torch.ones(100), strict=True)), "train")
+    )
+    with seeded(0):
+        places = whole(joined, 10, shuffle=True)[1].nonzero().double().mean()
+    assert 350 < float(places) < 650
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (X, "train is Tensor, but must be a pair of arrays"),
+        (X.numpy(), "train is ndarray, but must be a pair of arrays"),
+        ({"image": X}, "train is dict, but must be"),
+        (3, "train is int, but must be"),
+        ("data.csv", "train is str, but must be"),
+        ((X, Y, Y), "train is tuple, but must be"),
+        ((X.tolist(), Y.tolist()), "train is tuple, but must be"),
+        (Stream(), "train is Stream, but must be .* a dataset with a length, or a DataLoader"),
+        ((X, Y[:9]), r"inputs of shape \(10, 2, 3\) and targets of shape \(9,\), but must have .* as many targets"),
+        ((X, Y[0]), r"targets of shape \(\), but must have"),
+        ((X[0], Y[:2]), r"inputs of shape \(2, 3\) .* but must have inputs \(N, C, L\) or \(N, C, H, W\)"),
+        ((X, np.array(["a"] * 10)), "an array of train is not numeric"),
+        ((X.to(torch.complex64), Y), "an array of train is complex; supply real and imaginary parts"),
+    ],
+    ids=range(13),
+)
+def test_what_is_not_data(data, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        as_split(data, "train")
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (list(X), "samples are Tensor, but must be pairs"),
+        ([(X[0],)], "samples are tuple, but must be pairs"),
+        ([{"image": X[0], "class": 1}], "samples are mappings with 'image', 'class', but must have one of 'image'"),
+        ([(X[0], "forest")], "a target is not numeric"),
+        ([(X[0], 1), (X[0, :, :2], 1)], r"inputs have unequal shapes, among them \(2, 2\) and \(2, 3\); resize, pad"),
+        ([(X[0], Y[:1]), (X[0], Y[:2])], "targets have unequal shapes"),
+    ],
+    ids=range(6),
+)
+def test_samples_that_make_no_batch(samples, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        whole(as_split(Samples(samples), "train"))
