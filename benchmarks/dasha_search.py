@@ -43,6 +43,7 @@ class Case:
     dilations: tuple[int, ...]
 
     def network(self) -> nn.Module:
+        """The network that is searched."""
         if len(self.shape) == 3:
             return WideResNet1d(in_channels=self.shape[1], num_outputs=2, width=8)
         return WideResNet2d(in_channels=self.shape[1], num_outputs=10, width=1, depth=16)
@@ -126,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     results = [measure_steps(case, device, arguments.repeats) for case in CASES if arguments.cases in case.name]
     show(
         "One step of the kernel search",
-        ("network", *(f"{m}, s" for m in METHODS), "ratio", "wanted", *(f"{m}, MB" for m in METHODS), "loss differs by"),
+        ("network", *(f"{m}, s" for m in METHODS), "ratio", "wanted", *(f"{m}, MB" for m in METHODS), "loss differs"),
         [
             [
                 result["case"],

@@ -238,6 +238,19 @@ class Dasha:
         self._folder.write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
         return result
 
+    def report(self, target: str | Path | None = None) -> Path:
+        """Write the run as one self-contained HTML page.
+
+        Args:
+            target: File to write; by default ``report.html`` in the run folder.
+
+        Returns:
+            The file.
+        """
+        from dasha.report.run import write_report
+
+        return write_report(self._path, target)
+
     @classmethod
     def resume(cls, path: str | Path, train: Any = None, validation: Any = None, **changes: Any) -> Dasha:
         """Continue a run where it stopped, or open one that is finished.
