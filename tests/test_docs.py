@@ -54,7 +54,7 @@ def test_examples_in_the_guide_run():
         run_examples(GUIDE, [code])
 
 
-@pytest.mark.parametrize(("name", "count"), [("README.md", 4), ("docs/forecasting.md", 8), ("docs/search.md", 2)])
+@pytest.mark.parametrize(("name", "count"), [("README.md", 5), ("docs/forecasting.md", 8), ("docs/search.md", 3)])
 def test_examples_of_a_page_run_in_order(name, count, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
