@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -111,10 +112,18 @@ def _peak(case: Case, method: str, name: str) -> float:
         before = torch.cuda.memory_allocated(device)
         step(*prepared)
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
-    unit = 1e-6 if sys.platform == "darwin" else 1e-3
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _largest_size()
     step(*prepared)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
+    return _largest_size() - before
+
+
+def _largest_size() -> float:
+    """Megabytes of this process at its largest."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent needed
+        lines = (line.split() for line in status.read_text().splitlines())
+        return next(int(line[1]) for line in lines if line[0] == "VmHWM:") * 1e-3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1e-6 if sys.platform == "darwin" else 1e-3)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -142,7 +151,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "medians, ways taken in turns",
     )
     content = {"benchmark": "dasha_search", "environment": environment(arguments.device), "results": results}
-    write_json(arguments.json, content)
+    if arguments.json is not None:
+        write_json(arguments.json, content)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "medians, methods taken in turns",
     )
     content = {"benchmark": "mixture", "environment": environment(arguments.device), "results": results}
-    write_json(arguments.json, content)
+    if arguments.json is not None:
+        write_json(arguments.json, content)
 
 
 if __name__ == "__main__":
