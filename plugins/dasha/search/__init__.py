@@ -5,6 +5,8 @@ Public names are imported when they are first used, so that one of them does not
 
 from typing import TYPE_CHECKING
 
+from dasha._lazy import lazy_names
+
 if TYPE_CHECKING:
     from dasha.search.mixture import choose_method as choose_method
     from dasha.search.mixture import mixed_convolution as mixed_convolution
@@ -24,18 +26,4 @@ _HOMES = {
 
 __all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name from the module that defines it, and keep it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'dasha.search' has no attribute {name!r}")
-    import importlib
-
-    value: object = getattr(importlib.import_module(f"dasha.search.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
