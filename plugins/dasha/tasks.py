@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dasha.autoar.arguments import whole_number
+from dasha.arguments import whole_number
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
 

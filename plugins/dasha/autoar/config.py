@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
-from dasha.autoar.arguments import whole_number as whole_number
+from dasha.arguments import whole_number as whole_number
 from dasha.autoar.device import resolve_device
 from dasha.autoar.differencing import MAX_DIFF_ORDER
 from dasha.autoar.selection import HORIZON_CRITERIA, INFORMATION_CRITERIA

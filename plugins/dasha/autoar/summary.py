@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dasha.autoar.arguments import whole_number
+from dasha.arguments import whole_number
 from dasha.autoar.parts import ChannelParts, IntArray, appended, tidied
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray

@@ -6,7 +6,7 @@ from typing import ClassVar, Required, TypedDict
 
 from torch import Tensor, nn
 
-from dasha.autoar.arguments import whole_number
+from dasha.arguments import whole_number
 from dasha.backbones.heads import Output
 from dasha.errors import InvalidArgumentError
 

@@ -8,7 +8,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from dasha.autoar.arguments import whole_number
+from dasha.arguments import whole_number
 from dasha.backbones.base import Arguments, Backbone, odd
 from dasha.backbones.heads import make_head
 from dasha.backbones.layers import NORMS, POOLS, convolution, initialise, resize

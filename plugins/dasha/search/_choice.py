@@ -82,9 +82,10 @@ def _transform(axes: list[Axis]) -> float:
     return cost + sum(axis.length * 2 * axis.frequencies * 2 * last.frequencies for axis in others)
 
 
-def cheapest(case: Case) -> str:
+@lru_cache(maxsize=1024)
+def cheapest(geometry: Geometry) -> str:
     """The method of the smallest estimate: the same in every process."""
-    costs = estimates(case.geometry)
+    costs = estimates(geometry)
     return min(costs, key=costs.__getitem__)
 
 
@@ -94,7 +95,7 @@ def fastest(case: Case) -> str:
     costs = estimates(case.geometry)
     close = [method for method in METHODS if costs[method] <= _DOUBT * min(costs.values())]
     if len(close) == 1 or case.geometry.x_shape[0] == 0:
-        return cheapest(case)
+        return cheapest(case.geometry)
     seconds = dict.fromkeys(close, math.inf)
     for _ in range(_ROUNDS):
         for method in close:

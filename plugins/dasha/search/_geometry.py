@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dasha.autoar.arguments import whole_number
+from dasha.arguments import whole_number
 from dasha.errors import InvalidArgumentError
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import dasha
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.search.run_folder import CONFIG_FILE, RunFolder
+from dasha.search.settings import one_of, whole
 
 SearchMode = Literal["on", "off", "random"]
 
@@ -49,14 +50,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        if self.search not in get_args(SearchMode):
-            raise InvalidArgumentError(
-                f"search={self.search!r} must be one of {', '.join(map(repr, get_args(SearchMode)))}"
-            )
-        for name, least in (("seed", 0), ("n_seeds", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InvalidArgumentError(f"{name}={value!r} must be a whole number, at least {least}")
+        one_of(self, "", "search", get_args(SearchMode))
+        whole(self, "", seed=0, n_seeds=1)
         for name in ("is_ensemble", "normalize", "include_validation", "is_deterministic"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidArgumentError(f"{name}={getattr(self, name)!r} must be True or False")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 from torch import nn
 
-from dasha.search._choice import estimates
-from dasha.search._geometry import Geometry, check
+from dasha.search._choice import cheapest
+from dasha.search._geometry import check
 from dasha.search.mixed_layers import MixedConv
 
 
@@ -46,10 +45,4 @@ def _choose(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         stride=module.stride,
         groups=module.groups,
     )
-    module.method = _cheapest(geometry)
-
-
-@lru_cache(maxsize=1024)
-def _cheapest(geometry: Geometry) -> str:
-    costs = estimates(geometry)
-    return min(costs, key=costs.__getitem__)
+    module.method = cheapest(geometry)

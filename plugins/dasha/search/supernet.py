@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dasha.autoar.arguments import whole_number
+from dasha.arguments import whole_number
 from dasha.backbones.searchable import Conv, is_centred, is_plain
 from dasha.backbones.searchable import is_ordinary as is_ordinary
 from dasha.errors import InvalidArgumentError
