@@ -6,28 +6,27 @@ from safetensors.torch import save_file
 
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.search import load_model
-from dasha.search.model import Ensemble, Normalize, normalized, save_members
+from dasha.search.model import Ensemble, save_members
+from dasha.search.plan import NetworkPlan, Normalize
 from dasha.search.run_folder import RunFolder
+from dasha.tasks import TaskSpec
 
 from .tiny import TEST, Tiny, states_of_generators
 
-DESCRIPTION = {
-    "task": {"kind": "multiclass", "in_channels": 1, "num_outputs": 2},
-    "ndim": 1,
-    "backbone": {"name": "Tiny", "is_registered": False, "width": 1, "dropout": 0.0, "options": {}},
-    "architecture": {},
-    "normalization": {"mean": [1.0], "std": [2.0]},
-    "is_ensemble": True,
-    "members": 2,
-}
+PLAN = NetworkPlan(
+    TaskSpec("multiclass", in_channels=1, num_outputs=2),
+    ndim=1,
+    backbone="Tiny",
+    is_registered=False,
+    width=1,
+    normalization={"mean": [1.0], "std": [2.0]},
+)
 
 
 @pytest.fixture
 def saved(tmp_path):
-    members = [
-        normalized(Tiny(in_channels=1, num_outputs=2), DESCRIPTION["normalization"], ndim=1).eval() for _ in range(2)
-    ]
-    save_members(RunFolder(tmp_path / "run"), members, DESCRIPTION)
+    members = [PLAN.build(Tiny).eval() for _ in range(2)]
+    save_members(RunFolder(tmp_path / "run"), members, PLAN, is_ensemble=True)
     return members, tmp_path / "run" / "model.safetensors"
 
 
@@ -82,3 +81,11 @@ def test_normalisation_is_of_channels():
     x = torch.randn(3, 2, 4, 5)
     expected = torch.stack([(x[:, 0] - 1) / 2, (x[:, 1] - 2) / 4], 1)
     torch.testing.assert_close(layer(x), expected)
+
+
+def test_a_plan_survives_json():
+    task = TaskSpec("multiclass", 3, 4, class_weights=(1.0, 2.0, 1.0, 1.0), class_names=("a", "b", "c", "d"))
+    plan = NetworkPlan(
+        task, 2, "wide_resnet_2d", True, 1, 0.1, {}, {"block1.0.conv1": (5, 3)}, {"mean": [0.0], "std": [1.0]}
+    )
+    assert NetworkPlan.of_dict(json.loads(json.dumps(plan.as_dict()))) == plan

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from dasha._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from dasha.search.found import initial_weights as initial_weights
+    from dasha.search.found import load_search as load_search
     from dasha.search.mixture import choose_method as choose_method
     from dasha.search.mixture import mixed_convolution as mixed_convolution
     from dasha.search.model import load_model as load_model
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "apply_architecture": "supernet",
     "choose_method": "mixture",
+    "initial_weights": "found",
     "load_model": "model",
+    "load_search": "found",
     "mixed_convolution": "mixture",
     "to_fixed": "supernet",
     "to_supernet": "supernet",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +11,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from dasha.errors import DashaError, InvalidArgumentError, StateFileError
+from dasha.errors import DashaError, StateFileError
 from dasha.randomness import seeded
-from dasha.search.mixed_layers import Choice
-from dasha.search.networks import Factory, network_sources
+from dasha.search.networks import Factory
+from dasha.search.plan import NetworkPlan
 from dasha.search.run_folder import RunFolder
-from dasha.search.supernet import apply_architecture
-from dasha.tasks import TaskSpec
 
 MODEL_FILE = "model.safetensors"
 _FORMAT = 1
-
-
-class Normalize(nn.Module):
-    """Brings every channel to mean 0 and standard deviation 1, as measured on the training data.
-
-    Args:
-        mean: Of every channel.
-        std: Of every channel.
-        ndim: Spatial dimensions of the input.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float], ndim: int) -> None:
-        super().__init__()
-        shape = (-1, *ndim * (1,))
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(shape))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(shape))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise inputs ``(N, C, …)``."""
-        return (x - self.mean) / self.std
 
 
 class Ensemble(nn.Module):
@@ -62,15 +37,17 @@ class Ensemble(nn.Module):
         return torch.stack([member(x) for member in self.members]).mean(0)
 
 
-def save_members(folder: RunFolder, members: Sequence[nn.Module], description: Mapping[str, Any]) -> None:
+def save_members(folder: RunFolder, members: Sequence[nn.Module], plan: NetworkPlan, *, is_ensemble: bool) -> None:
     """Write the weights of all seeds, with what is needed to build the networks beside them.
 
     Args:
         folder: Of the run.
-        members: Trained networks of the same kind.
-        description: Task, backbone, architecture and normalisation, as `load_members` takes them.
+        members: Trained networks of the plan.
+        plan: Builds the networks again.
+        is_ensemble: Whether the model is the mean of them.
     """
-    text = json.dumps({"format": _FORMAT, **description})
+    about = {"format": _FORMAT, "plan": plan.as_dict(), "is_ensemble": is_ensemble, "members": len(members)}
+    text = json.dumps(about)
     state = nn.ModuleList(members).state_dict()
     folder.write_tensors(MODEL_FILE, state, metadata={"dasha": text})
 
@@ -112,36 +89,11 @@ def _load(path: str | Path, network: nn.Module | Factory | None) -> tuple[dict[s
     try:
         # Initial weights are drawn, and replaced: the caller's generators stay as they are.
         with seeded(0):
-            members = nn.ModuleList(_build(description, network) for _ in range(description["members"]))
+            plan = NetworkPlan.of_dict(description["plan"])
+            members = nn.ModuleList(plan.build(network) for _ in range(description["members"]))
         members.load_state_dict(state)
     except DashaError:
         raise
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise StateFileError(f"{file} does not fit the network it names: {error}") from error
     return description, list(members.eval())
-
-
-def _build(description: Mapping[str, Any], network: nn.Module | Factory | None) -> nn.Module:
-    """The network that a description means, with arbitrary weights."""
-    task, backbone = TaskSpec(**description["task"]), description["backbone"]
-    if network is None and not backbone["is_registered"]:
-        raise InvalidArgumentError(
-            f"backbone {backbone['name']!r} is not registered with dasha; pass network= with the module or factory"
-        )
-    given = backbone["name"] if network is None else network
-    (source,) = network_sources(given, task, ndim=description["ndim"], options=backbone["options"])
-    plain = source.make(width=backbone["width"], dropout=backbone["dropout"])
-    architecture = {name: (size, dilation) for name, (size, dilation) in description["architecture"].items()}
-    return normalized(with_kernels(plain, architecture), description["normalization"], ndim=description["ndim"])
-
-
-def with_kernels(network: nn.Module, architecture: Mapping[str, Choice]) -> nn.Module:
-    """The network with searched kernels; without a search, the network itself."""
-    return apply_architecture(network, architecture) if architecture else network
-
-
-def normalized(network: nn.Module, normalization: Mapping[str, Any] | None, *, ndim: int) -> nn.Module:
-    """The network behind its normalisation, if there is one."""
-    if normalization is None:
-        return network
-    return nn.Sequential(Normalize(normalization["mean"], normalization["std"], ndim), network)

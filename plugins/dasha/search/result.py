@@ -12,10 +12,40 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from dasha.metrics import prediction_of
+from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 
 # Pairs that a picture shows.
 _SHOWN = 2000
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What the stages before the final training decided.
+
+    Attributes:
+        plan: Builds the network.
+        hyperparameters: Of the winning trial.
+        score: Best validation score of the winning trial; larger is better.
+        backbone_scores: Validation score of every candidate, where one was chosen; larger is better.
+        seconds: Of every stage.
+    """
+
+    plan: NetworkPlan
+    hyperparameters: dict[str, Any]
+    score: float
+    backbone_scores: dict[str, float]
+    seconds: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of_dict(cls, content: Mapping[str, Any]) -> SearchResult:
+        """What `as_dict` gave, after JSON, which has no infinity."""
+        scores = {name: -math.inf if score is None else score for name, score in content["backbone_scores"].items()}
+        return cls(**{**content, "plan": NetworkPlan.of_dict(content["plan"]), "backbone_scores": scores})
 
 
 @dataclass(frozen=True)

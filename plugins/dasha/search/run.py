@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dasha.data.inspection import DataSummary
@@ -41,3 +42,13 @@ class Run:
     is_searched: Rule
     space: Space | None
     is_shown: bool
+
+    @property
+    def ndim(self) -> int:
+        """Spatial dimensions of the inputs."""
+        return len(self.summary.shape) - 1
+
+    @property
+    def normalization(self) -> Mapping[str, Sequence[float]]:
+        """Mean and standard deviation of every channel of the training data; empty where they are not wanted."""
+        return {"mean": list(self.summary.mean), "std": list(self.summary.std)} if self.config.normalize else {}

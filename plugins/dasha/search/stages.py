@@ -14,10 +14,10 @@ from dasha.randomness import derive_seed, seeded
 from dasha.search import kernels as searching
 from dasha.search import tune as tuning
 from dasha.search.kernels import random_architecture, search_kernels
-from dasha.search.model import with_kernels
 from dasha.search.networks import NetworkSource
+from dasha.search.plan import NetworkPlan, with_kernels
 from dasha.search.progress import stage
-from dasha.search.result import RunResult
+from dasha.search.result import RunResult, SearchResult
 from dasha.search.retrain import Curves, retrain
 from dasha.search.run import Run
 from dasha.search.selection import choose_backbone
@@ -28,8 +28,28 @@ from dasha.search.tune import TrialWork, initial_network, tune
 
 _SEARCH = "search.json"
 _TUNE = "tune.json"
-_INITIAL = "tune/initial.safetensors"
+INITIAL_FILE = "tune/initial.safetensors"
+PLAN_FILE = "plan.json"
 RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the stages before the final training decided.
+
+    Attributes:
+        source: The backbone that was chosen.
+        scores: Validation score of every candidate, where there were several; larger is better.
+        architecture: Kernel size and dilation of every searched layer.
+        tuned: Hyperparameters, and how they were found.
+        seconds: Of every stage.
+    """
+
+    source: NetworkSource
+    scores: dict[str, float]
+    architecture: Architecture
+    tuned: TuneOutcome
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -37,46 +57,77 @@ class Finished:
     """Outcome of all stages.
 
     Attributes:
-        source: The backbone that was chosen.
         result: For the record.
         states: Weights after every final training.
     """
 
-    source: NetworkSource
     result: RunResult
     states: list[dict[str, Tensor]]
 
 
-def run_stages(run: Run, sources: list[NetworkSource]) -> Finished:
-    """Run what has not been run yet."""
+def find_network(run: Run, sources: list[NetworkSource]) -> Found:
+    """Backbone, kernels and hyperparameters; what was found before is read."""
     watch = Stopwatch()
     source, scores = choose_backbone(run, sources)
-    selection_seconds = watch.total
+    selection = {"backbone": watch.total} if len(sources) > 1 else {}
     architecture, search_seconds = find_kernels(run, source)
     tuned = tune_hyperparameters(run, source, architecture)
+    return Found(source, scores, architecture, tuned, {**selection, "search": search_seconds, "tune": tuned.seconds})
+
+
+def plan_of(run: Run, found: Found) -> NetworkPlan:
+    """The network that was found, as plain values."""
+    return NetworkPlan(
+        task=run.learning.task,
+        ndim=run.ndim,
+        backbone=found.source.name,
+        is_registered=found.source.is_registered,
+        width=run.budget.width,
+        dropout=found.tuned.hyperparameters.get("dropout", 0.0),
+        options=dict(found.source.options),
+        architecture=found.architecture,
+        normalization=run.normalization,
+    )
+
+
+def search_result(run: Run, found: Found) -> SearchResult:
+    """What was found, also as a file, for those who train the network themselves."""
+    result = SearchResult(
+        plan=plan_of(run, found),
+        hyperparameters=found.tuned.hyperparameters,
+        score=found.tuned.score,
+        backbone_scores=found.scores,
+        seconds=found.seconds,
+    )
+    if not run.folder.has(PLAN_FILE):
+        run.folder.write_json(PLAN_FILE, result.as_dict())
+    return result
+
+
+def train_network(run: Run, found: Found) -> Finished:
+    """The final trainings of what was found."""
 
     def make(hyperparameters: Hyperparameters) -> nn.Module:
-        return make_network(run, source, architecture, hyperparameters)
+        return make_network(run, found.source, found.architecture, hyperparameters)
 
     states, curves = [], []
     for number in range(run.config.n_seeds):
-        state, own = _retrain(run, make, tuned, number)
+        state, own = _retrain(run, make, found.tuned, number)
         states.append(state)
         curves.append(own)
-    network = initial_network(make, tuned.hyperparameters, seed=run.config.seed)
-    seconds = {"search": search_seconds, "tune": tuned.seconds, "retrain": sum(own.seconds for own in curves)}
+    network = initial_network(make, found.tuned.hyperparameters, seed=run.config.seed)
     result = RunResult(
-        backbone=source.name,
-        backbone_scores=scores,
-        architecture=architecture,
-        hyperparameters=tuned.hyperparameters,
-        tuning_score=tuned.score,
+        backbone=found.source.name,
+        backbone_scores=found.scores,
+        architecture=found.architecture,
+        hyperparameters=found.tuned.hyperparameters,
+        tuning_score=found.tuned.score,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         flops=_flops(network, run.summary.shape),
-        seconds={**({"backbone": selection_seconds} if len(sources) > 1 else {}), **seconds},
+        seconds={**found.seconds, "retrain": sum(own.seconds for own in curves)},
         curves=[asdict(own) for own in curves],
     )
-    return Finished(source, result, states)
+    return Finished(result, states)
 
 
 def make_supernet(run: Run, source: NetworkSource) -> Supernet:
@@ -139,7 +190,7 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
         outcome = tune(work, stage=shown, space=run.space)
     initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)
-    run.folder.write_tensors(_INITIAL, initial.state_dict(), metadata={})
+    run.folder.write_tensors(INITIAL_FILE, initial.state_dict(), metadata={})
     run.folder.write_json(_TUNE, outcome.as_dict())
     run.folder.remove(tuning.CHECKPOINT)
     return outcome
@@ -152,8 +203,8 @@ def _retrain(
     seed, settings = run.config.seed, run.budget.retrain
     if number == 0:
         network = initial_network(make, tuned.hyperparameters, seed=seed)
-        with run.folder.reading(_INITIAL):
-            network.load_state_dict(run.folder.read_tensors(_INITIAL))
+        with run.folder.reading(INITIAL_FILE):
+            network.load_state_dict(run.folder.read_tensors(INITIAL_FILE))
     else:
         with seeded(derive_seed(seed, "initial", number)):
             network = make(tuned.hyperparameters)

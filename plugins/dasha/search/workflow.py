@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,21 @@ from dasha.randomness import seeded
 from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict
-from dasha.search.model import (
-    Ensemble,
-    Normalize,
-    load_members,
-    normalized,
-    save_members,
-    with_kernels,
-)
-from dasha.search.networks import BackboneArgument, network_sources
-from dasha.search.result import Collected, Evaluation, RunResult, over_seeds
+from dasha.search.model import Ensemble, load_members, save_members
+from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
+from dasha.search.plan import Normalize
+from dasha.search.result import Collected, Evaluation, RunResult, SearchResult, over_seeds
 from dasha.search.run import Run
 from dasha.search.run_folder import CONFIG_FILE, RunFolder
-from dasha.search.stages import RESULT_FILE, Finished, run_stages
+from dasha.search.stages import (
+    RESULT_FILE,
+    Finished,
+    Found,
+    find_network,
+    plan_of,
+    search_result,
+    train_network,
+)
 from dasha.search.supernet import Architecture, Rule, is_ordinary
 from dasha.search.training import Augment, Learning, evaluate, predict
 from dasha.search.tune import Space
@@ -120,6 +122,32 @@ class Dasha:
         Raises:
             InvalidArgumentError: If data does not fit the task, or the run folder belongs to other data or settings.
         """
+        with self._begun(train, validation) as (run, sources):
+            found = find_network(run, sources)
+            search_result(run, found)
+            self._take(run, found, train_network(run, found))
+        return self
+
+    def search(self, train: Any, validation: Any) -> SearchResult:
+        """Run the stages before the final training; `fit` goes on from there.
+
+        Args:
+            train: As for `fit`.
+            validation: Likewise.
+
+        Returns:
+            Backbone, kernels and hyperparameters; ``plan.build()`` makes the network,
+            `dasha.search.found.initial_weights` are those it should begin with.
+
+        Raises:
+            InvalidArgumentError: As for `fit`.
+        """
+        with self._begun(train, validation) as (run, sources):
+            return search_result(run, find_network(run, sources))
+
+    @contextmanager
+    def _begun(self, train: Any, validation: Any) -> Iterator[tuple[Run, list[NetworkSource]]]:
+        """Check the data, lock and claim the folder; what all stages share, and the networks to choose from."""
         splits = as_split(train, "train"), as_split(validation, "validation")
         summaries = inspect(self.task, splits[0], "train"), inspect(self.task, splits[1], "validation")
         check_pair(self.task, *summaries)
@@ -127,32 +155,32 @@ class Dasha:
         budget = budget_of(self.config.budget, ndim).fitted_to(summaries[0].shape[1:]).replaced(self.config.overrides)
         sources = network_sources(self._backbone, self.task, ndim=ndim, options=budget.backbone_options)
         folder = RunFolder(self._path)
+        learning = Learning(
+            self.task,
+            budget.batch_size,
+            self._device,
+            accumulate=budget.accumulate,
+            precision=budget.precision,
+            augment=self._augment,
+        )
+        run = Run(
+            self.config,
+            budget,
+            learning,
+            *splits,
+            summaries[0],
+            folder,
+            self._is_searched,
+            self._space,
+            self._is_shown,
+        )
+        if run.normalization:
+            normalize = Normalize(**run.normalization, ndim=ndim).to(self._device)
+            run = replace(run, learning=replace(learning, normalize=normalize))
         with folder.locked(), _deterministic(self.config.is_deterministic):
             about = {"task": asdict(self.task), "settings": config_dict(self.config), "budget": budget.as_dict()}
             claim(folder, {**about, "data": _described(*summaries)})
-            normalization = {"mean": summaries[0].mean, "std": summaries[0].std} if self.config.normalize else None
-            learning = Learning(
-                self.task,
-                budget.batch_size,
-                self._device,
-                accumulate=budget.accumulate,
-                precision=budget.precision,
-                augment=self._augment,
-                normalize=None if normalization is None else Normalize(**normalization, ndim=ndim).to(self._device),
-            )
-            run = Run(
-                self.config,
-                budget,
-                learning,
-                *splits,
-                summaries[0],
-                folder,
-                self._is_searched,
-                self._space,
-                self._is_shown,
-            )
-            self._take(run, run_stages(run, sources), normalization, ndim)
-        return self
+            yield run, sources
 
     @property
     def run_dir(self) -> Path:
@@ -311,32 +339,17 @@ class Dasha:
     def _together(self, members: list[nn.Module]) -> nn.Module:
         return Ensemble(members).eval() if self.config.is_ensemble and len(members) > 1 else members[0]
 
-    def _take(self, run: Run, finished: Finished, normalization: Mapping[str, Any] | None, ndim: int) -> None:
+    def _take(self, run: Run, found: Found, finished: Finished) -> None:
         """Build the trained model and write it."""
-        source, hyperparameters = finished.source, finished.result.hyperparameters
+        plan = plan_of(run, found)
+        network = None if isinstance(self._backbone, str) else self._backbone
         members = []
         for state in finished.states:
             with seeded(0):
-                plain = source.make(width=run.budget.width, dropout=hyperparameters.get("dropout", 0.0))
-                network = with_kernels(plain, finished.result.architecture)
-            network.load_state_dict(state)
-            members.append(normalized(network, normalization, ndim=ndim).eval())
-        description = {
-            "task": asdict(self.task),
-            "ndim": ndim,
-            "backbone": {
-                "name": source.name,
-                "is_registered": source.is_registered,
-                "width": run.budget.width,
-                "dropout": hyperparameters.get("dropout", 0.0),
-                "options": dict(source.options),
-            },
-            "architecture": finished.result.architecture,
-            "normalization": normalization,
-            "is_ensemble": self.config.is_ensemble,
-            "members": len(members),
-        }
-        save_members(run.folder, members, description)
+                plain = plan.build_plain(network)
+            plain.load_state_dict(state)
+            members.append(plan.normalized(plain).eval())
+        save_members(run.folder, members, plan, is_ensemble=self.config.is_ensemble)
         run.folder.write_json(RESULT_FILE, finished.result.as_dict())
         self._members, self._model, self._result = members, self._together(members), finished.result
 

@@ -1,0 +1,110 @@
+"""A network as plain values: what a search decides, a file keeps, and any process builds again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dasha.errors import InvalidArgumentError
+from dasha.search.networks import Factory, network_sources
+from dasha.search.supernet import Architecture, apply_architecture
+from dasha.tasks import TaskSpec
+
+
+class Normalize(nn.Module):
+    """Brings every channel to mean 0 and standard deviation 1, as measured on the training data.
+
+    Args:
+        mean: Of every channel.
+        std: Of every channel.
+        ndim: Spatial dimensions of the input.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], ndim: int) -> None:
+        super().__init__()
+        shape = (-1, *ndim * (1,))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(shape))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise inputs ``(N, C, …)``."""
+        return (x - self.mean) / self.std
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """What builds a network, without its weights; every value is plain, so that JSON and safe checkpoints hold it.
+
+    Attributes:
+        task: What the network is for.
+        ndim: 1 for sequences, 2 for images.
+        backbone: Name of the backbone, the factory or the module's class.
+        is_registered: Whether the name alone is enough.
+        width: Of the backbone.
+        dropout: Probability with which a value is dropped in training.
+        options: Further options of the backbone.
+        architecture: Kernel size and dilation of every searched layer; empty for the backbone's own kernels.
+        normalization: ``mean`` and ``std`` of every channel; empty where inputs go in as they are.
+    """
+
+    task: TaskSpec
+    ndim: int
+    backbone: str
+    is_registered: bool
+    width: int
+    dropout: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    architecture: Architecture = field(default_factory=dict)
+    normalization: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def build(self, network: nn.Module | Factory | None = None) -> nn.Module:
+        """The network behind its normalisation, with initial weights from torch's global generator.
+
+        Args:
+            network: The module or factory that was given as the backbone, for those that are not registered.
+
+        Raises:
+            InvalidArgumentError: If the backbone is unknown here and ``network`` is missing.
+        """
+        return self.normalized(self.build_plain(network))
+
+    def build_plain(self, network: nn.Module | Factory | None = None) -> nn.Module:
+        """The network without normalisation; otherwise as `build`."""
+        if network is None and not self.is_registered:
+            raise InvalidArgumentError(
+                f"backbone {self.backbone!r} is not registered with dasha; pass network= with the module or factory"
+            )
+        given = self.backbone if network is None else network
+        (source,) = network_sources(given, self.task, ndim=self.ndim, options=self.options)
+        return with_kernels(source.make(width=self.width, dropout=self.dropout), self.architecture)
+
+    def normalized(self, plain: nn.Module) -> nn.Module:
+        """The network behind the normalisation of the plan, if there is one."""
+        if not self.normalization:
+            return plain
+        return nn.Sequential(Normalize(self.normalization["mean"], self.normalization["std"], self.ndim), plain)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of_dict(cls, content: Mapping[str, Any]) -> NetworkPlan:
+        """What `as_dict` gave, also after JSON, which has lists for tuples."""
+        architecture = {name: (int(size), int(dilation)) for name, (size, dilation) in content["architecture"].items()}
+        task: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content["task"].items()
+        }
+        return cls(**{**content, "task": TaskSpec(**task), "architecture": architecture})
+
+
+def with_kernels(network: nn.Module, architecture: Architecture) -> nn.Module:
+    """The network with searched kernels; without a search, the network itself."""
+    return apply_architecture(network, architecture) if architecture else network
