@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @hookimpl
 def register_backbones(register: Register[nn.Module]) -> None:
     """Offer the networks that the paper chooses from."""
-    register("wide_resnet_1d", _Network("WideResNet1d", ndim=1))
-    register("wide_resnet_2d", _Network("WideResNet2d", ndim=2))
-    register("unet_1d", _Network("UNet1d", ndim=1))
-    register("unet_2d", _Network("UNet2d", ndim=2))
+    register("wide_resnet_1d", _Network("WideResNet1d", ndim=1, options=("kernel_sizes", "patch_size")))
+    register("wide_resnet_2d", _Network("WideResNet2d", ndim=2, options=("depth", "patch_size")))
+    register("unet_1d", _Network("UNet1d", ndim=1, options=("kernel_size", "levels", "patch_size")))
+    register("unet_2d", _Network("UNet2d", ndim=2, options=("kernel_size", "levels", "patch_size")))
 
 
 @hookimpl
@@ -41,6 +41,7 @@ class _Network:
 
     name: str
     ndim: int
+    options: tuple[str, ...]
 
     def __call__(self, **arguments: Any) -> nn.Module:
         from dasha import backbones

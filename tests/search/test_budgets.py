@@ -58,3 +58,25 @@ def test_kernels_that_no_input_can_tell_apart_are_left_out():
     assert (search.kernel_sizes, search.dilations) == ((3, 5), (1, 3))
     tiny = Budget().fitted_to((1,)).search
     assert (tiny.kernel_sizes, tiny.dilations) == ((3,), (1,))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_dense", "patch_size"),
+    [
+        ((32, 32), False, 1),
+        ((64, 64), False, 2),
+        ((65, 64), False, 3),
+        ((400, 300), False, 4),
+        ((400, 300), True, 2),
+        ((1024,), False, 1),
+        ((1025,), False, 2),
+    ],
+)
+def test_large_inputs_go_in_as_patches(sizes, is_dense, patch_size):
+    assert budget_of("quick", len(sizes)).fitted_to(sizes, is_dense=is_dense).patch_size == patch_size
+    assert budget_of("paper", len(sizes)).fitted_to(sizes).patch_size == 1
+
+
+def test_kernels_are_those_that_patches_leave_room_for():
+    search = Budget(max_positions=64).fitted_to((16, 16)).search
+    assert (search.kernel_sizes, search.dilations) == ((3, 5, 7), (1, 3, 7))

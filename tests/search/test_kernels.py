@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from dasha.data.part import Part
 from dasha.data.split import as_split
 from dasha.randomness import seeded
 from dasha.search import kernels
@@ -143,7 +144,7 @@ def test_estimated_methods_are_put_back_after_an_error():
 def test_a_share_of_the_samples_is_seen():
     split = as_split(TRAIN, "train")
     for fraction, size, expected in ((0.5, 4, [4, 4, 4]), (0.01, 8, [8]), (1.0, 8, [8, 8, 4])):
-        part = kernels._Part(split, fraction)
+        part = Part(split, fraction)
         assert [len(x) for x, _ in part.batches(size, shuffle=True)] == expected
 
 

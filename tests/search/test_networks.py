@@ -3,8 +3,11 @@ import torch
 
 from dasha.errors import InvalidArgumentError
 from dasha.search.networks import network_sources
+from dasha.tasks import TaskSpec
 
 from .tiny import TASK, Tiny
+
+IMAGES = TaskSpec("multiclass", 3, 2)
 
 
 def test_a_name_a_factory_and_a_module_give_networks():
@@ -38,3 +41,15 @@ def test_unsuitable_names_are_refused():
         network_sources("wide_resnet1d", TASK, ndim=1, options={})
     with pytest.raises(InvalidArgumentError, match="no registered backbone is for 3-D inputs"):
         network_sources("auto", TASK, ndim=3, options={})
+
+
+def test_patches_go_to_backbones_that_take_them():
+    def sources(backbone, **options):
+        found = network_sources(backbone, IMAGES, ndim=2, options=options, patch_size=3)
+        return {source.name: dict(source.options) for source in found}
+
+    assert sources("auto") == {"wide_resnet_2d": {"patch_size": 3}, "unet_2d": {"patch_size": 3}}
+    assert sources("auto", depth=10)["wide_resnet_2d"] == {"patch_size": 3, "depth": 10}
+    assert sources("auto", depth=10)["unet_2d"] == {"patch_size": 3}
+    assert sources("unet_2d", patch_size=1) == {"unet_2d": {"patch_size": 1}}
+    assert sources(lambda **arguments: None) == {"test_patches_go_to_backbones_that_take_them.<locals>.<lambda>": {}}

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dasha.arguments import whole_number
 from dasha.backbones.heads import Output
+from dasha.backbones.patches import from_patches, to_patches
 from dasha.errors import InvalidArgumentError
 
 _SPATIAL = {1: "L", 2: "H, W"}
@@ -21,12 +22,14 @@ class Arguments(TypedDict, total=False):
     output: Output
     width: int
     dropout: float
+    patch_size: int
 
 
 class Backbone(nn.Module):
     """A network that makes maps of features, and a head that turns them into outputs.
 
-    A subclass sets ``ndim``, implements :meth:`features`, and makes a ``head`` that takes these features.
+    A subclass sets ``ndim``, implements :meth:`features` for inputs of ``inner_channels``, and makes a ``head`` that
+    takes these features and gives ``inner_outputs``.
 
     Args:
         in_channels: Channels of the input.
@@ -34,6 +37,8 @@ class Backbone(nn.Module):
         output: ``"vector"`` for one output per input, ``"dense"`` for one at every position, as segmentation needs.
         width: Widening factor; the narrowest layers have ``16 * width`` channels.
         dropout: Probability with which a value is dropped in training, at least 0 and below 1.
+        patch_size: Positions along each axis that go in as the channels of one; 2 makes a network for images about four
+            times as fast, and kernels twice as far-reaching.
 
     Attributes:
         ndim: Number of spatial axes of the input: 1 for sequences, 2 for images.
@@ -46,7 +51,14 @@ class Backbone(nn.Module):
     head: nn.Module
 
     def __init__(
-        self, *, in_channels: int, num_outputs: int, output: Output = "vector", width: int = 4, dropout: float = 0.0
+        self,
+        *,
+        in_channels: int,
+        num_outputs: int,
+        output: Output = "vector",
+        width: int = 4,
+        dropout: float = 0.0,
+        patch_size: int = 1,
     ) -> None:
         super().__init__()
         self.in_channels = whole_number("in_channels", in_channels, minimum=1)
@@ -58,9 +70,20 @@ class Backbone(nn.Module):
             raise InvalidArgumentError(f"dropout is {dropout!r}, but must be at least 0 and below 1")
         self.output = output
         self.dropout = float(dropout)
+        self.patch_size = whole_number("patch_size", patch_size, minimum=1)
+
+    @property
+    def inner_channels(self) -> int:
+        """Channels of a patch of the input."""
+        return int(self.in_channels * self.patch_size**self.ndim)
+
+    @property
+    def inner_outputs(self) -> int:
+        """Outputs of the head: for dense ones, those of a patch."""
+        return int(self.num_outputs * self.patch_size**self.ndim) if self.output == "dense" else self.num_outputs
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Turn an input that has been checked into the maps that the head takes."""
+        """Turn the patches of an input that has been checked into the maps that the head takes."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,8 +101,8 @@ class Backbone(nn.Module):
                 position only.
         """
         check_input(x, in_channels=self.in_channels, ndim=self.ndim)
-        outputs: Tensor = self.head(*self.features(x))
-        return outputs
+        outputs: Tensor = self.head(*self.features(to_patches(x, self.patch_size)))
+        return from_patches(outputs, self.patch_size, x.shape[2:]) if self.output == "dense" else outputs
 
 
 def check_input(x: Tensor, *, in_channels: int, ndim: int) -> None:

@@ -47,7 +47,8 @@ class UNet(Backbone):
     Args:
         levels: Number of resolutions, at least 2.
         kernel_size: Size of every kernel, odd.
-        **arguments: ``in_channels``, ``num_outputs``, ``output``, ``width`` and ``dropout`` of `Backbone`.
+        **arguments: ``in_channels``, ``num_outputs``, ``output``, ``width``, ``dropout`` and ``patch_size`` of
+            `Backbone`.
 
     Raises:
         InvalidArgumentError: If an argument is not allowed.
@@ -61,12 +62,14 @@ class UNet(Backbone):
         def block(before: int, after: int) -> DoubleConvolution:
             return DoubleConvolution(self.ndim, before, after, kernel_size=kernel_size, dropout=self.dropout)
 
-        self.encoder = nn.ModuleList(block(before, after) for before, after in pairwise([self.in_channels, *channels]))
+        self.encoder = nn.ModuleList(
+            block(before, after) for before, after in pairwise([self.inner_channels, *channels])
+        )
         self.pools = nn.ModuleList(POOLS[self.ndim](2, ceil_mode=True) for _ in channels[1:])
         # decoder.i ends at the size and channels of encoder.i
         self.decoder = nn.ModuleList(block(fine + coarse, fine) for fine, coarse in pairwise(channels))
         read = channels[:1] if self.output == "dense" else [channels[0], channels[-1]]
-        self.head = make_head(self.output, self.ndim, read, self.num_outputs)
+        self.head = make_head(self.output, self.ndim, read, self.inner_outputs)
         initialise(self)
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -42,7 +42,8 @@ class WideResNet2d(Backbone):
 
     Args:
         depth: Depth as the paper counts it, ``6 n + 4`` for ``n`` blocks in each group: 10, 16, 22, 28, …
-        **arguments: ``in_channels``, ``num_outputs``, ``output``, ``width`` and ``dropout`` of `Backbone`.
+        **arguments: ``in_channels``, ``num_outputs``, ``output``, ``width``, ``dropout`` and ``patch_size`` of
+            `Backbone`.
 
     Raises:
         InvalidArgumentError: If an argument is not allowed.
@@ -55,7 +56,7 @@ class WideResNet2d(Backbone):
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 10 or (depth - 4) % 6:
             raise InvalidArgumentError(f"depth is {depth!r}, but must be 6 n + 4 with n at least 1: 10, 16, 22, 28, …")
         channels = [scale * self.width for scale in (16, 32, 64)]
-        self.stem = convolution(2, self.in_channels, 16, 3)
+        self.stem = convolution(2, self.inner_channels, 16, 3)
         self.groups = nn.ModuleList(
             self._group(before, after, blocks=(depth - 4) // 6, stride=stride)
             for (before, after), stride in zip(pairwise([16, *channels]), (1, 2, 2), strict=True)
@@ -63,7 +64,7 @@ class WideResNet2d(Backbone):
         # One vector is read from the coarsest map alone, as in the paper; dense outputs from all three.
         read = channels if self.output == "dense" else channels[-1:]
         self.activations = nn.ModuleList(nn.Sequential(nn.BatchNorm2d(count), nn.ReLU()) for count in read)
-        self.head = make_head(self.output, 2, read, self.num_outputs)
+        self.head = make_head(self.output, 2, read, self.inner_outputs)
         initialise(self)
 
     def _group(self, before: int, after: int, *, blocks: int, stride: int) -> nn.Sequential:
@@ -120,7 +121,8 @@ class WideResNet1d(Backbone):
 
     Args:
         kernel_sizes: Kernel sizes of the three convolutions of every block, odd.
-        **arguments: ``in_channels``, ``num_outputs``, ``output``, ``width`` and ``dropout`` of `Backbone`.
+        **arguments: ``in_channels``, ``num_outputs``, ``output``, ``width``, ``dropout`` and ``patch_size`` of
+            `Backbone`.
 
     Raises:
         InvalidArgumentError: If an argument is not allowed.
@@ -138,10 +140,10 @@ class WideResNet1d(Backbone):
         self.blocks = nn.Sequential(
             *(
                 TripleBlock(before, after, kernel_sizes=kernel_sizes, dropout=self.dropout)
-                for before, after in pairwise([self.in_channels, middle, 2 * middle, 2 * middle])
+                for before, after in pairwise([self.inner_channels, middle, 2 * middle, 2 * middle])
             )
         )
-        self.head = make_head(self.output, 1, [2 * middle], self.num_outputs)
+        self.head = make_head(self.output, 1, [2 * middle], self.inner_outputs)
         initialise(self)
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_args
 
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
-from dasha.search.settings import Precision, RetrainSettings, SearchSettings, TuneSettings, one_of, whole
+from dasha.search.settings import (
+    Precision,
+    RetrainSettings,
+    SearchSettings,
+    TuneSettings,
+    one_of,
+    positive_or_none,
+    whole,
+)
 
 _STAGES = ("search", "tune", "retrain")
+_LARGEST_PATCH = {False: 4, True: 2}
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,10 @@ class Budget:
         accumulate: Batches per optimiser step.
         precision: Of tuning and retraining.
         selection_epochs: Epochs that every backbone gets where one is chosen automatically.
+        max_positions: Larger inputs go in as patches, of at most 4 positions along each axis, or 2 where every position
+            has an output; None for no limit.
+        patch_size: Positions along each axis that go in as the channels of one, of backbones that can; set from
+            ``max_positions`` and the data.
     """
 
     search: SearchSettings = field(default_factory=SearchSettings)
@@ -38,10 +52,13 @@ class Budget:
     accumulate: int = 1
     precision: Precision = "float32"
     selection_epochs: int = 5
+    max_positions: int | None = None
+    patch_size: int = 1
 
     def __post_init__(self) -> None:
         """Check every value."""
-        whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1)
+        whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1, patch_size=1)
+        positive_or_none(self, "", "max_positions")
         one_of(self, "", "precision", get_args(Precision))
 
     def replaced(self, changes: Mapping[str, Any]) -> Budget:
@@ -70,15 +87,17 @@ class Budget:
         own = by_stage.pop("", {})
         return replace(self, **own, **{stage: replace(getattr(self, stage), **new) for stage, new in by_stage.items()})
 
-    def fitted_to(self, sizes: Sequence[int]) -> Budget:
-        """The budget without kernels that no input of these sizes can tell apart.
+    def fitted_to(self, sizes: Sequence[int], *, is_dense: bool = False) -> Budget:
+        """The budget with patches for large inputs, and without kernels that no input can tell apart.
 
         A kernel longer than the input, or a dilation that leaves only the centre inside, adds cost and nothing else.
 
         Args:
             sizes: Spatial sizes of an input.
+            is_dense: Whether every position has an output.
         """
-        shortest = min(sizes)
+        patch_size = self.patch_size if self.max_positions is None else self._patch_size(sizes, is_dense)
+        shortest = math.ceil(min(sizes) / patch_size)
         kernel_sizes = tuple(size for size in self.search.kernel_sizes if size <= shortest)
         dilations = tuple(dilation for dilation in self.search.dilations if dilation < shortest)
         search = replace(
@@ -86,7 +105,12 @@ class Budget:
             kernel_sizes=kernel_sizes or self.search.kernel_sizes[:1],
             dilations=dilations or self.search.dilations[:1],
         )
-        return replace(self, search=search)
+        return replace(self, search=search, patch_size=patch_size)
+
+    def _patch_size(self, sizes: Sequence[int], is_dense: bool) -> int:
+        excess = math.prod(sizes) / (self.max_positions or 1)
+        side: float = excess ** (1 / len(sizes))
+        return min(max(1, math.ceil(side - 1e-9)), _LARGEST_PATCH[is_dense])
 
     def as_dict(self) -> dict[str, Any]:
         """All values, for JSON."""
@@ -134,9 +158,14 @@ _QUICK: dict[str, Any] = {
     "tune.lr": (3e-3, 0.3),
     "tune.momentum": (0.85, 0.97),
     "tune.weight_decay": (5e-6, 5e-3),
-    "retrain.epochs": 24,
+    "retrain.epochs": 32,
     "retrain.schedule": "cosine",
     "retrain.max_norm": 1.0,
+    # About ten minutes for every stage on two cores.
+    "search.max_cost": 6.0,
+    "tune.max_cost": 30.0,
+    "retrain.max_cost": 50.0,
+    "max_positions": 1024,
     "batch_size": 32,
     "width": 2,
     "selection_epochs": 2,
@@ -162,6 +191,10 @@ _BUDGETS: dict[str, dict[str, Any]] = {
         "tune.trials": 48,
         "tune.max_resource": 12,
         "retrain.epochs": 100,
+        "search.max_cost": None,
+        "tune.max_cost": None,
+        "retrain.max_cost": None,
+        "max_positions": 128**2,
         "width": 4,
     },
     "paper": {},

@@ -6,8 +6,7 @@ Shen, Khodak and Talwalkar, "Efficient Architecture Search for Diverse Tasks", a
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from dasha.data.split import Batch, Split
+from dasha.data.part import Part
+from dasha.data.split import Split
 from dasha.randomness import derive_seed, seeded
 from dasha.search.estimated import estimated_methods
 from dasha.search.mixed_layers import MixedConv
@@ -56,35 +56,6 @@ class SearchOutcome:
         return asdict(self)
 
 
-class _Part:
-    """The first batches of a pass, up to a share of the samples.
-
-    Where nobody knows how many samples there are, it is the whole pass.
-    """
-
-    def __init__(self, split: Split, fraction: float) -> None:
-        self._split, self._fraction = split, fraction
-
-    @property
-    def size(self) -> int | None:
-        """Number of samples of one pass, but for the rest of its last batch."""
-        whole = self._split.size
-        return None if whole is None else max(1, math.ceil(self._fraction * whole))
-
-    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
-        """Batches until there are enough samples; see `dasha.data.split.Split`."""
-        wanted, seen = self.size, 0
-        for inputs, targets in self._split.batches(size, shuffle=shuffle):
-            yield inputs, targets
-            seen += len(inputs)
-            if wanted is not None and seen >= wanted:
-                return
-
-    def joined(self, other: Split) -> Split:
-        """The samples of both."""
-        return _Part(self._split.joined(other), self._fraction)
-
-
 def search_kernels(
     supernet: Supernet,
     train: Split,
@@ -114,7 +85,7 @@ def search_kernels(
     learning = replace(learning, precision="float32")
     mixtures = supernet.mixtures
     optimizer = _optimizer(supernet, settings)
-    part = _Part(train, settings.batch_fraction)
+    part = Part(train, settings.batch_fraction)
     history = _History()
     state = folder.load_state(CHECKPOINT)
     if state is not None:

@@ -49,7 +49,7 @@ class NetworkSource:
 
 
 def network_sources(
-    backbone: BackboneArgument, task: TaskSpec, *, ndim: int, options: Mapping[str, Any]
+    backbone: BackboneArgument, task: TaskSpec, *, ndim: int, options: Mapping[str, Any], patch_size: int = 1
 ) -> list[NetworkSource]:
     """Networks to choose from; one unless ``backbone`` is ``"auto"``.
 
@@ -58,8 +58,9 @@ def network_sources(
             module, which is copied whenever a network is needed.
         task: What the network is for.
         ndim: 1 for sequences, 2 for images.
-        options: Further arguments of the factory; those that a registered backbone does not take are an error only
-            if it was named.
+        options: Further arguments of the factory; of ``"auto"``, every candidate gets those that its attribute
+            ``options`` names.
+        patch_size: Further option of the registered backbones that take it, unless ``options`` has it.
 
     Raises:
         InvalidArgumentError: If there is no such backbone, or it is for another number of dimensions.
@@ -86,7 +87,16 @@ def network_sources(
         )
     if not suitable:
         raise InvalidArgumentError(f"no registered backbone is for {ndim}-D inputs; run 'dasha doctor'")
+
+    def taken(factory: Factory) -> dict[str, Any]:
+        known = options_of(factory)
+        own = {key: value for key, value in options.items() if key in known or backbone != "auto"}
+        return {"patch_size": patch_size, **own} if patch_size > 1 and "patch_size" in known else own
+
     names = list(suitable) if backbone == "auto" else [backbone]
-    return [
-        NetworkSource(name, True, suitable[name], task, dict(options) if backbone != "auto" else {}) for name in names
-    ]
+    return [NetworkSource(name, True, suitable[name], task, taken(suitable[name])) for name in names]
+
+
+def options_of(factory: Factory) -> tuple[str, ...]:
+    """Names of the further options that a factory says it takes."""
+    return tuple(getattr(factory, "options", ()))

@@ -39,6 +39,17 @@ def one_of(owner: Any, prefix: str, name: str, allowed: Sequence[str]) -> None:
         raise InvalidArgumentError(f"{prefix}{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
 
 
+def positive_or_none(owner: Any, prefix: str, name: str) -> None:
+    """Check that an attribute is a number above 0, or None.
+
+    Raises:
+        InvalidArgumentError: If it is not.
+    """
+    value = getattr(owner, name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+        raise InvalidArgumentError(f"{prefix}{name}={value!r} must be a number above 0, or None for no limit")
+
+
 @dataclass(frozen=True)
 class SearchSettings:
     """Kernel search, arXiv 2204.07554.
@@ -62,6 +73,8 @@ class SearchSettings:
         temperature: Of the Gumbel softmax.
         settled_epochs: The search ends early when no layer's choice has changed for so many epochs.
         is_depthwise: Whether convolutions with as many outputs as inputs are depthwise during the search.
+        max_cost: Tera floating-point operations at most, counted as if the kernels were the backbone's own; passes see
+            fewer samples where there are too many. None for no limit.
     """
 
     kernel_sizes: tuple[int, ...] = (3, 5, 7, 9)
@@ -82,9 +95,11 @@ class SearchSettings:
     temperature: float = 1.0
     settled_epochs: int = 30
     is_depthwise: bool = True
+    max_cost: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
+        positive_or_none(self, "search.", "max_cost")
         whole(self, "search.", width=1, epochs=1, batch_size=1, settled_epochs=1)
         for name in ("kernel_sizes", "dilations"):
             values = getattr(self, name)
@@ -109,6 +124,8 @@ class TuneSettings:
         momentum: Range of the momentum.
         dropout: Values tried.
         seeds: Number of initial weights that trials choose from.
+        max_cost: Tera floating-point operations of all trials at most, about; passes see fewer samples where there are
+            too many. None for no limit.
     """
 
     trials: int = 120
@@ -120,9 +137,11 @@ class TuneSettings:
     momentum: tuple[float, float] = (0.9, 1.0)
     dropout: tuple[float, ...] = (0.0, 0.05, 0.1)
     seeds: int = 500
+    max_cost: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
+        positive_or_none(self, "tune.", "max_cost")
         whole(self, "tune.", trials=1, min_resource=1, max_resource=1, reduction_factor=2, seeds=1)
         if self.min_resource > self.max_resource:
             raise InvalidArgumentError(
@@ -147,6 +166,8 @@ class RetrainSettings:
         gamma: Factor at a milestone.
         warmup: Share of the epochs over which the cosine schedule rises.
         max_norm: Gradients are clipped to this length; None for no clipping.
+        max_cost: Tera floating-point operations at most; passes see fewer samples where there are too many. None for no
+            limit.
     """
 
     epochs: int = 200
@@ -155,8 +176,10 @@ class RetrainSettings:
     gamma: float = 0.2
     warmup: float = 0.05
     max_norm: float | None = None
+    max_cost: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
+        positive_or_none(self, "retrain.", "max_cost")
         whole(self, "retrain.", epochs=1)
         one_of(self, "retrain.", "schedule", ("step", "cosine"))

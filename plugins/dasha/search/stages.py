@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from dasha.errors import DashaError
 from dasha.randomness import derive_seed, seeded
 from dasha.search import kernels as searching
 from dasha.search import tune as tuning
+from dasha.search.cost import affordable, expected_passes, operations_of
 from dasha.search.kernels import random_architecture, search_kernels
 from dasha.search.networks import NetworkSource
 from dasha.search.plan import NetworkPlan, with_kernels
@@ -123,7 +121,7 @@ def train_network(run: Run, found: Found) -> Finished:
         hyperparameters=found.tuned.hyperparameters,
         tuning_score=found.tuned.score,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        flops=_flops(network, run.summary.shape),
+        flops=operations_of(network, run.summary.shape),
         seconds={**found.seconds, "retrain": sum(own.seconds for own in curves)},
         curves=[asdict(own) for own in curves],
     )
@@ -159,9 +157,13 @@ def find_kernels(run: Run, source: NetworkSource) -> tuple[Architecture, float]:
         architecture, seconds = random_architecture(supernet, seed=run.config.seed), 0.0
         run.folder.write_json(_SEARCH, {"architecture": architecture, "seconds": seconds, **kernels})
         return architecture, seconds
+    with seeded(0):
+        plain = source.make(width=settings.width)
+    passes = settings.epochs * settings.batch_fraction
+    train = affordable(run.train, settings.max_cost, passes=passes, operations=operations_of(plain, run.summary.shape))
     with stage("search", settings.epochs, is_shown=run.is_shown) as shown:
         outcome = search_kernels(
-            supernet, run.train, settings, run.learning, seed=run.config.seed, folder=run.folder, stage=shown
+            supernet, train, settings, run.learning, seed=run.config.seed, folder=run.folder, stage=shown
         )
     run.folder.write_json(_SEARCH, {**outcome.as_dict(), **kernels})
     run.folder.remove(searching.CHECKPOINT)
@@ -186,7 +188,10 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
     if run.folder.has(_TUNE):
         with run.folder.reading(_TUNE):
             return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
-    work = TrialWork(make, run.train, run.validation, settings, run.learning, run.config.seed, run.folder)
+    with seeded(0):
+        operations = operations_of(make({}), run.summary.shape)
+    train = affordable(run.train, settings.max_cost, passes=expected_passes(settings), operations=operations)
+    work = TrialWork(make, train, run.validation, settings, run.learning, run.config.seed, run.folder)
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
         outcome = tune(work, stage=shown, space=run.space)
     initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)
@@ -210,6 +215,9 @@ def _retrain(
             network = make(tuned.hyperparameters)
     whole = run.config.include_validation
     train = run.train.joined(run.validation) if whole else run.train
+    train = affordable(
+        train, settings.max_cost, passes=settings.epochs, operations=operations_of(network, run.summary.shape)
+    )
     title = "retrain" if run.config.n_seeds == 1 else f"retrain {number + 1}/{run.config.n_seeds}"
     with stage(title, settings.epochs, is_shown=run.is_shown) as shown:
         return retrain(
@@ -224,15 +232,3 @@ def _retrain(
             folder=run.folder,
             stage=shown,
         )
-
-
-def _flops(network: nn.Module, shape: tuple[int, ...]) -> int:
-    """Floating-point operations of one sample; 0 where they cannot be counted."""
-    network.eval()
-    counter = FlopCounterMode(display=False)
-    try:
-        with torch.no_grad(), counter:
-            network(torch.zeros(1, *shape))
-    except (RuntimeError, NotImplementedError, DashaError):
-        return 0
-    return int(counter.get_total_flops())

@@ -152,8 +152,12 @@ class Dasha:
         summaries = inspect(self.task, splits[0], "train"), inspect(self.task, splits[1], "validation")
         check_pair(self.task, *summaries)
         ndim = len(summaries[0].shape) - 1
-        budget = budget_of(self.config.budget, ndim).fitted_to(summaries[0].shape[1:]).replaced(self.config.overrides)
-        sources = network_sources(self._backbone, self.task, ndim=ndim, options=budget.backbone_options)
+        overrides = self.config.overrides
+        budget = budget_of(self.config.budget, ndim).replaced(overrides)
+        budget = budget.fitted_to(summaries[0].shape[1:], is_dense=self.task.is_dense).replaced(overrides)
+        sources = network_sources(
+            self._backbone, self.task, ndim=ndim, options=budget.backbone_options, patch_size=budget.patch_size
+        )
         folder = RunFolder(self._path)
         learning = Learning(
             self.task,

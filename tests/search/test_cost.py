@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dasha.data.part import Part
+from dasha.data.split import as_split
+from dasha.errors import InvalidArgumentError
+from dasha.search.cost import affordable, expected_passes, operations_of
+from dasha.search.settings import RetrainSettings, TuneSettings
+
+SPLIT = as_split((np.zeros((100, 2, 8), dtype="float32"), np.zeros(100, dtype=int)), "train")
+
+
+def test_operations_are_those_of_one_sample():
+    # Two operations for every multiplication: 8 positions, 2 × 3 weights, 5 outputs.
+    assert operations_of(nn.Conv1d(2, 5, 3, padding=1), (2, 8)) == 2 * 8 * 2 * 3 * 5
+    assert operations_of(nn.Linear(3, 1), (2, 8)) == 0  # cannot be computed
+
+
+@pytest.mark.parametrize(("max_cost", "seen"), [(None, 100), (3e-3, 100), (1.5e-3, 50), (1e-9, 1)])
+def test_passes_see_what_can_be_afforded(max_cost, seen):
+    # 3 × 100 samples × 10 passes × 1e6 operations are 3e-3 tera operations.
+    split = affordable(SPLIT, max_cost, passes=10, operations=1_000_000)
+    assert sum(len(inputs) for inputs, _ in split.batches(1, shuffle=True)) == seen
+
+
+def test_shuffled_parts_see_other_samples_every_time():
+    numbers = torch.arange(100.0).view(100, 1, 1).expand(100, 1, 8)
+    part = Part(as_split((numbers.numpy(), np.zeros(100, dtype=int)), "train"), 0.2)
+    seen = {float(value) for _ in range(20) for inputs, _ in part.batches(5, shuffle=True) for value in inputs[:, 0, 0]}
+    assert len(seen) > 80
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        # 8 trials: all for one epoch, half for a second, a quarter for two more.
+        ({"trials": 8, "max_resource": 4}, 8 + 4 + 2 * 2),
+        ({"trials": 8, "max_resource": 1}, 8),
+        ({"trials": 9, "min_resource": 2, "max_resource": 3, "reduction_factor": 3}, 9 * 2 + 3),
+    ],
+)
+def test_trials_that_are_stopped_cost_less(options, passes):
+    assert expected_passes(TuneSettings(**options)) == passes
+
+
+@pytest.mark.parametrize("value", [0, -1.0, True, "1"])
+def test_a_limit_is_a_positive_number(value):
+    with pytest.raises(InvalidArgumentError, match=r"retrain\.max_cost=.* above 0, or None"):
+        RetrainSettings(max_cost=value)
