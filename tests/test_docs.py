@@ -49,7 +49,7 @@ def example_on_path(example_source, monkeypatch, install_plugin):
 @pytest.mark.usefixtures("example_on_path")
 def test_examples_in_the_guide_run():
     examples = [block["code"] for block in BLOCKS if block["language"] == "python" and not block["file"]]
-    assert len(examples) == 5
+    assert len(examples) == 6
     for code in examples:
         run_examples(GUIDE, [code])
 

@@ -26,7 +26,7 @@ def test_it_is_listed_with_its_version_and_offers(site, dasha_cli):
     (found,) = [plugin for plugin in json.loads(result.stdout) if plugin["name"] == "dasha_naive"]
     assert found["status"] == "ok"
     assert (found["distribution"], found["version"]) == ("dasha-naive", "0.3.0")
-    assert found["offers"] == {"forecasters": ["naive"], "commands": ["repeat-last"]}
+    assert found["offers"] == {"forecasters": ["naive"], "tasks": ["direction"], "commands": ["repeat-last"]}
     assert found["file"] == str(site / "dasha_naive" / "plugin.py")
 
 

@@ -13,7 +13,7 @@ from dasha._markers import hookspec
 if TYPE_CHECKING:
     from torch import nn
 
-    from dasha.types import Forecaster
+    from dasha.types import Forecaster, SupervisedTask
 
 Made = TypeVar("Made", contravariant=True)
 
@@ -63,8 +63,8 @@ def register_forecasters(register: Register[Forecaster]) -> None:
 
 
 @hookspec
-def register_tasks(register: Register[object]) -> None:
-    """Offer tasks: a factory describes data, outputs and metrics of something to be learnt."""
+def register_tasks(register: Register[SupervisedTask]) -> None:
+    """Offer tasks: a factory without arguments makes a :class:`~dasha.types.SupervisedTask`, data and description."""
 
 
 @hookspec

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CLASSES = ("binary", "multiclass", "segmentation")
 _NUMBERS = ("regression", "dense_regression")
+Needs = Literal["nothing", "positives", "both"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class MetricInfo:
     kinds: tuple[str, ...]
     higher_is_better: bool
     make: Callable[[TaskSpec], tm.Metric]
-    needs: Literal["nothing", "positives", "both"] = "nothing"
+    needs: Needs = "nothing"
 
 
 def _of_classes(name: str, **options: Any) -> Callable[[TaskSpec], tm.Metric]:
@@ -113,11 +114,36 @@ def check_metric(kind: Kind | str, name: str) -> None:
         )
 
 
+def has_value(task: TaskSpec, counts: Sequence[int], total: int) -> bool:
+    """Whether the deciding metric of a task of classes or labels is defined on data.
+
+    Args:
+        task: Of the data.
+        counts: Samples or positions of every class, or with every label.
+        total: All samples or positions that count.
+    """
+    needs = METRICS[task.metric].needs
+    if needs == "nothing":
+        return total > 0
+    # Balanced accuracy looks at both classes even where one output decides between them.
+    own = counts[-1:] if _is_one_decision(task) and task.metric != "balanced_accuracy" else counts
+    return bool(_is_defined(torch.tensor(own), total, needs).any())
+
+
+def _is_defined(positives: Tensor, count: int, needs: Needs) -> Tensor:
+    """Which classes or labels have a value, by the number of samples that have each of them."""
+    return (positives > 0) & ((positives < count) | (needs == "positives")) | (needs == "nothing")
+
+
 class Metrics:
     """Metrics of a task, fed batch by batch and computed once over all predictions.
 
     Values for several classes or labels are averaged with equal weights, except accuracy and MCC, which count all
     decisions together. Binary F1, Jaccard index and average precision are those of class 1.
+
+    A class or label without a sample in the data leaves balanced accuracy, AUROC and average precision of its own
+    undefined, and so does one that every sample has for AUROC: it is left out of the mean, which is that of the others.
+    F1 and Jaccard index leave out classes that are neither there nor predicted. If none is left, the value is NaN.
 
     Args:
         task: Decides what the outputs mean.
@@ -194,7 +220,7 @@ class Metrics:
         needs = METRICS[name].needs
         if needs != "nothing":
             positives = self._positives[-len(values) :]  # one value for two classes is that of the last
-            values = values[(positives > 0) & ((positives < self._count) | (needs == "positives"))]
+            values = values[_is_defined(positives, self._count, needs)]
         return float(values.double().mean())
 
 

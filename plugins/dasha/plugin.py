@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from dasha.hookspecs import CommandTable, Register
+    from dasha.types import SupervisedTask
 
 
 @hookimpl
@@ -23,16 +24,30 @@ def register_backbones(register: Register[nn.Module]) -> None:
 
 
 @hookimpl
+def register_tasks(register: Register[SupervisedTask]) -> None:
+    """Offer a task that needs no file."""
+    register("digits", _digits)
+
+
+@hookimpl
 def register_commands(cli: CommandTable) -> None:
     """Offer the commands that need no host."""
     cli.add_command(
         "forecast", "dasha.cli.forecast:forecast", help="Forecast the series of a CSV, Parquet or .tsf file."
     )
     cli.add_command("fit", "dasha.cli.fit:fit", help="Search, tune and train a network on arrays or images.")
-    cli.add_command("resume", "dasha.cli.resume:resume", help="Continue a run of 'dasha fit' where it stopped.")
+    cli.add_command("search", "dasha.cli.search:search", help="The search and the tuning of 'dasha fit' alone.")
+    cli.add_command("resume", "dasha.cli.resume:resume", help="Continue a run of 'fit' or 'search' where it stopped.")
     cli.add_command("report", "dasha.cli.report:report", help="Write the page about a run, finished or not.")
     cli.add_command("plugins", "dasha.cli.plugins:plugins", help="List the plugins and what they offer.")
     cli.add_command("doctor", "dasha.cli.doctor:doctor", help="Check the environment and every plugin.")
+
+
+def _digits() -> SupervisedTask:
+    """Handwritten digits; scikit-learn is imported when they are asked for."""
+    from dasha.data.digits import read_digits
+
+    return read_digits()
 
 
 @dataclass(frozen=True)

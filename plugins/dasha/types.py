@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -16,6 +16,8 @@ from dasha.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from dasha.tasks import TaskSpec
 
 FloatArray = NDArray[np.float64]
 
@@ -75,6 +77,30 @@ class BackboneFactory(Protocol):
                 `dasha.backbones.searchable_layers`.
             dropout: Probability with which a value is dropped in training.
         """
+
+
+@dataclass(frozen=True)
+class SupervisedTask:
+    """What a factory of `register_tasks` returns; `dasha.testing.check_task` is its conformance suite.
+
+    Each part of the data is a pair of arrays ``(inputs (N, C, …), targets (N, …))``, a dataset or a DataLoader, see
+    `dasha.data.as_split`, and the same whenever the factory is called.
+
+    Attributes:
+        spec: What is to be learnt.
+        train: Data to train on.
+        validation: Data that everything is chosen on.
+        test: Data that nothing is chosen on, where there is some.
+        description: One line on what it is.
+        source: Where the data comes from, and how it was split.
+    """
+
+    spec: TaskSpec
+    train: Any = field(repr=False, compare=False)
+    validation: Any = field(repr=False, compare=False)
+    test: Any = field(default=None, repr=False, compare=False)
+    description: str = ""
+    source: str = ""
 
 
 def innovation_errors(psi: FloatArray) -> tuple[FloatArray, FloatArray]:

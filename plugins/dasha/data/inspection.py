@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from dasha.data.split import Batch, Split
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
+from dasha.metrics import METRICS, has_value
 from dasha.randomness import seeded
 from dasha.tasks import TaskSpec
 
 _BATCH = 64
+_NAMED = 5  # classes that a warning names
 _CONSTANT = 1e-10  # spread of a constant channel, relative to its mean: what rounding leaves
 
 
@@ -37,6 +40,16 @@ class DataSummary:
     mean: tuple[float, ...] = field(repr=False)
     std: tuple[float, ...] = field(repr=False)
     fingerprint: str = ""
+
+    @property
+    def balanced_weights(self) -> tuple[float, ...]:
+        """Weights of the classes or labels, inversely proportional to their counts; 0 where there are none.
+
+        Every class then has the same share in the loss, and the mean weight of the samples is 1.
+        """
+        present = [count for count in self.class_counts if count]
+        total = sum(present) / max(len(present), 1)
+        return tuple(total / count if count else 0.0 for count in self.class_counts)
 
 
 def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
@@ -83,7 +96,11 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
     """Compare the splits.
 
     Raises:
-        InvalidArgumentError: If their inputs differ in the number of dimensions, or a class cannot be learnt.
+        InvalidArgumentError: If their inputs differ in the number of dimensions, a class cannot be learnt, or the
+            deciding metric is not defined on the validation data.
+
+    Warns:
+        DashaWarning: If a class or label that is trained is absent from the validation data.
     """
     if len(train.shape) != len(validation.shape):
         raise InvalidArgumentError(f"inputs have shape {train.shape} in train but {validation.shape} in validation")
@@ -105,6 +122,29 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
         raise InvalidArgumentError(
             f"train has no sample of {what} {', '.join(missing)}; supply some, or leave it out and lower num_outputs="
             f"{task.num_outputs}"
+        )
+    _check_scored(task, names, train, validation)
+
+
+def _check_scored(task: TaskSpec, names: Sequence[str], train: DataSummary, validation: DataSummary) -> None:
+    """Refuse validation data on which nothing can be decided, and warn of classes that decide nothing."""
+    total = sum(validation.class_counts) if task.has_classes else validation.count
+    if not has_value(task, validation.class_counts, total):
+        needed = "samples with and without a label" if METRICS[task.metric].needs == "both" else "positive samples"
+        raise InvalidArgumentError(
+            f"metric={task.metric!r} has no value on validation, which lacks {needed}; supply other validation data, or "
+            "choose another metric"
+        )
+    pairs = zip(names, train.class_counts, validation.class_counts, strict=True)
+    absent = [name for name, trained, scored in pairs if trained and not scored]
+    if absent:
+        shown = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
+        what = "label" if task.kind == "multilabel" else "class"
+        warnings.warn(
+            f"validation has no sample of {what} {shown}, so that no choice takes it into account and means leave it "
+            "out; supply some if it matters",
+            DashaWarning,
+            stacklevel=3,
         )
 
 

@@ -1,19 +1,22 @@
-"""Data read from files: where it came from, how it was split, and the same again later."""
+"""Data of a run, from files or of a registered task: where it came from, how it was split, the same again later."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dasha.errors import InvalidArgumentError
+from dasha.errors import InvalidArgumentError, PluginError
+from dasha.manager import get_manager
+from dasha.registry import close_matches
+from dasha.tasks import TaskSpec
+from dasha.types import SupervisedTask
 
 Pair = tuple[np.ndarray, np.ndarray]
-DIGITS = "scikit-learn's digits"
 _ARRAYS = ("x_train", "y_train", "x_val", "y_val")
 _TEST = ("x_test", "y_test")
 
@@ -23,26 +26,75 @@ class SourceData:
     """Data of a run.
 
     Attributes:
-        train: Inputs ``(N, C, …)`` and targets ``(N, …)``.
+        train: Inputs ``(N, C, …)`` and targets ``(N, …)``; of a registered task also a dataset or a DataLoader.
         validation: Likewise.
         test: Likewise, where there is some.
-        path: File or folder it was read from, absolute; the name of data that comes with a package.
+        path: File or folder it was read from, absolute; the name of a registered task.
         rule: How it was split.
         test_path: Where the test data was read from, if from elsewhere.
         class_names: Of images in folders.
+        spec: Of a registered task; None for files, which do not say what is to be learnt.
     """
 
-    train: Pair = field(repr=False, compare=False)
-    validation: Pair = field(repr=False, compare=False)
-    test: Pair | None = field(repr=False, compare=False)
+    train: Any = field(repr=False, compare=False)
+    validation: Any = field(repr=False, compare=False)
+    test: Any = field(repr=False, compare=False)
     path: str
     rule: str
     test_path: str | None = None
     class_names: tuple[str, ...] = ()
+    spec: TaskSpec | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """What `read_again` needs, for JSON."""
-        return {"path": self.path, "test_path": self.test_path, "rule": self.rule}
+        names = {"path": self.path, "test_path": self.test_path, "rule": self.rule}
+        return {**names, "is_registered": self.spec is not None}
+
+
+def read_data(name: str, *, test: str | Path | None = None) -> SourceData:
+    """Read the data of a run by the one word that names it: a file or folder that exists, or a registered task.
+
+    Args:
+        name: As for `read_source`, or the name of a task that `dasha plugins` lists.
+        test: As for `read_source`.
+
+    Raises:
+        InvalidArgumentError: If it is neither, or something cannot be read.
+        PluginError: If the task's factory gives something else.
+    """
+    tasks = get_manager().tasks
+    if Path(name).exists() or (name not in tasks and _looks_like_a_path(name)):
+        return read_source(name, test=test)
+    if name not in tasks:
+        raise InvalidArgumentError(
+            f"{name!r} is no file, folder or registered task;{close_matches(name, tasks)} tasks: "
+            f"{', '.join(map(repr, tasks)) or 'none'}{get_manager().advice()}"
+        )
+    return read_task(name, test=test)
+
+
+def read_task(name: str, *, test: str | Path | None = None) -> SourceData:
+    """Read the data of a registered task.
+
+    Args:
+        name: Of the task.
+        test: Test data from elsewhere, see `read_source`.
+
+    Raises:
+        UnknownNameError: If there is no such task.
+        PluginError: If its factory gives something else.
+    """
+    made = get_manager().tasks[name]()
+    if not isinstance(made, SupervisedTask):
+        owner = get_manager().tasks.owner(name)
+        raise PluginError(
+            f"task {name!r} of plugin {owner!r} is {type(made).__name__}, but must be a dasha.types.SupervisedTask"
+        )
+    rule = made.source or made.description
+    data = SourceData(
+        made.train, made.validation, made.test, name, rule, class_names=made.spec.class_names, spec=made.spec
+    )
+    return data if test is None else _with_test(data, Path(test))
 
 
 def read_source(path: str | Path, *, test: str | Path | None = None) -> SourceData:
@@ -73,8 +125,8 @@ def read_again(stored: Mapping[str, Any]) -> SourceData:
     Raises:
         InvalidArgumentError: If it is not there any more, or would be split in another way now.
     """
-    if stored["path"] == DIGITS:
-        return read_digits()
+    if stored.get("is_registered"):
+        return read_task(stored["path"], test=stored["test_path"])
     data = read_source(stored["path"], test=stored["test_path"])
     if data.rule != stored["rule"]:
         raise InvalidArgumentError(
@@ -82,27 +134,6 @@ def read_again(stored: Mapping[str, Any]) -> SourceData:
             "bring the files back as they were, or start another run"
         )
     return data
-
-
-def read_digits() -> SourceData:
-    """The 1797 handwritten digits of scikit-learn, 8 × 8 pixels, in a fixed random order.
-
-    Raises:
-        OptionalDependencyError: If scikit-learn is not installed.
-    """
-    from dasha._optional import Requirement
-
-    datasets: Any = Requirement("sklearn.datasets", install="scikit-learn").load()
-    digits = datasets.load_digits()
-    order = np.random.default_rng(0).permutation(len(digits.target))
-    inputs, targets = digits.images[order, None].astype(np.float32), digits.target[order].astype(np.int64)
-    return SourceData(
-        (inputs[:1000], targets[:1000]),
-        (inputs[1000:1300], targets[1000:1300]),
-        (inputs[1300:], targets[1300:]),
-        DIGITS,
-        "1000 for training, 300 for validation, 497 for test, in a fixed random order",
-    )
 
 
 def _read_arrays(path: Path) -> SourceData:
@@ -118,8 +149,6 @@ def _read_arrays(path: Path) -> SourceData:
 
 
 def _with_test(data: SourceData, path: Path) -> SourceData:
-    from dataclasses import replace
-
     if path.is_dir():
         from dasha.data.images import read_classes
 
@@ -128,6 +157,10 @@ def _with_test(data: SourceData, path: Path) -> SourceData:
         arrays = read_npz(path, _TEST)
         test = arrays["x_test"], arrays["y_test"]
     return replace(data, test=test, test_path=str(path.resolve()))
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return bool(Path(name).suffix) or any(mark in name for mark in ("/", "\\"))
 
 
 def read_npz(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:

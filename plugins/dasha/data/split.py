@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 
 Batch = tuple[Tensor, Tensor]
 
@@ -70,10 +71,10 @@ class ArraySplit:
 
 
 class DatasetSplit:
-    """A map-style dataset of pairs or mappings."""
+    """A map-style dataset of pairs or mappings; those of dense tasks prefer ``mask`` to ``label``."""
 
-    def __init__(self, dataset: Dataset[Any]) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset[Any], *, is_dense: bool = False) -> None:
+        self.dataset, self._is_dense = dataset, is_dense
 
     @property
     def size(self) -> int:
@@ -84,7 +85,8 @@ class DatasetSplit:
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
         order = torch.randperm(self.size).tolist() if shuffle else list(range(self.size))
-        loader = DataLoader(Subset(self.dataset, order), batch_size=size, collate_fn=_collate)
+        collate = partial(_collate, is_dense=self._is_dense)
+        loader = DataLoader(Subset(self.dataset, order), batch_size=size, collate_fn=collate)
         yield from loader
 
     def joined(self, other: Split) -> Split:
@@ -93,10 +95,10 @@ class DatasetSplit:
 
 
 class LoaderSplit:
-    """A loader, taken as it is: its batch size, its order, its workers."""
+    """A loader, taken as it is: its batch size, its order, its workers; mappings as in `DatasetSplit`."""
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        self.loader = loader
+    def __init__(self, loader: DataLoader[Any], *, is_dense: bool = False) -> None:
+        self.loader, self._is_dense = loader, is_dense
 
     @property
     def size(self) -> int | None:
@@ -109,7 +111,7 @@ class LoaderSplit:
         """One pass over all samples; see `Split`."""
         with _reseeded(self.loader):
             for batch in self.loader:
-                inputs, targets = pair_of(batch)
+                inputs, targets = pair_of(batch, is_dense=self._is_dense)
                 yield _as_float(inputs), targets
 
     def joined(self, other: Split) -> Split:
@@ -148,19 +150,26 @@ class Joined:
         return Joined([*self.parts, other])
 
 
-def as_split(data: Any, name: str) -> Split:
+def as_split(data: Any, name: str, *, is_dense: bool = False) -> Split:
     """Take data as users have it.
 
     Args:
         data: A pair of arrays ``(inputs (N, C, …), targets (N, …))``, a map-style dataset or a loader of pairs, or of
             mappings with ``image`` and ``label`` or ``mask``.
-        name: Of the argument, for messages.
+        name: Of the argument, for messages; ``"train"`` for data that is trained on.
+        is_dense: Whether the task has an output for every position: then ``mask`` is the target of mappings that have
+            a ``label``, too.
 
     Raises:
         InvalidArgumentError: If it is none of these.
+
+    Warns:
+        DashaWarning: If a loader leaves samples out of data that scores are measured on.
     """
     if isinstance(data, DataLoader):
-        return LoaderSplit(data)
+        if name != "train":
+            _warn_of_dropped(data, name)
+        return LoaderSplit(data, is_dense=is_dense)
     if isinstance(data, (ArraySplit, DatasetSplit, LoaderSplit, Joined)):
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2 and all(hasattr(part, "shape") for part in data):
@@ -168,22 +177,23 @@ def as_split(data: Any, name: str) -> Split:
         return _array_split(inputs, targets, name)
     is_dataset = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if is_dataset and not isinstance(data, (tuple, Mapping, str, np.ndarray, Tensor, IterableDataset)):
-        return DatasetSplit(data)
+        return DatasetSplit(data, is_dense=is_dense)
     raise InvalidArgumentError(
         f"{name} is {type(data).__name__}, but must be a pair of arrays (inputs, targets), a dataset with a length, or "
         "a DataLoader"
     )
 
 
-def pair_of(batch: Any) -> Batch:
-    """Inputs and targets of a sample or batch.
+def pair_of(batch: Any, *, is_dense: bool = False) -> Batch:
+    """Inputs and targets of a sample or batch; of ``label`` and ``mask``, the one that fits the task.
 
     Raises:
         InvalidArgumentError: If it is neither a pair nor a mapping with known names, or holds what is not numeric.
     """
     if isinstance(batch, Mapping):
         inputs = next((batch[key] for key in _INPUTS if key in batch), None)
-        targets = next((batch[key] for key in _TARGETS if key in batch), None)
+        known = ("mask", *_TARGETS) if is_dense else _TARGETS
+        targets = next((batch[key] for key in known if key in batch), None)
         if inputs is None or targets is None:
             raise InvalidArgumentError(
                 f"samples are mappings with {', '.join(map(repr, batch))}, but must have one of "
@@ -227,8 +237,25 @@ def _reseeded(loader: DataLoader[Any]) -> Iterator[None]:
             generator.set_state(state)
 
 
-def _collate(samples: list[Any]) -> Batch:
-    pairs = [pair_of(sample) for sample in samples]
+def _warn_of_dropped(loader: DataLoader[Any], name: str) -> None:
+    """Warn of ``drop_last``, by which scores would miss the end of the data, or a random part of it."""
+    split, batches = LoaderSplit(loader), getattr(loader, "batch_sampler", None)
+    if not (loader.drop_last or getattr(batches, "drop_last", False)):
+        return
+    size = loader.batch_size or getattr(batches, "batch_size", None)
+    dropped = split.size % size if split.size is not None and size else None
+    if dropped != 0:
+        what = "samples" if dropped is None else f"{dropped} of {split.size} samples"
+        warnings.warn(
+            f"{name} is a DataLoader with drop_last=True, which leaves {what} out of every score; make it with "
+            "drop_last=False",
+            DashaWarning,
+            stacklevel=4,
+        )
+
+
+def _collate(samples: list[Any], *, is_dense: bool) -> Batch:
+    pairs = [pair_of(sample, is_dense=is_dense) for sample in samples]
     for place, what in enumerate(("inputs", "targets")):
         shapes = sorted({tuple(pair[place].shape) for pair in pairs})
         if len(shapes) > 1:

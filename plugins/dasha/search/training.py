@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dasha.data.split import Batch, Split
-from dasha.errors import DashaError
+from dasha.errors import DashaError, InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.randomness import seeded
 from dasha.search.settings import Precision
@@ -21,6 +21,8 @@ from dasha.tasks import TaskSpec
 Augment = Callable[[Tensor, Tensor], Batch]
 # A loss this many times the one of the first epoch, or of a guess at random, has exploded.
 _EXPLODED = 1e3
+# What torch's batch normalisation says to one value per channel.
+_ONE_VALUE = "more than 1 value per channel"
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -111,6 +113,9 @@ def train_epoch(
 ) -> float:
     """One pass of training.
 
+    A batch of one sample, as at the end of a pass, is left out where there was a larger one or the network cannot take
+    it, because batch normalisation needs several values.
+
     Args:
         network: In training mode afterwards.
         optimizer: Of its parameters.
@@ -124,12 +129,13 @@ def train_epoch(
 
     Raises:
         Diverged: If the loss or a gradient is not finite, or the loss explodes.
+        InvalidArgumentError: If every batch has one sample, and the network cannot be trained on one.
     """
     network.train()
     scaler = scaler or learning.scaler()
     loss_of = learning.task.loss_function(learning.device)
     total = seen = first = 0.0
-    pending = samples = number = 0
+    pending = samples = number = largest = 0
     full = learning.batch_size * learning.accumulate
 
     def step() -> None:
@@ -151,9 +157,12 @@ def train_epoch(
 
     optimizer.zero_grad(set_to_none=True)
     for number, (inputs, targets) in enumerate(_augmented(split, learning), start=1):
-        if len(inputs) < 2 and number > 1:
-            continue  # batch normalisation needs more than one sample
-        loss = loss_of(learning.forward(network, inputs).float(), targets)
+        largest = max(largest, len(inputs))
+        is_rest = len(inputs) == 1 < largest
+        outputs = None if is_rest else _training_outputs(network, inputs, learning)
+        if outputs is None:
+            continue
+        loss = loss_of(outputs.float(), targets)
         value = float(loss.detach())
         first = first or value
         if not math.isfinite(value) or value > _EXPLODED * max(1.0, abs(first)):
@@ -167,7 +176,22 @@ def train_epoch(
         total, seen = total + value * len(inputs), seen + len(inputs)
     if pending:
         step()
+    if number and not seen:
+        raise InvalidArgumentError(
+            "every batch of train has one sample, but the network normalises over the values of a batch, of which it "
+            "needs several; raise batch_size, or supply a loader with larger batches"
+        )
     return total / max(seen, 1.0)
+
+
+def _training_outputs(network: nn.Module, inputs: Tensor, learning: Learning) -> Tensor | None:
+    """Outputs in training; None for a sample that batch normalisation cannot take alone."""
+    try:
+        return learning.forward(network, inputs)
+    except ValueError as error:
+        if len(inputs) > 1 or _ONE_VALUE not in str(error):
+            raise
+        return None
 
 
 def _augmented(split: Split, learning: Learning) -> Iterator[Batch]:

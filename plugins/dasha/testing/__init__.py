@@ -2,5 +2,6 @@
 
 from dasha.testing.backbones import check_backbone
 from dasha.testing.forecasters import check_forecaster
+from dasha.testing.tasks import check_task
 
-__all__ = ["check_backbone", "check_forecaster"]
+__all__ = ["check_backbone", "check_forecaster", "check_task"]

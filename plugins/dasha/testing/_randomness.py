@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def seeds_nothing(subject: Subject) -> None:
     """Check that weights and dropout follow from torch's global generator, which is never seeded, and nothing else."""
-    python, numpy = random.getstate(), _numpy_state()
+    _, python, numpy = generator_states()
     (first, first_state), (other, other_state), (again, _) = (_after_seed(seed, subject.make) for seed in (1, 2, 1))
     assert not torch.equal(first_state, other_state), "the factory seeds torch's global generator"
     assert not _equal_weights(first, other), "the weights must not be the same whatever the seed"
@@ -29,8 +29,9 @@ def seeds_nothing(subject: Subject) -> None:
     before = torch.get_rng_state()
     network.eval()(x)
     assert torch.equal(before, torch.get_rng_state()), "in evaluation, nothing may be drawn"
-    assert random.getstate() == python, "Python's global generator was used; draw from torch's"
-    assert _numpy_state() == numpy, "NumPy's global generator was used; draw from torch's"
+    _, python_after, numpy_after = generator_states()
+    assert python_after == python, "Python's global generator was used; draw from torch's"
+    assert numpy_after == numpy, "NumPy's global generator was used; draw from torch's"
 
 
 def drops_as_told(subject: Subject) -> None:
@@ -55,6 +56,7 @@ def _equal_weights(first: nn.Module, second: nn.Module) -> bool:
     return all(torch.equal(one, other) for one, other in pairs)
 
 
-def _numpy_state() -> tuple[bytes, int]:
+def generator_states() -> tuple[object, object, object]:
+    """States of the global generators of torch, Python and NumPy."""
     _, keys, position, *_ = np.random.get_state()  # noqa: NPY002  # only looked at
-    return np.asarray(keys).tobytes(), int(position)
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), (np.asarray(keys).tobytes(), int(position))
