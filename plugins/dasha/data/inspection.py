@@ -132,8 +132,8 @@ def _check_scored(task: TaskSpec, names: Sequence[str], train: DataSummary, vali
     if not has_value(task, validation.class_counts, total):
         needed = "samples with and without a label" if METRICS[task.metric].needs == "both" else "positive samples"
         raise InvalidArgumentError(
-            f"metric={task.metric!r} has no value on validation, which lacks {needed}; supply other validation data, or "
-            "choose another metric"
+            f"metric={task.metric!r} has no value on validation, which lacks {needed}; supply other validation data, "
+            "or choose another metric"
         )
     pairs = zip(names, train.class_counts, validation.class_counts, strict=True)
     absent = [name for name, trained, scored in pairs if trained and not scored]

@@ -67,7 +67,12 @@ def load_model(path: str | Path, *, network: nn.Module | Factory | None = None) 
         InvalidArgumentError: If the backbone is unknown here and ``network`` is missing.
     """
     description, members = _load(path, network)
-    return Ensemble(members).eval() if description["is_ensemble"] and len(members) > 1 else members[0]
+    return together(members, is_ensemble=description["is_ensemble"])
+
+
+def together(members: Sequence[nn.Module], *, is_ensemble: bool) -> nn.Module:
+    """The first of several networks, or the mean of all."""
+    return Ensemble(members).eval() if is_ensemble and len(members) > 1 else members[0]
 
 
 def load_members(path: str | Path, *, network: nn.Module | Factory | None = None) -> list[nn.Module]:

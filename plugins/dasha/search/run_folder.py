@@ -19,9 +19,10 @@ from torch import Tensor
 from dasha.errors import DashaError, InvalidArgumentError, StateFileError
 
 CONFIG_FILE = "config.json"
+SOURCE_FILE = "source.json"
 _LOCK = ".lock"
 # May be there before the run begins: the lock, and where the data is.
-_EARLY = (_LOCK, "source.json")
+_EARLY = (_LOCK, SOURCE_FILE)
 # End of the name of a file that is not whole yet; a killed process leaves one behind.
 _UNFINISHED = ".dasha-tmp"
 

@@ -1,0 +1,109 @@
+"""A run about to begin: its data checked, its folder locked and claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dasha.data.inspection import DataSummary, check_pair, inspect
+from dasha.data.split import as_split
+from dasha.search.budgets import budget_of
+from dasha.search.config import RunConfig, claim, config_dict
+from dasha.search.devices import deterministic
+from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
+from dasha.search.plan import Normalize
+from dasha.search.run import Run
+from dasha.search.run_folder import RunFolder
+from dasha.search.supernet import Rule
+from dasha.search.training import Augment, Learning
+from dasha.search.tune import Space
+from dasha.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a user decides before there is data.
+
+    Attributes:
+        task: What is to be learnt.
+        config: The settings that are stored.
+        path: Folder of the run.
+        backbone: Name, factory or module.
+        augment: Changes training batches; None for nothing.
+        space: Values that a trial suggests; None for the paper's.
+        is_searched: Which convolutions are searched.
+        device: Where to compute.
+        is_shown: Whether progress is shown.
+    """
+
+    task: TaskSpec
+    config: RunConfig
+    path: Path
+    backbone: BackboneArgument
+    augment: Augment | None
+    space: Space | None
+    is_searched: Rule
+    device: torch.device
+    is_shown: bool
+
+
+@contextmanager
+def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list[NetworkSource]]]:
+    """What all stages share, and the networks to choose from, while the folder is locked.
+
+    Args:
+        setup: What was decided.
+        train: Pair of arrays, dataset or DataLoader.
+        validation: Likewise.
+
+    Raises:
+        InvalidArgumentError: If data does not fit the task, or the folder belongs to other data or settings.
+    """
+    task, config = setup.task, setup.config
+    data = {"train": train, "validation": validation}
+    splits = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
+    summaries = {name: inspect(task, split, name) for name, split in splits.items()}
+    check_pair(task, **summaries)
+    shape = summaries["train"].shape
+    ndim = len(shape) - 1
+    budget = budget_of(config.budget, ndim).replaced(config.overrides)
+    budget = budget.fitted_to(shape[1:], is_dense=task.is_dense).replaced(config.overrides)
+    sources = network_sources(
+        setup.backbone, task, ndim=ndim, options=budget.backbone_options, patch_size=budget.patch_size
+    )
+    learning = Learning(
+        task,
+        budget.batch_size,
+        setup.device,
+        accumulate=budget.accumulate,
+        precision=budget.precision,
+        augment=setup.augment,
+    )
+    folder = RunFolder(setup.path)
+    run = Run(
+        config=config,
+        budget=budget,
+        learning=learning,
+        **splits,
+        summary=summaries["train"],
+        folder=folder,
+        is_searched=setup.is_searched,
+        space=setup.space,
+        is_shown=setup.is_shown,
+    )
+    if run.normalization:
+        normalize = Normalize(**run.normalization, ndim=ndim).to(setup.device)
+        run = replace(run, learning=replace(learning, normalize=normalize))
+    with folder.locked(), deterministic(config.is_deterministic):
+        about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict()}
+        claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})
+        yield run, sources
+
+
+def _described(summary: DataSummary) -> dict[str, Any]:
+    return {"count": summary.count, "shape": summary.shape, "fingerprint": summary.fingerprint}
