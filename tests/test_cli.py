@@ -51,7 +51,7 @@ def test_without_arguments_the_help_is_shown(capsys):
     assert cli.main([]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Usage: dasha [OPTIONS] COMMAND [ARGS]...")
-    for command in ("doctor", "plugins", "forecast", "fit", "resume", "report", "backtest", "demo", "bench"):
+    for command in ("doctor", "plugins", "forecast", "fit", "search", "resume", "report", "backtest", "demo", "bench"):
         assert re.search(rf"^  {command} ", out, re.MULTILINE)
 
 

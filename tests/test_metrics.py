@@ -202,6 +202,19 @@ def test_classes_that_are_absent_do_not_count():
     assert values["auroc"] == pytest.approx(np.mean([pairs_in_order(i) for i in range(3)]))
 
 
+def test_labels_that_are_absent_are_left_out_of_the_mean(reference):
+    spec = task("multilabel")
+    outputs, target = sample(spec)
+    target[:, 1] = 0
+    values = measured(spec, outputs, target, batch=7)
+    assert set(values) == set(metric_names("multilabel"))
+    assert all(math.isfinite(value) for value in values.values())
+    kept, p = [0, 2], outputs.sigmoid()
+    for name, function in (("average_precision", "average_precision_score"), ("auroc", "roc_auc_score")):
+        expected = getattr(reference, function)(target[:, kept], p[:, kept], average="macro")
+        assert values[name] == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("label", [0, 1])
 def test_what_needs_two_classes_is_nan_of_one(label):
     spec = task("binary")

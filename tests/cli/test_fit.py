@@ -1,13 +1,21 @@
-"""``dasha fit``, ``resume``, ``report`` and ``demo images`` as a user runs them."""
+"""``dasha fit``, ``search``, ``resume``, ``report`` and ``demo images`` as a user runs them."""
 
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import dasha
+from dasha import Dasha, TaskSpec, manager
 from dasha.cli import main
-from dasha.cli._fit_run import parse_changes
+from dasha.cli._fit_options import FitOptions, parse_changes
+from dasha.cli._task import task_of
+from dasha.data.sources import read_data
+from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.types import SupervisedTask
 
 TINY = [
     word
@@ -98,6 +106,14 @@ def test_a_folder_of_another_run_is_left_alone(run, data, tmp_path, capsys):
         (["--task", "sorting"], "--task is 'sorting', but must be one of binary, multiclass"),
         (["--budget", "quik"], "budget='quik' must be one of"),
         (["--search", "maybe"], "search='maybe' must be one of 'on', 'off', 'random'"),
+        (["--loss", "mse"], "loss='mse' must be one of 'cross_entropy', 'focal'"),
+        (["--class-weights", "1,x"], "--class-weights is '1,x', but must be balanced, or numbers such as 1,2.5"),
+        (["--class-weights", "1,2,3"], "class_weights has 3 entries, but kind='multiclass' has 2"),
+        (["--task", "regression", "--class-weights", "balanced"], "--class-weights are for classes or labels, not for"),
+        (["--label-smoothing", "0.1", "--loss", "focal"], "label_smoothing=0.1 must be 0 with loss='focal'"),
+        (["--ignore-index", "3"], "ignore_index=3 is for kind='segmentation' alone"),
+        (["--n-seeds", "0"], "n_seeds=0 must be a whole number, at least 1"),
+        (["--ensemble"], "is_ensemble=True needs n_seeds of at least 2"),
         (["--metric", "mse"], "metric='mse' must be one of"),
         (["--backbone", "wide_resnet_2d"], "is for 2-D inputs"),
     ],
@@ -130,6 +146,156 @@ def test_a_folder_without_a_run(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.fixture(scope="module")
+def finished_search(data, tmp_path_factory):
+    """A search that is finished; copy it before anything is changed."""
+    out = tmp_path_factory.mktemp("searches") / "run"
+    assert main(["search", str(data), "--out", str(out), *OPTIONS]) == 0
+    return out
+
+
+@pytest.fixture
+def searched(finished_search, tmp_path):
+    return shutil.copytree(finished_search, tmp_path / "searched")
+
+
+def refuse(*arguments, **options):
+    raise AssertionError("trained")
+
+
+def source_of(run):
+    return json.loads((run / "source.json").read_text())
+
+
+def test_a_finished_search_shows_what_it_found_and_how_to_go_on(searched, data, capsys, monkeypatch):
+    assert "Searched, not trained yet" in (searched / "report.html").read_text(encoding="utf-8")
+    monkeypatch.setattr("dasha.search.workflow.begun", refuse)
+    assert main(["resume", str(searched), "--json"]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert (outcome["goal"], outcome["backbone"], outcome["metric"]) == ("search", "wide_resnet_1d", "accuracy")
+    assert all(size in (3, 5) for size, _ in outcome["architecture"].values())
+    assert outcome["fit"] == source_of(searched)["command"].replace("dasha search", "dasha fit")
+    assert main(["resume", str(searched)]) == 0
+    shown = capsys.readouterr()
+    for text in ("wide_resnet_1d, kernels", "blocks.0.conv1", "weight decay", "search: accuracy"):
+        assert text in shown.out
+    assert f"to train it: dasha fit {data} --task multiclass" in shown.err
+    assert not (searched / "result.json").exists()
+
+
+def test_fit_goes_on_from_a_search_and_may_decide_on_the_final_training(searched, data, capsys, monkeypatch):
+    later = shutil.copy(data, searched.parent / "later.npz")
+    for stage in ("kernels", "tune"):
+        monkeypatch.setattr(f"dasha.search.{stage}.train_epoch", refuse)
+    final = ["--n-seeds", "2", "--ensemble", "--include-validation", "--test", str(later)]
+    assert main(["fit", str(data), "--out", str(searched), *OPTIONS, *final]) == 0
+    settings = json.loads((searched / "config.json").read_text())["settings"]
+    assert (settings["n_seeds"], settings["is_ensemble"], settings["include_validation"]) == (2, True, True)
+    source = source_of(searched)
+    assert (source["goal"], source["test_path"]) == ("fit", str(later))
+    assert " --n-seeds 2 --ensemble --include-validation --test " in source["command"]
+    assert len(json.loads((searched / "evaluation.json").read_text())["per_seed"]) == 2
+    # What was trained stays a run to be trained.
+    capsys.readouterr()
+    assert main(["search", str(data), "--out", str(searched), *OPTIONS, *final]) == 0
+    assert "to train it" not in capsys.readouterr().err
+    assert source_of(searched) == source
+
+
+def test_a_search_that_was_stopped_ends_with_the_search(data, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dasha.search.tune.train_epoch", interrupt)
+        assert main(["search", str(data), "--out", str(out), *OPTIONS]) == 130
+    assert not (out / "plan.json").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("dasha.search.retrain.train_epoch", refuse)
+        assert main(["resume", str(out)]) == 0
+    assert (out / "plan.json").exists()
+    assert not (out / "retrain").exists()
+    # In Python the data is read again, too, and the run ends with the network.
+    assert Dasha.resume(out, is_shown=False).predict(np.zeros((2, 1, 10), np.float32)).shape == (2, 2)
+
+
+def test_what_is_refused_changes_nothing_of_a_search(searched, data):
+    before = source_of(searched)
+    assert main(["fit", str(data), "--out", str(searched), *OPTIONS, "--seed", "1"]) == 2
+    assert source_of(searched) == before
+
+
+def test_resume_in_python_says_what_it_misses(run):
+    (run / "result.json").unlink()
+    source = source_of(run)
+    (run / "source.json").write_text(json.dumps(source | {"path": "/nowhere.npz"}))
+    with pytest.raises(InvalidArgumentError, match=r"/nowhere\.npz does not exist"):
+        Dasha.resume(run)
+    (run / "source.json").write_text("{}")
+    with pytest.raises(StateFileError, match=r"source\.json: KeyError"):
+        Dasha.resume(run)
+    (run / "source.json").unlink()
+    with pytest.raises(InvalidArgumentError, match="is not finished; pass its train and validation data"):
+        Dasha.resume(run)
+
+
+@pytest.fixture
+def with_task(monkeypatch, plugin_of):
+    """Register the task ``small`` of pairs with two labels."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 1, 10)).astype(np.float32), rng.integers(0, 2, (60, 2))
+    pairs = list(zip(x, y, strict=True))
+    spec = TaskSpec("multilabel", 1, 2, metric="auroc", class_names=("one", "two"))
+    task = SupervisedTask(spec, pairs[:30], pairs[30:45], pairs[45:], "Noise.", "drawn")
+    made = dasha.PluginManager(found=[]).load()
+    offer = dasha.hookimpl(lambda register: register("small", lambda: task))
+    made.register(plugin_of(register_tasks=offer), name="test")
+    monkeypatch.setattr(manager, "_default", made)
+
+
+@pytest.mark.usefixtures("with_task")
+def test_a_registered_task_is_fitted_and_read_again(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "small", "--out", "run", *OPTIONS, "--metric", "f1", "--class-weights", "balanced"]) == 0
+    shown = capsys.readouterr()
+    assert "30 for training, 15 for validation, 15 for test samples of 1 channel × 10; drawn" in shown.err
+    task = json.loads((tmp_path / "run" / "config.json").read_text())["task"]
+    assert (task["kind"], task["metric"], task["class_names"]) == ("multilabel", "f1", ["one", "two"])
+    assert sum(1 / weight for weight in task["class_weights"]) == pytest.approx(2)
+    (tmp_path / "run" / "result.json").unlink()
+    (tmp_path / "small").mkdir()  # a folder of that name has come since
+    assert main(["resume", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["test_samples"] == 15
+    assert main(["fit", "small", "--out", "other", "--task", "binary"]) == 2
+    assert "has no folders with" in capsys.readouterr().err
+    (tmp_path / "small").rmdir()
+    assert main(["fit", "small", "--out", "other", "--task", "binary"]) == 2
+    assert "is a registered task of kind 'multilabel'; leave --task out" in capsys.readouterr().err
+    assert main(["fit", "smal", "--out", "other"]) == 2
+    assert "did you mean 'small'? tasks: 'digits', 'small'" in capsys.readouterr().err
+
+
+def told(data, *options):
+    """The task that options make of data."""
+    table = FitOptions(str(data), Path("out"), **dict(options))
+    return task_of(read_data(str(data)), table)
+
+
+def test_options_of_the_loss(data, tmp_path):
+    plain = TaskSpec("multiclass", 1, 2)
+    weighed = told(data, ("class_weights", "1,2.5"), ("label_smoothing", 0.1))
+    assert weighed == replace(plain, class_weights=(1.0, 2.5), label_smoothing=0.1)
+    focal = told(data, ("loss", "focal"), ("class_weights", "balanced"))
+    assert focal == replace(plain, loss="focal", class_weights=(1.0, 1.0))
+    masks = np.tile(np.array([0, 1, 2, 255, 255]), (4, 1)).astype(np.uint8)
+    x = np.zeros((4, 1, 5), np.float32)
+    np.savez(tmp_path / "masks.npz", x_train=x, y_train=masks, x_val=x, y_val=masks)
+    spec = told(tmp_path / "masks.npz", ("task", "segmentation"), ("ignore_index", 255))
+    assert (spec.num_outputs, spec.ignore_index) == (3, 255)
+
+
 def test_changes_are_read_as_numbers_words_or_lists():
     given = ["a=8", "b=3,5", "c=cosine", "d=1e-3", "e=none", "f=True", "g=None"]
     wanted = {"a": 8, "b": [3, 5], "c": "cosine", "d": 0.001, "e": "none", "f": True, "g": None}
@@ -148,13 +314,11 @@ def test_the_demo_on_images(dasha_cli, tmp_path):
 
 def test_the_demo_on_images_in_small(tmp_path, capsys, monkeypatch):
     pytest.importorskip("sklearn")
-    from dasha.data import sources
+    from dasha.data import digits
 
-    whole = sources.read_digits()
-    few = sources.SourceData(
-        *((part[0][:60], part[1][:60]) for part in (whole.train, whole.validation, whole.test)), whole.path, whole.rule
-    )
-    monkeypatch.setattr(sources, "read_digits", lambda: few)
+    whole = digits.read_digits()
+    few = {name: tuple(part[:60] for part in getattr(whole, name)) for name in ("train", "validation", "test")}
+    monkeypatch.setattr(digits, "read_digits", lambda: replace(whole, **few))
     arguments = [
         "demo",
         "images",

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dasha.data import as_split, inspect
 from dasha.data.inspection import check_pair
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.tasks import TaskSpec
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -174,11 +174,12 @@ def compare(spec, train, validation):
 
 
 def test_splits_that_fit():
-    compare(task(), (X, Y), (X[:2, :, :4], Y[:2]))
+    compare(task(), (X, Y), (X[:3, :, :4], Y[:3]))
     compare(task("regression"), (X, X[:, 0, :3]), (X, X[:, 0, :3]))
     ones = torch.ones(150, 6, dtype=torch.long)
     # A class of positions that is nowhere asked for may be absent.
-    compare(task("segmentation"), (X, changed(ones, 0, 0)), (X, ones))
+    with pytest.warns(DashaWarning, match="validation has no sample of class 0, so that no choice"):
+        compare(task("segmentation"), (X, changed(ones, 0, 0)), (X, ones))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +209,59 @@ def test_splits_that_fit():
 def test_splits_that_do_not_fit(spec, train, validation, message):
     with pytest.raises(InvalidArgumentError, match=message):
         compare(spec, train, validation)
+
+
+@pytest.mark.parametrize(
+    ("spec", "targets", "absent", "named"),
+    [
+        (task("multilabel"), LABELS, changed(LABELS, (slice(None), 1), 0), "label 1,"),
+        (task("multilabel", class_names=tuple("abc")), LABELS, changed(LABELS, (slice(None), 2), 0), "label c,"),
+        (task(), Y, Y % 2, "class 2,"),
+        (task("binary"), Y % 2, Y * 0, "class 1,"),
+        (
+            TaskSpec("multiclass", 2, 9, class_names=tuple("abcdefghi")),
+            torch.arange(150) % 9,
+            torch.arange(150) % 2,
+            "class c, d, e, f, g and 2 more,",
+        ),
+    ],
+    ids=range(5),
+)
+def test_what_no_choice_takes_into_account_is_named(spec, targets, absent, named):
+    with pytest.warns(
+        DashaWarning, match=f"validation has no sample of {named} so that no choice .* means leave it out"
+    ):
+        compare(spec, (X, targets), (X, absent))
+
+
+@pytest.mark.parametrize(
+    ("spec", "train", "validation", "lacks"),
+    [
+        (task("multilabel"), LABELS, LABELS * 0, "positive samples"),
+        (task("multilabel", metric="auroc"), LABELS, LABELS * 0 + 1, "samples with and without a label"),
+        (task("binary", metric="average_precision"), Y % 2, Y * 0, "positive samples"),
+        (task("binary", metric="auroc"), Y % 2, Y * 0 + 1, "samples with and without a label"),
+        (task("segmentation", ignore_index=9), MASKS, MASKS * 0 + 9, "positive samples"),
+    ],
+    ids=range(5),
+)
+def test_a_metric_that_has_no_value_on_validation_is_refused(spec, train, validation, lacks):
+    with pytest.raises(
+        InvalidArgumentError, match=f"metric='{spec.metric}' has no value on validation, which lacks {lacks}"
+    ):
+        compare(spec, (X, train), (X, validation))
+
+
+@pytest.mark.filterwarnings("ignore::dasha.DashaWarning")
+def test_balanced_accuracy_has_a_value_on_one_class():
+    compare(task("binary", metric="balanced_accuracy"), (X, Y % 2), (X, Y * 0))
+
+
+def test_balanced_weights_give_every_class_the_same_share():
+    weights = looked_at(X, Y // 2 + 0 * Y, task("binary")).balanced_weights
+    assert weights == pytest.approx((150 / 200, 150 / 100))
+    assert looked_at(X, LABELS * 0 + torch.tensor([1, 0, 1]), task("multilabel")).balanced_weights == (1.0, 0.0, 1.0)
+    assert looked_at(X, X[:, 0, :3], task("regression")).balanced_weights == ()
 
 
 def test_a_memory_map_is_read_where_it_lies(tmp_path):

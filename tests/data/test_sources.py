@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dasha.data.sources import read_again, read_digits, read_source
-from dasha.errors import InvalidArgumentError, OptionalDependencyError
+import dasha
+from dasha import TaskSpec, manager
+from dasha.data.sources import read_again, read_data, read_source
+from dasha.errors import InvalidArgumentError, OptionalDependencyError, PluginError, UnknownNameError
+from dasha.types import SupervisedTask
 
 
 def draw(path, *, size=(8, 6), mode="RGB", value=100):
@@ -132,11 +135,58 @@ def test_images_that_are_broken_are_named(classes, tmp_path):
         read_source(tmp_path / "empty")
 
 
-def test_digits(monkeypatch):
+def test_digits(monkeypatch, tmp_path):
     pytest.importorskip("sklearn")
-    data = read_digits()
+    monkeypatch.chdir(tmp_path)
+    data = read_data("digits")
     assert [len(part[0]) for part in (data.train, data.validation, data.test)] == [1000, 300, 497]
+    assert data.spec == TaskSpec("multiclass", 1, 10)
     assert np.array_equal(read_again(data.as_dict()).train[1], data.train[1])
+    later = save(tmp_path / "later.npz", x_test=np.zeros((2, 1, 8, 8)), y_test=np.zeros(2, int))
+    assert len(read_again(read_data("digits", test=later).as_dict()).test[0]) == 2
     monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
     with pytest.raises(OptionalDependencyError, match="pip install 'scikit-learn'"):
-        read_digits()
+        read_data("digits")
+
+
+@pytest.fixture
+def tasks(monkeypatch, plugin_of):
+    """Replace the manager of the process by one that also has the given tasks."""
+
+    def offer(**factories):
+        def register_tasks(register):
+            for name, factory in factories.items():
+                register(name, factory)
+
+        made = dasha.PluginManager(found=[]).load()
+        made.register(plugin_of(register_tasks=dasha.hookimpl(register_tasks)), name="handmade")
+        monkeypatch.setattr(manager, "_default", made)
+
+    return offer
+
+
+def test_a_file_or_folder_comes_before_a_task_of_its_name(classes, tasks, monkeypatch):
+    pair = np.zeros((4, 1, 5)), np.arange(4) % 2
+    tasks(images=lambda: SupervisedTask(TaskSpec("binary", 1, 1), pair, pair, source="none"))
+    data = read_data("images")
+    assert (data.path, data.rule, data.test) == ("images", "none", None)
+    monkeypatch.chdir(classes.parent)
+    assert read_data("images").path == str(classes)
+    # What was begun with the task goes on with the task.
+    assert read_again(data.as_dict()).path == "images"
+
+
+def test_what_names_no_data(tasks):
+    tasks(broken=lambda: {"train": []})
+    with pytest.raises(InvalidArgumentError, match=r"'brokn' is no file, folder or registered task; did you mean 'bro"):
+        read_data("brokn")
+    with pytest.raises(InvalidArgumentError, match=r"none\.npz does not exist"):
+        read_data("none.npz")
+    with pytest.raises(InvalidArgumentError, match="some/folder does not exist"):
+        read_data("some/folder")
+    with pytest.raises(
+        PluginError, match=r"task 'broken' of plugin 'handmade' is dict, but must be a dasha\.types\.Sup"
+    ):
+        read_data("broken")
+    with pytest.raises(UnknownNameError, match="'gone' is not among the tasks"):
+        read_again({"path": "gone", "test_path": None, "rule": "", "is_registered": True})

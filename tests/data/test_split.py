@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from dasha.data import as_split
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.randomness import seeded
 
 X = torch.arange(10 * 2 * 3, dtype=torch.float32).reshape(10, 2, 3)
@@ -111,6 +111,36 @@ def test_a_loader_keeps_its_size_and_its_generator():
 def test_a_loader_counts_what_its_sampler_draws():
     loader = DataLoader(TensorDataset(X, Y), sampler=SubsetRandomSampler(range(4)))
     assert as_split(loader, "train").size == 4
+
+
+@pytest.mark.parametrize("is_dense", [False, True])
+@pytest.mark.parametrize("wrapped", [lambda data: data, lambda data: DataLoader(data, batch_size=4)])
+def test_of_a_label_and_a_mask_the_task_takes_its_own(is_dense, wrapped):
+    both = Samples([{"image": x, "label": y, "mask": x[0]} for x, y in zip(X, Y, strict=True)])
+    _, targets = whole(as_split(wrapped(both), "train", is_dense=is_dense))
+    assert torch.equal(targets, X[:, 0] if is_dense else Y)
+    only = wrapped(mappings("image", "label"))
+    assert torch.equal(whole(as_split(only, "train", is_dense=is_dense))[1], Y)
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_a_loader_that_drops_samples_is_named(name):
+    pairs = TensorDataset(X, Y)
+    batches = BatchSampler(range(10), batch_size=4, drop_last=True)
+    for loader in (DataLoader(pairs, batch_size=4, drop_last=True), DataLoader(pairs, batch_sampler=batches)):
+        with pytest.warns(DashaWarning, match=rf"^{name} is a DataLoader .* leaves 2 of 10 samples out of every score"):
+            as_split(loader, name)
+    with pytest.warns(DashaWarning, match="leaves samples out of every score"):
+        as_split(DataLoader(Stream(), batch_size=4, drop_last=True), name)
+
+
+def test_a_loader_that_drops_nothing_or_is_trained_on_is_taken_silently():
+    pairs = TensorDataset(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_split(DataLoader(pairs, batch_size=5, drop_last=True), "validation")
+        as_split(DataLoader(pairs, batch_size=4), "validation")
+        as_split(DataLoader(pairs, batch_size=4, drop_last=True), "train")
 
 
 class Stream(IterableDataset):

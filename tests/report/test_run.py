@@ -137,6 +137,19 @@ def test_random_kernels_have_no_course(folder):
     assert page.lead == "Not finished: multiclass, 1,000 training samples; search done."
 
 
+def test_a_search_that_was_not_trained_yet(folder):
+    plan = {"plan": {"backbone": "net"}, "score": 0.9}
+    path = folder(config=config(), search=SEARCH, tune=tune(), plan=plan)
+    page = run_page(path)
+    assert titles(page) == ["Kernels", "Kernel search", "Hyperparameters"]
+    assert page.lead == (
+        "Searched, not trained yet: multiclass, 1,000 training samples: net with searched kernels, accuracy 0.9 on "
+        "validation while it was tuned."
+    )
+    (path / "log.jsonl").write_text('{"event": "retrain", "seed": 0, "epoch": 1, "loss": 1.0, "validation": {}}')
+    assert run_page(path).lead == "Not finished: multiclass, 1,000 training samples; search, tune done."
+
+
 def test_an_unfinished_run_shows_the_log(folder):
     path = folder(config=config(), search=SEARCH)
     epochs = [

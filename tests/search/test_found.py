@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from dasha import Dasha
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.search import initial_weights, load_search
 
@@ -60,3 +61,18 @@ def test_an_unfinished_or_damaged_search_is_named(tmp_path):
 def test_a_search_without_validation_data_is_refused():
     with pytest.raises(InvalidArgumentError, match="validation"):
         run_of().search(TRAIN, (VALIDATION[0][:0], VALIDATION[1][:0]))
+
+
+def test_the_final_training_may_be_decided_on_after_the_search(tmp_path):
+    path = tmp_path / "run"
+    found = run_of(path).search(TRAIN, VALIDATION)
+    later = {"n_seeds": 2, "is_ensemble": True, "include_validation": True, "overrides": {"retrain.epochs": 1}}
+    with pytest.raises(InvalidArgumentError, match=r"settings\.seed: 0 there, 1 now"):
+        run_of(path, seed=1, **later).fit(TRAIN, VALIDATION)
+    run = run_of(path, **later).fit(TRAIN, VALIDATION)
+    assert run.architecture == found.plan.architecture
+    assert [len(curve["losses"]) for curve in run.result.curves] == [1, 1]
+    opened = Dasha.resume(path, backbone=Tiny, is_shown=False)
+    assert opened.config.n_seeds == 2
+    with pytest.raises(InvalidArgumentError, match=r"settings\.n_seeds: 2 there, 3 now"):
+        run_of(path, **{**later, "n_seeds": 3}).fit(TRAIN, VALIDATION)

@@ -6,6 +6,7 @@ from torch import nn
 
 from dasha import TaskSpec
 from dasha.data.split import as_split
+from dasha.errors import InvalidArgumentError
 from dasha.randomness import seeded
 from dasha.search.training import (
     Diverged,
@@ -111,3 +112,58 @@ def test_schedules():
     assert cosine_factor(0.1, 0.1) == pytest.approx(1)
     assert cosine_factor(1.0, 0.1) == pytest.approx(0)
     assert cosine_factor(0.0, 0.0) == 1
+
+
+class Normalised(nn.Sequential):
+    """Normalises over the batch alone, so that one sample is too few."""
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(12, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def trained_on(network, sizes):
+    """Mean loss, and whether anything was learnt, of one pass over batches of given sizes."""
+    ends = torch.tensor(sizes).cumsum(0).tolist()
+    pairs = [
+        tuple(torch.as_tensor(part[end - size : end]) for part in TRAIN) for size, end in zip(sizes, ends, strict=True)
+    ]
+    split = as_split(torch.utils.data.DataLoader(pairs, batch_size=None), "train")
+    before = [weight.detach().clone() for weight in network.parameters()]
+    optimizer = make_sgd(network, lr=0.1, momentum=0.0, weight_decay=0.0)
+    loss = train_epoch(network, optimizer, split, Learning(TASK, 8, CPU))
+    return loss, not all(torch.equal(one, other) for one, other in zip(before, network.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("sizes", [[1, 8, 8], [8, 8, 1], [1, 1, 8, 1], [8, 1, 8]])
+def test_a_lone_sample_does_not_stop_training(sizes):
+    for make in (Normalised, lambda: Tiny(in_channels=1, num_outputs=2)):
+        with seeded(0):
+            loss, has_learnt = trained_on(make(), sizes)
+        assert math.isfinite(loss)
+        assert has_learnt
+
+
+def test_batches_of_one_sample_train_a_network_that_can_be():
+    with seeded(0):
+        network = Tiny(in_channels=1, num_outputs=2)
+        whole, _ = trained_on(network, [1] * 20)
+    assert int(network.norm.num_batches_tracked) == 20
+    assert math.isfinite(whole)
+
+
+def test_batches_of_one_sample_are_named_where_none_can_be_trained_on():
+    with pytest.raises(InvalidArgumentError, match=r"every batch of train has one sample, .* raise batch_size"):
+        trained_on(Normalised(), [1, 1, 1])
+
+
+def test_other_errors_of_a_network_are_its_own():
+    class Fails(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            raise ValueError("own")
+
+    with pytest.raises(ValueError, match=r"^own$"):
+        trained_on(Fails(), [1])

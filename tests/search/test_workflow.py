@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from dasha import Dasha, TaskSpec
-from dasha.errors import DashaError, InvalidArgumentError, NotFittedError, StateFileError
+from dasha.errors import DashaError, DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from dasha.search import load_model
 
 from .tiny import TASK, TEST, TRAIN, VALIDATION, Tiny, run_of, sequences, states_of_generators
@@ -232,6 +232,7 @@ def test_all_trials_diverged_is_one_clear_error():
     [
         ({"bugdet": "quick"}, "no option 'bugdet'; did you mean 'budget'"),
         ({"search": "maybe"}, "search='maybe' must be one of 'on', 'off', 'random'"),
+        ({"is_ensemble": True}, "is_ensemble=True needs n_seeds of at least 2"),
         ({"n_seeds": 0}, "n_seeds=0 must be a whole number, at least 1"),
         ({"normalize": "yes"}, "normalize='yes' must be True or False"),
         ({"device": "abacus"}, "device='abacus' cannot be used"),
@@ -262,3 +263,32 @@ def test_a_network_without_convolutions_to_search_says_what_to_do():
     with pytest.raises(InvalidArgumentError, match="no convolution to search"):
         run_of(backbone=module).fit(TRAIN, VALIDATION)
     assert run_of(backbone=module, search="off", overrides=FEW).fit(TRAIN, VALIDATION).architecture == {}
+
+
+def test_a_label_that_is_absent_from_validation_diverges_nothing():
+    x, y = with_targets("multilabel", 20)
+    validation = with_targets("multilabel", 10)
+    validation[1][:, 1] = 0
+    with pytest.warns(DashaWarning, match="validation has no sample of label 1"):
+        run = run_of(task=TaskSpec("multilabel", 1, 2), overrides=FEW).fit((x, y), validation)
+    assert 0 < run.result.tuning_score <= 1
+
+
+def test_a_loader_of_single_samples_runs():
+    loader = torch.utils.data.DataLoader(list(zip(*TRAIN, strict=True)), batch_size=1, shuffle=True)
+    assert np.isfinite(run_of(overrides=FEW).fit(loader, VALIDATION).predict(TEST[0])).all()
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "segmentation"])
+def test_mappings_with_a_label_and_a_mask(kind):
+    def samples(count):
+        return [
+            {"image": x, "label": int(i % 2), "mask": (x[0] > 0).long()}
+            for i, x in enumerate(torch.tensor(images(count)))
+        ]
+
+    def factory(**arguments):
+        return Tiny(**arguments, ndim=2)
+
+    run = run_of(task=TaskSpec(kind, 1, 2), backbone=factory, overrides=FEW, search="off")
+    assert run.fit(samples(20), samples(10)).evaluate(samples(12)).count == 12

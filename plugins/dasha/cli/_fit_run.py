@@ -1,40 +1,53 @@
-"""One run of ``dasha fit`` from its data to its report, and its way back after an interruption."""
+"""One run of ``dasha fit`` or ``dasha search`` from its data to its report, and its way back after an interruption."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
-
-from dasha.cli._output import note, print_json, print_table
-from dasha.data.sources import SourceData, read_again
+from dasha.cli._fit_show import describe_data, show
+from dasha.cli._output import note
+from dasha.cli._task import describe_task, task_of
+from dasha.data.sources import SourceData, read_data
 from dasha.errors import InvalidArgumentError
-from dasha.metrics import METRICS
 from dasha.report.run import write_report
 from dasha.report.run_record import read_record
-from dasha.search.run_folder import RunFolder
+from dasha.search.opening import stored_arguments, stored_data
+from dasha.search.run_folder import CONFIG_FILE, SOURCE_FILE, RunFolder
 from dasha.search.workflow import Dasha
 
 if TYPE_CHECKING:
+    from dasha.cli._fit_options import FitOptions
     from dasha.tasks import TaskSpec
 
-SOURCE_FILE = "source.json"
-CONFIG_FILE = "config.json"
+Goal = Literal["fit", "search"]
+
+
+def run_command(goal: Goal, options: FitOptions) -> None:
+    """Do what ``dasha fit`` and ``dasha search`` are told, and print what came out."""
+    run_options = options.run_options()
+    data = read_data(options.data, test=options.test)
+    spec = task_of(data, options)
+    for line in [*describe_data(data), describe_task(spec)]:
+        note(f"note: {line}")
+    command = options.words(goal, spec)
+    show(begin(goal, options.out, data, spec, options=run_options, command=command), as_json=options.as_json)
 
 
 def begin(
-    out: Path, data: SourceData, task: TaskSpec, *, options: Mapping[str, Any], command: Sequence[str]
+    goal: Goal, out: Path, data: SourceData, task: TaskSpec, *, options: Mapping[str, Any], command: Sequence[str]
 ) -> dict[str, Any]:
-    """Run all stages, evaluate and write the report; a folder with the same run is continued.
+    """Run the stages and write the report; a folder with the same run is continued.
 
     Args:
+        goal: Whether all stages are wanted, or those before the final training.
         out: Folder of the run.
         data: What to learn from.
         task: What to learn.
-        options: Arguments of `dasha.search.workflow.Dasha`.
+        options: Arguments of `dasha.Dasha`.
         command: Words that repeat the run.
 
     Returns:
@@ -43,27 +56,13 @@ def begin(
     Raises:
         InvalidArgumentError: If something does not fit, or the folder belongs to something else.
     """
-    import shlex
-
     run = Dasha(task, out, **options)
-    folder = RunFolder(out)
-    about = data.as_dict()
-    with folder.locked():
-        if folder.has(CONFIG_FILE):
-            _check_source(folder, about)
-        else:
-            folder.write_json(SOURCE_FILE, {**about, "command": shlex.join(command)})
-    try:
-        run.fit(data.train, data.validation)
-    except InvalidArgumentError:
-        if not folder.has(CONFIG_FILE):
-            folder.remove(SOURCE_FILE)
-        raise
-    return finish(run, data)
+    with _remembered(RunFolder(out), data, {"goal": goal, "command": shlex.join(command)}):
+        return _carried_out(goal, run, data)
 
 
 def go_on(path: Path, *, device: str) -> dict[str, Any]:
-    """Continue a run; one that is finished is only evaluated, if it was not.
+    """Carry a run to the end of what it was begun for; what is finished already needs no data, unless to test on.
 
     Returns:
         What came out, for JSON.
@@ -73,22 +72,51 @@ def go_on(path: Path, *, device: str) -> dict[str, Any]:
         StateFileError: If there is no run.
     """
     record = read_record(path)
-    is_evaluated = record.evaluation is not None
-    if record.result is not None and (is_evaluated or record.source is None):
-        return finish(Dasha.resume(path, device=device), None)
+    goal = _goal(record.source)
+    if goal == "search" and record.plan is not None:
+        return found(path)
+    if record.result is not None:
+        is_tested = record.evaluation is not None or record.source is None
+        return finish(Dasha.resume(path, device=device), None if is_tested else stored_data(path))
     if record.source is None:
         raise InvalidArgumentError(
             f"the run in {path} was not begun by 'dasha fit', so nothing says where its data is; go on in Python with "
             f"Dasha.resume({str(path)!r}, train, validation)"
         )
-    data = read_again(record.source)
-    if record.result is not None:
-        return finish(Dasha.resume(path, device=device), data)
-    return finish(Dasha.resume(path, data.train, data.validation, device=device), data)
+    task, arguments = stored_arguments(path, {"device": device})
+    return _carried_out(goal, Dasha(task, path, **arguments), stored_data(path))
+
+
+def _carried_out(goal: Goal, run: Dasha, data: SourceData) -> dict[str, Any]:
+    if goal == "search":
+        run.search(data.train, data.validation)
+        return found(run.run_dir)
+    return finish(run.fit(data.train, data.validation), data)
+
+
+def found(path: Path) -> dict[str, Any]:
+    """Write the report about a search, and return what it decided, for JSON."""
+    report = write_report(path)
+    record = read_record(path)
+    result = dict(record.plan or {})
+    plan = result.pop("plan")
+    command = (record.source or {}).get("command", "")
+    return {
+        "goal": "search",
+        "run": str(path.absolute()),
+        "report": str(report.absolute()),
+        "metric": record.metric,
+        **result,
+        "score": record.unturned(result["score"]),
+        "backbone_scores": {name: record.unturned(score) for name, score in result["backbone_scores"].items()},
+        "backbone": plan["backbone"],
+        "architecture": plan["architecture"],
+        "fit": None if record.result is not None else command.replace("dasha search", "dasha fit", 1),
+    }
 
 
 def finish(run: Dasha, data: SourceData | None) -> dict[str, Any]:
-    """Evaluate on the test data, if there is some, and write the report."""
+    """Evaluate on the test data, if there is some, write the report, and return what came out, for JSON."""
     if data is not None and data.test is not None:
         run.evaluate(data.test)
     report = write_report(run.run_dir)
@@ -97,6 +125,7 @@ def finish(run: Dasha, data: SourceData | None) -> dict[str, Any]:
     curves = result.pop("curves", [])
     validation = curves[0]["validation"][-1] if curves and curves[0]["validation"] else {}
     return {
+        "goal": "fit",
         "run": str(run.run_dir.absolute()),
         "report": str(report.absolute()),
         "metric": record.metric,
@@ -107,64 +136,39 @@ def finish(run: Dasha, data: SourceData | None) -> dict[str, Any]:
     }
 
 
-def show(outcome: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print what came out: metrics as a table, then the cost and where the report is."""
-    if as_json:
-        print_json(outcome)
-        return
-    test, validation = outcome["test"] or {}, outcome["validation"]
-    names = sorted({**validation, **test}, key=lambda name: name != outcome["metric"])
-    rows: list[dict[str, object]] = [
-        {
-            "metric": METRICS[name].title if name in METRICS else name,
-            "validation": validation.get(name),
-            "test": test.get(name),
-        }
-        for name in names
-    ]
-    print_table(rows, title=f"{outcome['backbone']}, {outcome['parameters']:,} parameters")
-    seconds = ", ".join(f"{name} {value:.0f} s" for name, value in outcome["seconds"].items())
-    typer.echo(f"fit: {seconds}; report in {outcome['report']}")
-    if outcome["test"] is None:
-        note("note: there is no test data; validation scores are optimistic, because choices were made on them")
-
-
-def parse_changes(given: Sequence[str]) -> dict[str, Any]:
-    """Read ``name=value`` pairs; values are numbers, words, or several of them separated by commas.
+@contextmanager
+def _remembered(folder: RunFolder, data: SourceData, wanted: Mapping[str, str]) -> Iterator[None]:
+    """Write where the data is and what is wanted into the folder of a run; what is refused changes nothing.
 
     Raises:
-        InvalidArgumentError: If a pair has no equals sign.
+        InvalidArgumentError: If the folder is about data from elsewhere, which `dasha resume` would not find.
     """
-    changes = {}
-    for pair in given:
-        name, sign, text = pair.partition("=")
-        if not sign or not name.strip() or not text.strip():
-            raise InvalidArgumentError(f"--set is {pair!r}, but must be like tune.trials=8")
-        try:
-            value = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError):
-            value = {"true": True, "false": False}.get(text.strip().lower(), text.strip())
-        changes[name.strip()] = list(value) if isinstance(value, tuple) else value
-    return changes
+    about = data.as_dict()
+    with folder.locked():
+        before = folder.read_json(SOURCE_FILE) if folder.has(SOURCE_FILE) else None
+        if folder.has(CONFIG_FILE):
+            _check_source(folder, before, about)
+        # A run that was begun to be trained stays one.
+        is_kept = folder.has(CONFIG_FILE) and _goal(before) == "fit" and wanted["goal"] == "search"
+        folder.write_json(SOURCE_FILE, dict(before or {}) if is_kept else {**about, **wanted})
+    try:
+        yield
+    except InvalidArgumentError:
+        if before is not None:
+            folder.write_json(SOURCE_FILE, before)
+        elif not folder.has(CONFIG_FILE):
+            folder.remove(SOURCE_FILE)
+        raise
 
 
-def describe_data(data: SourceData) -> list[str]:
-    """Lines on what was read, so that a misreading shows before any time is spent."""
-    parts = {"training": data.train, "validation": data.validation, "test": data.test}
-    counts = ", ".join(f"{len(pair[0])} for {name}" for name, pair in parts.items() if pair is not None)
-    channels, *sizes = data.train[0].shape[1:]
-    noun = "channel" if channels == 1 else "channels"
-    lines = [f"{counts} samples of {channels} {noun} × {' × '.join(map(str, sizes))}; split {data.rule}"]
-    if data.class_names:
-        shown = ", ".join(data.class_names[:8]) + (" …" if len(data.class_names) > 8 else "")
-        lines.append(f"{len(data.class_names)} classes: {shown}")
-    return lines
+def _goal(source: Mapping[str, Any] | None) -> Goal:
+    return "search" if source is not None and source.get("goal") == "search" else "fit"
 
 
-def _check_source(folder: RunFolder, about: Mapping[str, Any]) -> None:
-    """Refuse to continue a run with data from elsewhere, which `dasha resume` would not find."""
-    stored = folder.read_json(SOURCE_FILE) if folder.has(SOURCE_FILE) else None
-    if stored is None or {name: stored.get(name) for name in about} != dict(about):
+def _check_source(folder: RunFolder, stored: Mapping[str, Any] | None, about: Mapping[str, Any]) -> None:
+    """Refuse data from elsewhere; test data, on which nothing is chosen, may come later."""
+    deciding = [name for name in about if name != "test_path"]
+    if stored is None or any(stored.get(name) != about[name] for name in deciding):
         where = "data in Python" if stored is None else stored["path"]
         raise InvalidArgumentError(
             f"the run in {folder.path} is another one, on {where}; choose another --out, or use dasha resume"

@@ -1,32 +1,73 @@
-"""The task that data is for: inferred where that is safe."""
+"""The task that data is for: inferred where that is safe, and changed by options."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from dasha.data.inspection import inspect
+from dasha.data.split import as_split
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import Kind, TaskSpec
 
 if TYPE_CHECKING:
+    from dasha.cli._fit_options import FitOptions
     from dasha.data.sources import SourceData
 
 # More classes than this share of the samples are rather counts, ages or numbers of items.
 _MOST_CLASSES = 0.2
+_BALANCED = "balanced"
 
 
-def task_of(data: SourceData, *, kind: str | None, metric: str | None) -> TaskSpec:
+def task_of(data: SourceData, options: FitOptions) -> TaskSpec:
     """Describe the task of data.
 
     Args:
         data: What is to be learnt from.
-        kind: Kind of task; None to infer it.
-        metric: Metric that decides; None for that of the kind.
+        options: Kind of task, metric, loss and what else is not to be as it is by default.
 
     Raises:
-        InvalidArgumentError: If the kind is unknown, does not fit, or cannot be inferred.
+        InvalidArgumentError: If an option is unknown or does not fit, or the kind cannot be inferred.
     """
+    names = ("metric", "loss", "label_smoothing", "ignore_index")
+    given: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if data.spec is None:
+        spec = _task_of_arrays(data, options.task, given)
+    elif options.task in (None, data.spec.kind):
+        spec = replace(data.spec, **given)
+    else:
+        raise InvalidArgumentError(
+            f"--task is {options.task!r}, but {data.path!r} is a registered task of kind {data.spec.kind!r}; leave "
+            "--task out"
+        )
+    if options.class_weights is None:
+        return spec
+    return replace(spec, class_weights=_weights(spec, data, options.class_weights))
+
+
+def describe_task(spec: TaskSpec) -> str:
+    """What is learnt, in a line."""
+    weights = ", ".join(f"{weight:.3g}" for weight in spec.class_weights[:8])
+    weighed = f", class weights {weights}{' …' if len(spec.class_weights) > 8 else ''}" if weights else ""
+    return f"task: {spec.kind}, loss {spec.loss}{weighed}, {spec.metric} decides"
+
+
+def _weights(spec: TaskSpec, data: SourceData, text: str) -> tuple[float, ...]:
+    if text.strip() == _BALANCED:
+        if not (spec.has_classes or spec.kind == "multilabel"):
+            raise InvalidArgumentError(f"--class-weights are for classes or labels, not for --task {spec.kind}")
+        return inspect(spec, as_split(data.train, "train", is_dense=spec.is_dense), "train").balanced_weights
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidArgumentError(
+            f"--class-weights is {text!r}, but must be {_BALANCED}, or numbers such as 1,2.5"
+        ) from None
+
+
+def _task_of_arrays(data: SourceData, kind: str | None, given: dict[str, Any]) -> TaskSpec:
     parts = [part for part in (data.train, data.validation, data.test) if part is not None]
     targets = [np.asarray(part[1]) for part in parts]
     shape = data.train[0].shape
@@ -38,8 +79,8 @@ def task_of(data: SourceData, *, kind: str | None, metric: str | None) -> TaskSp
     if known not in get_args(Kind):
         raise InvalidArgumentError(f"--task is {kind!r}, but must be one of {', '.join(get_args(Kind))}")
     names = data.class_names if known in ("binary", "multiclass") else ()
-    outputs = _outputs(known, targets, names)
-    return TaskSpec(known, shape[1], outputs, metric=metric or "", class_names=names)  # type: ignore[arg-type]
+    outputs = _outputs(known, targets, names, given.get("ignore_index"))
+    return TaskSpec(known, shape[1], outputs, class_names=names, **given)  # type: ignore[arg-type]
 
 
 def infer_kind(targets: list[np.ndarray]) -> str:
@@ -63,7 +104,7 @@ def infer_kind(targets: list[np.ndarray]) -> str:
     return "multiclass"
 
 
-def _outputs(kind: str, targets: list[np.ndarray], names: tuple[str, ...]) -> int:
+def _outputs(kind: str, targets: list[np.ndarray], names: tuple[str, ...], ignored: int | None) -> int:
     if kind == "binary":
         return 1
     if kind in ("multiclass", "segmentation"):
@@ -71,5 +112,6 @@ def _outputs(kind: str, targets: list[np.ndarray], names: tuple[str, ...]) -> in
             raise InvalidArgumentError(
                 f"targets are {targets[0].dtype}, but --task {kind} needs classes as whole numbers from 0"
             )
-        return len(names) or max(2, 1 + max(int(part.max(initial=0)) for part in targets))
+        counted = targets if ignored is None else [part[part.astype(np.int64) != ignored] for part in targets]
+        return len(names) or max(2, 1 + max(int(part.max(initial=0)) for part in counted))
     return int(targets[0].shape[1]) if targets[0].ndim > 1 else 1

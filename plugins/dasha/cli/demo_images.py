@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dasha.cli._fit_options import SetOption, parse_changes
 from dasha.cli._output import JsonOption, note
-from dasha.cli.fit import SetOption
 
 # Of the quick budget: 8 × 8 pixels need no more.
 SMALLER = {"tune.trials": 6, "retrain.epochs": 12, "width": 1}
@@ -25,12 +25,13 @@ def images(
     The 1797 digits of 8 × 8 pixels come with scikit-learn; nothing is downloaded. It takes some minutes on two cores,
     and goes on where it was stopped.
     """
-    from dasha.cli._fit_run import begin, describe_data, parse_changes, show
-    from dasha.cli._task import task_of
-    from dasha.data.sources import read_digits
+    from dasha.cli._fit_run import begin
+    from dasha.cli._fit_show import describe_data, show
+    from dasha.data.sources import read_task
 
     overrides = SMALLER | parse_changes(changes or [])
-    data = read_digits()
+    data = read_task("digits")
+    assert data.spec is not None
     for line in describe_data(data):
         note(f"note: {line}")
     command = [
@@ -42,7 +43,7 @@ def images(
         str(out),
     ]
     options = {"budget": "quick", "overrides": overrides, "backbone": "wide_resnet_2d", "seed": 0}
-    outcome = begin(out, data, task_of(data, kind=None, metric=None), options=options, command=command)
+    outcome = begin("fit", out, data, data.spec, options=options, command=command)
     show(outcome, as_json=as_json)
     if open_report:
         typer.launch(Path(outcome["report"]).as_uri())

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dasha.cli._fit_options import DeviceOption
 from dasha.cli._output import JsonOption
-from dasha.cli.fit import DeviceOption
 
 
 def resume(
@@ -14,7 +14,11 @@ def resume(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Continue a run that was stopped; the data is read again from where it was, and compared."""
-    from dasha.cli._fit_run import go_on, show
+    """Continue a run that was stopped; the data is read again from where it was, and compared.
+
+    A run of dasha fit ends with the trained network, one of dasha search with the search. What is finished is shown.
+    """
+    from dasha.cli._fit_run import go_on
+    from dasha.cli._fit_show import show
 
     show(go_on(run, device=device), as_json=as_json)

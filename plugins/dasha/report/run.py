@@ -63,18 +63,29 @@ def run_page(folder: str | Path) -> Page:
 
 
 def _lead(record: RunRecord) -> str:
-    task, settings, result = record.config["task"], record.config["settings"], record.result
+    task, settings = record.config["task"], record.config["settings"]
     about = f"{_words(task['kind'])}, {record.config['data']['train']['count']:,} training samples"
-    if result is None:
+    chosen = _chosen(record)
+    if chosen is None:
         done = [name for name in ("backbone", "search", "tune") if getattr(record, name) is not None]
         return f"Not finished: {about}; {', '.join(done) + ' done' if done else 'no stage has ended'}."
     how = {"on": "searched kernels", "off": "its own kernels", "random": "random kernels"}[settings["search"]]
-    score = number_text(record.unturned(result["tuning_score"]))
-    title = METRICS[record.metric].title
-    lead = f"{about}: {result['backbone']} with {how}, {title} {score} on validation while it was tuned"
+    backbone, score = chosen
+    title, text = METRICS[record.metric].title, number_text(record.unturned(score))
+    lead = "" if record.result is not None else "searched, not trained yet: "
+    lead += f"{about}: {backbone} with {how}, {title} {text} on validation while it was tuned"
     if record.evaluation is not None:
         lead += f", {number_text(record.evaluation['metrics'].get(record.metric))} on test"
     return lead[0].upper() + lead[1:] + "."
+
+
+def _chosen(record: RunRecord) -> tuple[str, float] | None:
+    """Backbone and tuning score of a run that is finished, or of a search whose training has not begun."""
+    if record.result is not None:
+        return record.result["backbone"], record.result["tuning_score"]
+    if record.plan is not None and not record.curves:
+        return record.plan["plan"]["backbone"], record.plan["score"]
+    return None
 
 
 def _test(record: RunRecord) -> Iterator[Section]:

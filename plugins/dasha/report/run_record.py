@@ -25,6 +25,7 @@ class RunRecord:
         backbone: The choice among several backbones.
         search: Kernels and how they were found.
         tune: Trials.
+        plan: What the stages before the final training decided.
         result: The finished run.
         evaluation: Metrics on test data.
         events: Lines of the log, oldest first.
@@ -36,6 +37,7 @@ class RunRecord:
     backbone: Content | None
     search: Content | None
     tune: Content | None
+    plan: Content | None
     result: Content | None
     evaluation: Content | None
     events: list[Content]
@@ -96,7 +98,7 @@ def read_record(path: str | Path) -> RunRecord:
     folder = Path(path)
     if not (folder / "config.json").is_file():
         raise StateFileError(f"{folder} holds no run (there is no config.json); give the folder of a run")
-    names = ("source", "backbone", "search", "tune", "result", "evaluation")
+    names = ("source", "backbone", "search", "tune", "plan", "result", "evaluation")
     files = {name: _read(folder / f"{name}.json") for name in names}
     return RunRecord(folder, _read(folder / "config.json") or {}, events=_read_log(folder / "log.jsonl"), **files)
 

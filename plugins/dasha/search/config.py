@@ -15,6 +15,8 @@ from dasha.search.run_folder import CONFIG_FILE, RunFolder
 from dasha.search.settings import one_of, whole
 
 SearchMode = Literal["on", "off", "random"]
+# Settings, and a part of the budget, that only the final training looks at.
+_FINAL = ("n_seeds", "is_ensemble", "include_validation", "retrain")
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,15 @@ class RunConfig:
         for name in ("is_ensemble", "normalize", "include_validation", "is_deterministic"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidArgumentError(f"{name}={getattr(self, name)!r} must be True or False")
+        if self.is_ensemble and self.n_seeds == 1:
+            raise InvalidArgumentError("is_ensemble=True needs n_seeds of at least 2, for a mean of several networks")
         object.__setattr__(self, "overrides", dict(self.overrides))
 
 
 def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
     """Write what a run is about into its folder, or refuse a folder that is about something else.
+
+    What concerns the final training alone may change until that begins.
 
     Args:
         folder: Of the run, locked.
@@ -74,7 +80,12 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
         folder.write_json(CONFIG_FILE, {**about, "versions": versions()})
         return
     stored = folder.read_json(CONFIG_FILE)
-    different = differences({name: stored.get(name) for name in about}, about)
+    before = {name: stored.get(name) for name in about}
+    different = differences(before, about)
+    if different and not folder.has_any("retrain"):
+        different = differences(_of_search(before), _of_search(about))
+        if not different:
+            folder.write_json(CONFIG_FILE, {**stored, **about})
     if different:
         raise InvalidArgumentError(
             f"the run in {folder.path} is another one ({'; '.join(different[:5])}); choose another run_dir"
@@ -86,6 +97,20 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
             DashaWarning,
             stacklevel=3,
         )
+
+
+def _of_search(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is about without the settings of the final training, on which no other stage depends."""
+
+    def kept(part: Any) -> Any:
+        if not isinstance(part, Mapping):
+            return part
+        return {name: value for name, value in part.items() if name.partition(".")[0] not in _FINAL}
+
+    settings = kept(about.get("settings"))
+    if isinstance(settings, dict):
+        settings["overrides"] = kept(settings.get("overrides"))
+    return {**about, "settings": settings, "budget": kept(about.get("budget"))}
 
 
 def versions() -> dict[str, str]:

@@ -78,6 +78,11 @@ class RunFolder:
         """Whether a file was written."""
         return (self.path / name).is_file()
 
+    def has_any(self, name: str) -> bool:
+        """Whether a folder inside holds anything."""
+        inside = self.path / name
+        return inside.is_dir() and any(inside.iterdir())
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file; numbers that are not finite become null."""
         text = json.dumps(_plain(content), indent=1, allow_nan=False)

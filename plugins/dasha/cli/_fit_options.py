@@ -1,0 +1,159 @@
+"""The options that ``dasha fit`` and ``dasha search`` share, and commands made of a table of options."""
+
+import ast
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from dasha.cli._output import JsonOption
+from dasha.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from dasha.tasks import TaskSpec
+
+Table = TypeVar("Table")
+
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Replace a value of the budget, such as tune.trials=8; may be repeated.", show_default=False
+    ),
+]
+# A command that repeats a run leaves these out, or names them first or last.
+_SPECIAL = ("data", "out", "device", "as_json")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What ``dasha fit`` and ``dasha search`` are told; the annotations are those of typer."""
+
+    data: Annotated[
+        str,
+        typer.Argument(
+            help=".npz file, folder of PNG or JPEG images, or name of a task, see dasha plugins.", show_default=False
+        ),
+    ]
+    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run of the same in it is continued.")]
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="binary, multiclass, multilabel, regression, segmentation or dense_regression. "
+            "[default: multiclass for whole numbers and image folders]",
+            show_default=False,
+        ),
+    ] = None
+    metric: Annotated[
+        str | None, typer.Option(help="Metric that decides. [default: by the task]", show_default=False)
+    ] = None
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="cross_entropy or focal; mse, mae, huber or poisson for numbers. [default: the first]",
+            show_default=False,
+        ),
+    ] = None
+    class_weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights in the loss: numbers by comma, one for every class or label, or balanced: by how rare they "
+            "are in the training data.",
+            show_default=False,
+        ),
+    ] = None
+    label_smoothing: Annotated[
+        float | None,
+        typer.Option(help="Share of the target that is spread over all classes, of multiclass.", show_default=False),
+    ] = None
+    ignore_index: Annotated[
+        int | None, typer.Option(help="Label of positions that do not count, of segmentation.", show_default=False)
+    ] = None
+    budget: Annotated[str, typer.Option(help="smoke, quick, standard or paper.")] = "quick"
+    changes: SetOption = None
+    search: Annotated[str, typer.Option(help="Kernels: on (searched), off (the backbone's own) or random.")] = "on"
+    backbone: Annotated[
+        str, typer.Option(help="Name of a backbone, see dasha plugins, or auto: chosen on validation data.")
+    ] = "auto"
+    seed: Annotated[int, typer.Option(help="Of everything that is random; the split of the data is not.")] = 0
+    n_seeds: Annotated[int, typer.Option(help="Final trainings with different seeds; the report has their spread.")] = 1
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="The model is the mean of all final trainings.")] = False
+    include_validation: Annotated[
+        bool, typer.Option("--include-validation", help="The final training sees the validation data, too.")
+    ] = False
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            help="Test data from elsewhere: .npz with x_test and y_test, or image folder.", show_default=False
+        ),
+    ] = None
+    device: DeviceOption = "auto"
+    as_json: JsonOption = False
+
+    def run_options(self) -> dict[str, Any]:
+        """Arguments of `dasha.Dasha`."""
+        return {
+            "budget": self.budget,
+            "overrides": parse_changes(self.changes or []),
+            "search": self.search,
+            "backbone": self.backbone,
+            "seed": self.seed,
+            "n_seeds": self.n_seeds,
+            "is_ensemble": self.ensemble,
+            "include_validation": self.include_validation,
+            "device": self.device,
+        }
+
+    def words(self, command: str, spec: "TaskSpec") -> list[str]:
+        """Words that repeat a command, with what was inferred about the task."""
+        known = replace(self, task=spec.kind, metric=spec.metric)
+        words = ["dasha", command, self.data]
+        for entry in fields(known):
+            value = getattr(known, entry.name)
+            if entry.name in _SPECIAL or value is None or value is False:
+                continue
+            flag = "--set" if entry.name == "changes" else f"--{entry.name.replace('_', '-')}"
+            for part in value if isinstance(value, list) else [value]:
+                words += [flag] if part is True else [flag, str(part)]
+        return [*words, "--out", str(self.out)]
+
+
+def takes(table: type[Table]) -> Callable[[Callable[[Table], None]], Callable[..., None]]:
+    """Make a typer command of a function of one table of options.
+
+    Args:
+        table: Dataclass whose fields are annotated as parameters of typer.
+    """
+
+    def decorate(work: Callable[[Table], None]) -> Callable[..., None]:
+        def command(**values: Any) -> None:
+            work(table(**values))
+
+        command.__name__, command.__doc__ = work.__name__, work.__doc__
+        command.__annotations__ = get_type_hints(table, include_extras=True)
+        command.__signature__ = inspect.signature(table)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def parse_changes(given: Sequence[str]) -> dict[str, Any]:
+    """Read ``name=value`` pairs; values are numbers, words, or several of them separated by commas.
+
+    Raises:
+        InvalidArgumentError: If a pair has no equals sign.
+    """
+    changes = {}
+    for pair in given:
+        name, sign, text = pair.partition("=")
+        if not sign or not name.strip() or not text.strip():
+            raise InvalidArgumentError(f"--set is {pair!r}, but must be like tune.trials=8")
+        try:
+            value = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError):
+            value = {"true": True, "false": False}.get(text.strip().lower(), text.strip())
+        changes[name.strip()] = list(value) if isinstance(value, tuple) else value
+    return changes
