@@ -4,5 +4,6 @@ from dasha import Requirement
 
 requires = (
     Requirement("tangermeme", install="dasha-plugins[genomics]"),
+    Requirement("lightning", install="dasha-plugins[genomics]"),
     Requirement("pyfaidx", install="dasha-plugins[genomics]"),
 )

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ _INPUTS = ("image", "input", "x")
 _TARGETS = ("label", "mask", "target", "y")
 
 
+@runtime_checkable
 class Split(Protocol):
     """Batches of one part of the data; all randomness comes from torch's, NumPy's and Python's global generators."""
 
@@ -155,7 +156,7 @@ def as_split(data: Any, name: str, *, is_dense: bool = False) -> Split:
 
     Args:
         data: A pair of arrays ``(inputs (N, C, …), targets (N, …))``, a map-style dataset or a loader of pairs, or of
-            mappings with ``image`` and ``label`` or ``mask``.
+            mappings with ``image`` and ``label`` or ``mask``; or a `Split`, which makes its batches itself.
         name: Of the argument, for messages; ``"train"`` for data that is trained on.
         is_dense: Whether the task has an output for every position: then ``mask`` is the target of mappings that have
             a ``label``, too.
@@ -170,7 +171,7 @@ def as_split(data: Any, name: str, *, is_dense: bool = False) -> Split:
         if name != "train":
             _warn_of_dropped(data, name)
         return LoaderSplit(data, is_dense=is_dense)
-    if isinstance(data, (ArraySplit, DatasetSplit, LoaderSplit, Joined)):
+    if isinstance(data, Split):
         return data
     if isinstance(data, (tuple, list)) and len(data) == 2 and all(hasattr(part, "shape") for part in data):
         inputs, targets = (_as_tensor(part, f"an array of {name}") for part in data)

@@ -54,7 +54,7 @@ def read_file(path: Path, *, text_column: str | None = None) -> RawTable:
 
 
 def read_content(path: Path, suffixes: Sequence[str]) -> tuple[bytes, str]:
-    """Read a file, and unpack it where its name ends in ``.gz``.
+    """Read a file, and unpack it where its name ends in ``.gz`` or ``.bgz``.
 
     Args:
         path: The file.
@@ -80,7 +80,7 @@ def read_content(path: Path, suffixes: Sequence[str]) -> tuple[bytes, str]:
     if not content.strip():
         raise InvalidTableError(f"{path} is empty")
     digest = hashlib.sha256(content).hexdigest()
-    if name.endswith(".gz"):
+    if name.endswith((".gz", ".bgz")):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:

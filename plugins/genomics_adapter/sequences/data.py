@@ -1,0 +1,184 @@
+"""Sequences with what is known of them, one byte per base."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dasha.errors import InvalidArgumentError
+from genomics_adapter.encoding import Crop, encode, fitted, text_lengths
+
+_log = logging.getLogger("genomics_adapter")
+_RULES = {
+    "center": "centred (base len // 2 at length // 2)",
+    "start": "aligned at their first base",
+    "end": "aligned at their last base",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where sequences are from, so that messages can name the place of one.
+
+    Attributes:
+        name: File, data set or argument.
+        numbers: Number of every sequence there, such as its line; by default they count from 0.
+        unit: What the numbers count.
+    """
+
+    name: str
+    numbers: np.ndarray | None = field(default=None, repr=False)
+    unit: str = "sequence"
+
+    def place(self, index: int) -> str:
+        """Name the place of a sequence."""
+        return f"{self.name}, {self.unit} {index if self.numbers is None else self.numbers[index]}"
+
+    def subset(self, indices: np.ndarray) -> Source:
+        """The places of some sequences."""
+        return replace(self, numbers=indices if self.numbers is None else self.numbers[indices])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceData:
+    """Sequences of one length.
+
+    Attributes:
+        codes: Places in `genomics_adapter.encoding.ALPHABET`, uint8, shape ``(N, L)``.
+        labels: Whole or real numbers, shape ``(N,)`` or ``(N, T)``; None if there are none.
+        names: Of every sequence, or None.
+        chromosomes: On which every sequence lies, or None.
+        starts: First base of every sequence on its chromosome, counted from 0, or None.
+        strands: ``"+"`` or ``"-"`` for every sequence, or None.
+        class_names: Names of the classes, in the order of their numbers, where labels were words.
+        source: Where the sequences are from.
+        notes: What a reader should know about how they were read.
+
+    Raises:
+        InvalidArgumentError: If codes are no codes, or there are not as many of something as sequences.
+    """
+
+    codes: np.ndarray = field(repr=False)
+    labels: np.ndarray | None = field(default=None, repr=False)
+    names: np.ndarray | None = field(default=None, repr=False)
+    chromosomes: np.ndarray | None = field(default=None, repr=False)
+    starts: np.ndarray | None = field(default=None, repr=False)
+    strands: np.ndarray | None = field(default=None, repr=False)
+    class_names: tuple[str, ...] = ()
+    source: Source = field(default_factory=lambda: Source("sequences"))
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that everything is there once for every sequence."""
+        if self.codes.dtype != np.uint8 or self.codes.ndim != 2:
+            raise InvalidArgumentError(
+                f"codes are {self.codes.dtype} of shape {self.codes.shape}, but must be uint8 (N, L); make them with "
+                "genomics_adapter.encode"
+            )
+        for name in _ROWS:
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.codes):
+                raise InvalidArgumentError(
+                    f"there are {len(values)} {name} for {len(self.codes)} sequences of {self.source}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def length(self) -> int:
+        """Bases of every sequence, padding included."""
+        return int(self.codes.shape[1])
+
+    def subset(self, indices: ArrayLike) -> SequenceData:
+        """Some of the sequences.
+
+        Args:
+            indices: Their numbers, or one truth value for every sequence.
+        """
+        chosen = np.asarray(indices)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        rows = {name: values[chosen] for name in _ROWS if (values := getattr(self, name)) is not None}
+        return replace(self, codes=self.codes[chosen], source=self.source.subset(chosen), **rows)
+
+    def with_length(self, length: int, crop: Crop = "center") -> SequenceData:
+        """The same sequences, cropped or padded; see `genomics_adapter.encode`."""
+        if length == self.length:
+            return self
+        note = f"cropped or padded from {self.length} to {length} bases, {_RULES[crop]}"
+        return replace(self, codes=fitted(self.codes, length, crop), notes=(*self.notes, note))
+
+    def describe(self) -> str:
+        """Lines on what was read, so that a misreading shows before any time is spent."""
+        lines = [f"{len(self)} sequences of {self.length} bases from {self.source}", *self.notes]
+        if self.labels is None:
+            lines.append("no labels")
+        elif self.labels.ndim == 1 and self.labels.dtype.kind in "iu":
+            values, counts = np.unique(self.labels, return_counts=True)
+            if len(values) <= _MOST_SHOWN:
+                names = self.class_names or tuple(map(str, range(int(values.max(initial=0)) + 1)))
+                shown = (names[value] if 0 <= value < len(names) else value for value in values)
+                lines.append("labels: " + ", ".join(f"{name} {n}" for name, n in zip(shown, counts, strict=True)))
+        return "\n".join(lines)
+
+
+_ROWS = ("labels", "names", "chromosomes", "starts", "strands")
+_MOST_SHOWN = 20
+
+
+class SequenceSplits(NamedTuple):
+    """Data for training, for choosing, and for the final measurement.
+
+    Attributes:
+        train: Training data.
+        validation: Everything is chosen on it; None if there is none yet.
+        test: Nothing is chosen on it; None if there is none.
+    """
+
+    train: SequenceData
+    validation: SequenceData | None = None
+    test: SequenceData | None = None
+
+
+def from_texts(
+    sequences: Any, source: Source, *, length: int | None, crop: Crop, notes: Sequence[str] = (), **rows: Any
+) -> SequenceData:
+    """Encode what a reader has read.
+
+    Args:
+        sequences: Texts, as `genomics_adapter.encode` takes them.
+        source: Where they are from.
+        length: Bases of every sequence; by default those of the longest.
+        crop: Which part keeps its place.
+        notes: What to know about the reading.
+        **rows: The other attributes of `SequenceData`.
+
+    Raises:
+        InvalidArgumentError: If there are no sequences, or one cannot be encoded; the message names its place.
+    """
+    if not len(sequences):
+        raise InvalidArgumentError(f"{source} holds no sequences; at least one is needed")
+    lengths = text_lengths(sequences, source.place)
+    codes = encode(sequences, length=length, crop=crop, where=source.place)
+    data = SequenceData(codes, source=source, notes=(*notes, *_fit_note(lengths, codes.shape[1], crop)), **rows)
+    _log.info(data.describe())
+    return data
+
+
+def _fit_note(lengths: np.ndarray, length: int, crop: Crop) -> list[str]:
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    if shortest == longest == length:
+        return []
+    cropped, padded = int((lengths > length).sum()), int((lengths < length).sum())
+    return [
+        f"sequences have {shortest} to {longest} bases: {padded} are padded and {cropped} cropped to {length}, "
+        f"{_RULES[crop]}"
+    ]

@@ -1,0 +1,227 @@
+"""Sequences in tables, folders and memory."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dasha.errors import InvalidArgumentError, InvalidTableError
+from genomics_adapter.encoding import decode, encode, one_hot
+from genomics_adapter.sequences import read_arrays, read_class_folder, read_splits, read_table
+
+ROWS = "sequence,label\nACGT,1\nacgn,0\nTTTT,1\n"
+FRAME = pd.DataFrame({"sequence": ["ACGT", "acgn", "TTTT"], "label": [1, 0, 1]})
+
+
+def write(path, content):
+    data = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+FILES = {
+    "plain.csv": ROWS,
+    "packed.csv.gz": ROWS,
+    "windows.csv": ROWS.replace("\n", "\r\n"),
+    "mark.csv": "\ufeff" + ROWS,
+    "tabs.tsv": ROWS.replace(",", "\t"),
+    "semicolons.csv": ROWS.replace(",", ";"),
+    "blanks.csv": "\n" + ROWS.replace("\nacgn", "\n\nacgn") + "\n\n",
+    "spaces.csv": "sequence , label\n ACGT, 1\nacgn ,0 \nTTTT,1\n",
+    "quoted.csv": 'id,label,sequence\n"a,b",1,"ACGT"\nc,0,"acgn"\nd,1,TTTT\n',
+    'it\'s a; "name" ä.csv': ROWS,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_text_files(name, tmp_path):
+    data = read_table(write(tmp_path / name, FILES[name]))
+    assert decode(data.codes) == ["ACGT", "ACGN", "TTTT"]
+    assert data.labels.tolist() == [1, 0, 1]
+    assert data.labels.dtype == np.int64
+    expected = [3, 5, 6] if name == "blanks.csv" else [2, 3, 4]
+    assert data.source.numbers.tolist() == expected
+    assert str(data.source) == str(tmp_path / name)
+
+
+def test_parquet_files(tmp_path):
+    FRAME.to_parquet(tmp_path / "a.parquet")
+    FRAME.astype({"sequence": "category", "label": "float64"}).to_parquet(tmp_path / "b.pq")
+    for name, kind in (("a.parquet", np.int64), ("b.pq", np.float32)):
+        data = read_table(tmp_path / name)
+        assert decode(data.codes) == ["ACGT", "ACGN", "TTTT"]
+        assert data.labels.tolist() == [1, 0, 1]
+        assert data.labels.dtype == kind
+        assert data.source.place(2) == f"{tmp_path / name}, row 3"
+
+
+def test_other_columns(tmp_path):
+    path = write(tmp_path / "a.csv", "seq,chrom,id,x,y\nACGT,chr1,a,1,2.5\nAC,chr2,b,0,-1\n")
+    data = read_table(path, sequence="seq", label=["x", "y"], name="id", chromosome="chrom")
+    assert data.labels.tolist() == [[1, 2.5], [0, -1]]
+    assert data.names.tolist() == ["a", "b"]
+    assert data.chromosomes.tolist() == ["chr1", "chr2"]
+    assert decode(data.codes) == ["ACGT", "-AC-"]
+    assert "sequences have 2 to 4 bases: 1 are padded and 0 cropped to 4, centred" in data.describe()
+    assert read_table(path, sequence="seq", label=None).labels is None
+    assert "no labels" in read_table(path, sequence="seq", label=None).describe()
+
+
+def test_words_become_classes(tmp_path):
+    path = write(tmp_path / "a.csv", "sequence,label\nACGT,yes\nACGA,no\nAAAA,yes\n")
+    data = read_table(path)
+    assert (data.labels.tolist(), data.class_names) == ([1, 0, 1], ("no", "yes"))
+    assert "labels: no 1, yes 2" in data.describe()
+    data = read_table(path, class_names=("yes", "no", "maybe"))
+    assert (data.labels.tolist(), data.class_names) == ([0, 1, 0], ("yes", "no", "maybe"))
+
+
+def test_a_subset_keeps_its_places(tmp_path):
+    data = read_table(write(tmp_path / "a.csv", ROWS))
+    part = data.subset([2, 0]).subset(np.array([True, False]))
+    assert decode(part.codes) == ["TTTT"]
+    assert part.labels.tolist() == [1]
+    assert part.source.place(0).endswith("a.csv, line 4")
+    assert read_arrays(["A", "C", "G"]).subset([2]).source.place(0) == "sequences, sequence 2"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ROWS.replace("acgn", "acgx"), r"a\.csv, line 3 has 'x' at base 4; allowed"),
+        (ROWS.replace("acgn", ""), r"a\.csv, line 3 is empty; drop it"),
+        (ROWS.replace("TTTT,1", "TTTT,"), r"a\.csv, line 4 has no label; supply it"),
+        (ROWS.replace("TTTT,1", "TTTT,one"), r"a\.csv, line 4 has label 'one', which is no finite number, although"),
+        (ROWS.replace("TTTT,1", "TTTT,nan"), r"a\.csv, line 4 has label 'nan', which is no finite number"),
+        (ROWS.replace("TTTT,1", "TTTT,inf"), r"a\.csv, line 4 has label 'inf', which is no finite number"),
+        ("sequence,label\n", r"a\.csv holds no sequences"),
+        ("sequence,label\n" + "".join(f"ACGT,w{n}\n" for n in range(20)), "has 20 different words as labels of 20"),
+    ],
+    ids=range(8),
+)
+def test_what_is_wrong_is_said_with_its_line(content, message, tmp_path):
+    with pytest.raises(InvalidArgumentError, match=message):
+        read_table(write(tmp_path / "a.csv", content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "seq,label\nAC,1\n", r"a\.csv has no column 'sequence'; its columns are seq, label: say which"),
+        ("a.csv", "sequence,sequence,label\nA,C,1\n", "has several columns 'sequence'"),
+        ("a.csv", ROWS + "ACGT,1,2\n", r"a\.csv, line 5 has 3 fields, but the header has 2"),
+        ("a.csv", ROWS + "ACGT\n", r"a\.csv, line 5 has 1 fields, but the header has 2"),
+        ("a.csv", "", r"a\.csv is empty"),
+        ("a.docx", "x", r"ends in '\.docx', but must end in \.csv, \.tsv"),
+        ("a.parquet", "not parquet", r"a\.parquet cannot be read as Parquet"),
+        ("a.csv", b"PK\0\0", r"a\.csv is not a text file"),
+    ],
+    ids=range(8),
+)
+def test_files_that_are_no_table(name, content, message, tmp_path):
+    with pytest.raises(InvalidTableError, match=message):
+        read_table(write(tmp_path / name, content))
+
+
+def test_other_errors_of_tables(tmp_path):
+    with pytest.raises(InvalidTableError, match=r"b\.csv does not exist"):
+        read_table(tmp_path / "b.csv")
+    path = write(tmp_path / "a.csv", "sequence,label\nAC,yes\nAC,no\n")
+    with pytest.raises(InvalidArgumentError, match=r"line 3 has label 'no', but the classes are yes, off"):
+        read_table(path, class_names=("yes", "off"))
+    with pytest.raises(InvalidArgumentError, match=r"line 2 has label 'yes', but several label columns must all be"):
+        read_table(path, label=["label", "label"])
+    FRAME.assign(sequence=[1, 2, 3]).to_parquet(tmp_path / "n.parquet")
+    with pytest.raises(InvalidTableError, match=r"column 'sequence' of .* holds int64, but must hold sequences"):
+        read_table(tmp_path / "n.parquet")
+    FRAME.assign(sequence=["A", None, "C"]).to_parquet(tmp_path / "m.parquet")
+    with pytest.raises(InvalidArgumentError, match=r"m\.parquet, row 2 is None, but must be a text"):
+        read_table(tmp_path / "m.parquet")
+
+
+def test_sequences_longer_than_a_block(tmp_path):
+    text = "ACGTTGCA" * 2_000_000
+    data = read_table(write(tmp_path / "a.csv", f"sequence,label\n{text},1\nAC,0\n"), length=10)
+    assert decode(data.codes) == [text[8_000_000 - 5 : 8_000_000 + 5], "----AC----"]
+
+
+def test_arrays():
+    texts = ["ACGT", "ACGN"]
+    codes = encode(texts)
+    for given in (texts, np.array(texts), codes, one_hot(codes).numpy(), one_hot(codes).numpy().astype(bool)):
+        data = read_arrays(given, [1, 0], names=["a", "b"], chromosomes=["1", "2"])
+        assert decode(data.codes) == texts
+        assert data.labels.tolist() == [1, 0]
+        assert data.names.tolist() == ["a", "b"]
+    assert np.shares_memory(read_arrays(codes).codes, codes)
+    assert decode(read_arrays(codes, length=2).codes) == ["CG", "CG"]
+    assert read_arrays(texts, np.zeros((2, 3, 4))).labels.shape == (2, 3, 4)
+    assert read_arrays(texts, ["b", "a"]).class_names == ("a", "b")
+    assert read_arrays(texts, [True, False]).labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "labels", "message"),
+    [
+        (np.zeros((2, 5, 4)), None, r"shape \(2, 5, 4\), but must be texts .* one-hot columns .* need \.transpose"),
+        (np.full((2, 4, 3), 0.5), None, "but must be texts"),
+        (np.ones((2, 4, 3)), None, "but must be texts"),
+        (np.full((2, 3), 65, np.uint8), None, "array of uint8 with shape"),
+        (np.zeros((0, 4, 3)), None, "must hold at least one sequence"),
+        ([], None, "sequences holds no sequences"),
+        (["A", "C"], [1], "there are 1 labels for 2 sequences of sequences"),
+        (["A", "C"], 1, "labels is 1, but must be an array"),
+        (["A", "C"], [1.0, float("nan")], "sequences, sequence 1 has no label"),
+        (["A", "C"], [1.0, float("inf")], "sequences, sequence 1 has label 'inf'"),
+    ],
+    ids=range(10),
+)
+def test_arrays_that_are_no_sequences(sequences, labels, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        read_arrays(sequences, labels)
+
+
+def test_a_folder_with_parts(tmp_path):
+    write(tmp_path / "train.csv", "sequence,label\nACGT,b\nAC,a\nA,c\n")
+    write(tmp_path / "dev.tsv", "sequence\tlabel\nACGTAC\tc\n")
+    train, validation, test = read_splits(tmp_path)
+    assert decode(train.codes) == ["-ACGT-", "--AC--", "---A--"]
+    assert validation.labels.tolist() == [2]
+    assert test is None
+    assert read_splits(tmp_path, length=2, crop="start").validation.length == 2
+    assert "cropped or padded from 4 to 6 bases" in train.describe()
+    write(tmp_path / "test.csv.gz", "sequence,label\nACGT,d\n")
+    with pytest.raises(InvalidArgumentError, match=r"test\.csv\.gz, line 2 has label 'd', but the classes are a, b, c"):
+        read_splits(tmp_path)
+    write(tmp_path / "val.csv", ROWS)
+    with pytest.raises(InvalidArgumentError, match=r"has val\.csv and dev\.tsv, both for validation"):
+        read_splits(tmp_path)
+    with pytest.raises(InvalidArgumentError, match=r"has no train\.csv .* there is no such folder"):
+        read_splits(tmp_path / "nowhere")
+
+
+def test_a_folder_of_classes(tmp_path):
+    for name, text in (("no/1.txt", "ACGT\n"), ("no/2.txt", "ac"), ("yes/1.txt", "GG")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, text)
+    data = read_class_folder(tmp_path)
+    assert decode(data.codes) == ["ACGT", "-AC-", "-GG-"]
+    assert (data.labels.tolist(), data.class_names) == ([0, 0, 1], ("no", "yes"))
+    assert data.source.place(2).endswith("file yes/1.txt")
+    with pytest.raises(InvalidArgumentError, match="has a folder 'yes', but the classes are no"):
+        read_class_folder(tmp_path, class_names=("no",))
+    write(tmp_path / "yes/1.txt", "")
+    with pytest.raises(InvalidArgumentError, match=r"file yes/1\.txt is empty"):
+        read_class_folder(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidArgumentError, match=r"has no folders with \.txt files"):
+        read_class_folder(tmp_path / "empty")
+
+
+def test_real_data(gue):
+    train, validation, test = read_splits(gue("gue_mouse_2"))
+    frame = pd.read_csv(gue("gue_mouse_2") / "train.csv")
+    assert decode(train.codes) == frame.sequence.tolist()
+    assert train.labels.tolist() == frame.label.tolist()
+    assert [len(part) for part in (train, validation, test)] == [2620, 328, 328]
