@@ -7,8 +7,8 @@ least the threshold. Groups are what links connect, so that whoever is linked is
 reverse complements are always linked, even those too short for a k-mer.
 
 Substitutions at a share ``p`` of the bases leave a Jaccard index of about ``s / (2 - s)`` with ``s = (1-p)^k``: for
-k = 8, 0.74 at 2 %, 0.50 at 5 %, 0.27 at 10 %. Windows that overlap by a share ``f`` of their length have ``f / (2 - f)``.
-Where the index is near the threshold, chance decides.
+k = 8, 0.74 at 2 %, 0.50 at 5 %, 0.27 at 10 %. Windows that overlap by a share ``f`` of their length have
+``f / (2 - f)``. Where the index is near the threshold, chance decides.
 """
 
 from __future__ import annotations

@@ -148,6 +148,24 @@ class Stream(IterableDataset):
         return iter(zip(X, Y, strict=True))
 
 
+class OwnBatches(Samples):
+    """A data set that makes whole batches itself."""
+
+    size = 10
+
+    def batches(self, size, *, shuffle):
+        yield X, Y
+
+    def joined(self, other):
+        return other
+
+
+def test_what_makes_its_own_batches_is_taken_as_it_is():
+    data = OwnBatches(list(zip(X, Y, strict=True)))
+    assert as_split(data, "train") is data
+    assert as_split((X, Y), "train").joined(data).size == 20
+
+
 def test_a_stream_has_no_size():
     split = as_split(DataLoader(Stream(), batch_size=4), "train")
     assert split.size is None

@@ -126,7 +126,7 @@ def test_documented_places():
         ((["AC", float("nan")],), "sequence 1 is nan, but must be a text"),
         ((["ACGT", "ACXT"],), "sequence 1 has 'X' at base 3; allowed are A, C, G, T, U"),
         ((["ACGT", "AC T"],), "sequence 1 has ' ' at base 3"),
-        ((["ACGT", "ACG\u0391"],), "sequence 1 has 'Α' at base 4"),  # noqa: RUF001 - a Greek letter
+        ((["ACGT", "ACG\u0391"],), "sequence 1 has 'Α' at base 4"),
         ((["ACGT", "é"],), "sequence 1 has 'é' at base 1"),
     ],
 )

@@ -169,7 +169,7 @@ def test_a_genome_in_a_folder_that_cannot_be_written_to(genome_file, tmp_path):
         ("chr3\t1\t5\tx\t0\t+", r"a\.bed, line 2 is on 'chr3', which .* does not have; .* it has chr1, chr2, scaffold"),
         (
             "scaffold\t30\t36\tx\t0\t+",
-            r"line 2 has the interval scaffold:30-36, which lies beyond the end .* \(35 bases",
+            r"has the interval scaffold:30-36, which lies beyond the end .* \(35 bases",
         ),
         ("chr1\t9\t9\tx\t0\t+", r"line 2 has the interval chr1:9-9, but the end must lie behind the start"),
         ("chr1\t-1\t9\tx\t0\t+", r"line 2 has start '-1', but must be a whole number"),
@@ -192,11 +192,11 @@ def test_files_that_are_no_intervals_or_no_genome(genome_file, tmp_path):
         read_bed(path, genome_file, label="colour")
     with pytest.raises(InvalidTableError, match="holds no intervals"):
         read_bed(write(tmp_path / "b.bed", "# nothing\n"), genome_file)
-    with pytest.raises(InvalidTableError, match="genome .* is no file"):
+    with pytest.raises(InvalidTableError, match=r"genome .* is no file"):
         read_bed(path, tmp_path / "none.fa", label=None)
-    with pytest.raises(InvalidTableError, match="genome .* (cannot be read as FASTA|holds no sequence)"):
+    with pytest.raises(InvalidTableError, match=r"genome .* (cannot be read as FASTA|holds no sequence)"):
         read_bed(path, write(tmp_path / "bad.fa", "no genome\n"), label=None)
-    with pytest.raises(InvalidTableError, match="genome .* cannot be read as FASTA"):
+    with pytest.raises(InvalidTableError, match=r"genome .* cannot be read as FASTA"):
         read_bed(path, write(tmp_path / "uneven.fa", ">chr1\nACGT\nAC\nACGT\n"), label=None)
     with pytest.raises(InvalidArgumentError, match=r"genome\.fa, chr1, counted from base 1, has '!' at base 3"):
         read_bed(path, write(tmp_path / "genome.fa", ">chr1\nAC!TACGTACGT\n"), label=None)

@@ -51,7 +51,7 @@ def test_a_data_set_of_hugging_face(hub):
 def test_a_folder_of_hugging_face(hub, tmp_path):
     (tmp_path / "dataset_dict.json").write_text("{}")
     assert read_hugging_face(tmp_path).class_names == ()
-    with pytest.raises(InvalidArgumentError, match="split is 'dev', but .* has train"):
+    with pytest.raises(InvalidArgumentError, match=r"split is 'dev', but .* has train"):
         read_hugging_face(tmp_path, split="dev")
     assert hub == [str(tmp_path)] * 2
 
