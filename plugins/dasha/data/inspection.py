@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from dasha.data.moments import ChannelMoments
 from dasha.data.split import Batch, Split
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.metrics import METRICS, has_value
@@ -18,7 +19,6 @@ from dasha.tasks import TaskSpec
 
 _BATCH = 64
 _NAMED = 5  # classes that a warning names
-_CONSTANT = 1e-10  # spread of a constant channel, relative to its mean: what rounding leaves
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
     shape: tuple[int, ...] = ()
     digests = hashlib.sha256(), hashlib.sha256()
     classes = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
-    moments = _Moments(task.in_channels)
+    moments = ChannelMoments(task.in_channels)
     with seeded(0):
         for inputs, targets in _on_cpu(split):
             shape = _checked_shape(task, inputs, shape, name)
@@ -146,30 +146,6 @@ def _check_scored(task: TaskSpec, names: Sequence[str], train: DataSummary, vali
             DashaWarning,
             stacklevel=3,
         )
-
-
-class _Moments:
-    """Mean and variance of every channel, merged batch by batch without loss of digits (Chan et al. 1983)."""
-
-    def __init__(self, channels: int) -> None:
-        self.count = 0
-        self.mean, self._variance = torch.zeros(2, channels, dtype=torch.float64)
-
-    def add(self, inputs: Tensor) -> None:
-        """Take inputs ``(N, C, …)``."""
-        values = inputs.transpose(0, 1).flatten(1).double()
-        variance, mean = torch.var_mean(values, dim=1, correction=0)
-        self.count += values.shape[1]
-        share = values.shape[1] / max(self.count, 1)
-        apart = mean - self.mean
-        self.mean = self.mean + share * apart
-        self._variance += share * (variance - self._variance + (1 - share) * apart**2)
-
-    @property
-    def std(self) -> Tensor:
-        """Standard deviations, 1 for a constant channel."""
-        std = self._variance.sqrt()
-        return torch.where(std > _CONSTANT * self.mean.abs(), std, 1.0)
 
 
 def _on_cpu(split: Split) -> Iterator[Batch]:

@@ -75,14 +75,29 @@ def together(members: Sequence[nn.Module], *, is_ensemble: bool) -> nn.Module:
     return Ensemble(members).eval() if is_ensemble and len(members) > 1 else members[0]
 
 
+def read_description(path: str | Path) -> dict[str, Any]:
+    """What a trained network was built from: task, backbone, architecture, normalisation.
+
+    Args:
+        path: A run folder, or its ``model.safetensors``.
+
+    Raises:
+        StateFileError: If the file is absent, damaged, or of another version.
+    """
+    return _read(path)[0]
+
+
 def load_members(path: str | Path, *, network: nn.Module | Factory | None = None) -> list[nn.Module]:
     """The networks of all seeds; see `load_model`."""
     return _load(path, network)[1]
 
 
-def _load(path: str | Path, network: nn.Module | Factory | None) -> tuple[dict[str, Any], list[nn.Module]]:
-    path = Path(path)
-    file = path / MODEL_FILE if path.is_dir() else path
+def _file(path: str | Path) -> Path:
+    return Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    file = _file(path)
     try:
         with safe_open(file, framework="pt") as opened:
             description: dict[str, Any] = json.loads(opened.metadata()["dasha"])
@@ -91,6 +106,11 @@ def _load(path: str | Path, network: nn.Module | Factory | None) -> tuple[dict[s
         raise StateFileError(f"cannot read {file}: {type(error).__name__}: {error}") from error
     if description.get("format") != _FORMAT:
         raise StateFileError(f"{file} has format {description.get('format')!r}, but this version reads {_FORMAT}")
+    return description, state
+
+
+def _load(path: str | Path, network: nn.Module | Factory | None) -> tuple[dict[str, Any], list[nn.Module]]:
+    description, state = _read(path)
     try:
         # Initial weights are drawn, and replaced: the caller's generators stay as they are.
         with seeded(0):
@@ -100,5 +120,5 @@ def _load(path: str | Path, network: nn.Module | Factory | None) -> tuple[dict[s
     except DashaError:
         raise
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise StateFileError(f"{file} does not fit the network it names: {error}") from error
+        raise StateFileError(f"{_file(path)} does not fit the network it names: {error}") from error
     return description, list(members.eval())

@@ -1,0 +1,202 @@
+"""Files of images in folders of classes, and what is for training, for validation and for test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from dasha.data.groups import PARTS, check_groups, draw_groups
+from dasha.data.names import read_list, some
+from dasha.errors import InvalidArgumentError
+
+SHARES = (0.70, 0.15)
+"""Of every class, for training and for validation, where nothing says what is what; the rest is for test."""
+VALIDATION = ("val", "valid", "validation")
+"""Names that a folder of validation data may have."""
+
+Files = list[tuple[Path, str]]
+"""Images, and the names of their classes."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The files of every part.
+
+    Attributes:
+        parts: Of ``"train"``, ``"val"`` and perhaps ``"test"``.
+        rule: How they were split.
+        class_names: Those that train has, in alphabetical order.
+    """
+
+    parts: Mapping[str, Files] = field(repr=False)
+    rule: str
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How files are drawn where neither lists nor folders split them.
+
+    Attributes:
+        shares: Of every class, for training and for validation; the rest is for test.
+        seed: Of the draw.
+
+    Raises:
+        InvalidArgumentError: If a part has no share.
+    """
+
+    shares: tuple[float, float] = SHARES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the shares."""
+        if min(self.shares) <= 0 or round(1 - sum(self.shares), 12) <= 0:
+            raise InvalidArgumentError(
+                f"the shares of training and validation are {self.shares}, but must be above 0 and together below 1"
+            )
+
+    @classmethod
+    def of_fractions(cls, validation: float, test: float, seed: int) -> Draw:
+        """The draw that leaves the rest for training."""
+        # Rounded, so that 0.15 twice leaves exactly 0.7.
+        return cls((round(1 - validation - test, 12), validation), seed)
+
+    def describe(self, unit: str) -> str:
+        """The rule in words."""
+        train, validation, test = (f"{100 * share:.3g} %" for share in (*self.shares, 1 - sum(self.shares)))
+        draw = "a fixed draw" if self.seed == 0 else f"draw {self.seed}"
+        return f"at random, {train} of {unit} for training, {validation} for validation, {test} for test ({draw})"
+
+
+def split_images(
+    folder: Path,
+    suffixes: Sequence[str],
+    *,
+    draw: Draw | None = None,
+    group_of: Callable[[str], str] | None = None,
+) -> ImageFiles:
+    """Find images and split them by lists, by folders, or at random.
+
+    Args:
+        folder: Holds a folder for every class, and lists ``train.txt``, ``val.txt`` and perhaps ``test.txt`` of paths
+            inside it; or ``train``, ``val`` and perhaps ``test`` with a folder for every class; or the folders of the
+            classes alone.
+        suffixes: Of images, in small letters.
+        draw: How to split the last of these.
+        group_of: Group of a path inside the folder; no group is in two parts.
+
+    Raises:
+        InvalidArgumentError: If a part or a listed image is missing, train lacks a class, or an image or a group is in
+            two parts.
+    """
+    draw = draw or Draw()
+    lists = {name: folder / f"{name}.txt" for name in PARTS}
+    named = [name for name, path in lists.items() if path.is_file()]
+    inside = split_folders(folder)
+    if "train" in named:
+        parts = {name: _listed(folder, lists[name]) for name in named}
+        rule = f"by the lists {', '.join(f'{name}.txt' for name in named)}"
+    elif "train" in inside:
+        parts = {name: find_images(path, suffixes) for name, path in inside.items()}
+        rule = f"by the folders {', '.join(path.name for path in inside.values())}"
+    elif group_of is not None:
+        parts = _drawn_by_group(folder, find_images(folder, suffixes), draw, group_of)
+        rule = f"by group {draw.describe('every class')}"
+    else:
+        parts = _drawn(find_images(folder, suffixes), draw)
+        rule = draw.describe("every class")
+    require_validation(parts, folder, rule)
+    check_groups({part: [str(path) for path, _ in files] for part, files in parts.items()}, what="images")
+    if group_of is not None:
+        check_groups({part: _groups(folder, files, group_of) for part, files in parts.items()})
+    names = tuple(sorted({name for _, name in parts["train"]}))
+    check_classes(parts.values(), names)
+    return ImageFiles(parts, rule, names)
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """Folders for the parts, in their order."""
+    names = {"train": ("train",), "val": VALIDATION, "test": ("test",)}
+    found = {part: [folder / name for name in own if (folder / name).is_dir()] for part, own in names.items()}
+    double = [place.name for places in found.values() if len(places) > 1 for place in places]
+    if double:
+        raise InvalidArgumentError(f"{folder} has the folders {', '.join(double)}, which mean the same; keep one")
+    return {part: places[0] for part, places in found.items() if places}
+
+
+def require_validation(parts: Mapping[str, object], folder: Path, rule: str) -> None:
+    """Refuse a split without validation data."""
+    if "val" not in parts:
+        raise InvalidArgumentError(
+            f"{folder} is split {rule}, but nothing is for validation; add val.txt or a folder val"
+        )
+
+
+def find_images(folder: Path, suffixes: Sequence[str]) -> Files:
+    """All images of a folder with a folder for every class.
+
+    Raises:
+        InvalidArgumentError: If there are none.
+    """
+    found = [
+        (path, place.name)
+        for place in sorted(folder.iterdir())
+        if place.is_dir() and not place.name.startswith(".")
+        for path in sorted(place.rglob("*"))
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+    ]
+    if not found:
+        raise InvalidArgumentError(
+            f"{folder} has no folders with {', '.join(suffixes)} images; put those of a class in a folder of its name"
+        )
+    return found
+
+
+def check_classes(parts: Iterable[Files], names: Sequence[str]) -> None:
+    """Refuse images of classes that are not among ``names``."""
+    unknown = sorted({name for part in parts for _, name in part} - set(names))
+    if unknown:
+        raise InvalidArgumentError(f"there are images of class {some(unknown)}, but none to train on; add some")
+
+
+def _listed(folder: Path, path: Path) -> Files:
+    lines = read_list(path, form="class/file", parts=2)
+    missing = [line for line in lines if not (folder / line).is_file()]
+    if missing:
+        raise InvalidArgumentError(f"{path} lists images that do not exist ({some(missing)}); mend the list")
+    return [(folder / line, Path(line).parts[0]) for line in lines]
+
+
+def _drawn(files: Files, draw: Draw) -> dict[str, Files]:
+    """Split every class by a draw of its own; each of the parts gets one of three images or more."""
+    parts: dict[str, Files] = {part: [] for part in PARTS}
+    generator = np.random.default_rng(draw.seed)
+    for name, count in Counter(name for _, name in files).items():
+        if count < len(PARTS):
+            raise InvalidArgumentError(
+                f"class {name!r} has {count} images, but three parts need 3; add some, or give train.txt, "
+                "val.txt and test.txt"
+            )
+        own = [entry for entry in files if entry[1] == name]
+        order = generator.permutation(count)
+        validation = max(1, round(draw.shares[1] * count))
+        test = max(1, count - validation - round(draw.shares[0] * count))
+        bounds = {"val": order[:validation], "test": order[validation : validation + test]}
+        bounds["train"] = order[validation + test :]
+        for part, places in bounds.items():
+            parts[part] += [own[place] for place in sorted(places)]
+    return parts
+
+
+def _drawn_by_group(folder: Path, files: Files, draw: Draw, group_of: Callable[[str], str]) -> dict[str, Files]:
+    groups, classes = _groups(folder, files, group_of), [name for _, name in files]
+    places = draw_groups(groups, classes, shares=draw.shares, seed=draw.seed)
+    return {part: [files[place] for place in chosen] for part, chosen in places.items()}
+
+
+def _groups(folder: Path, files: Files, group_of: Callable[[str], str]) -> list[str]:
+    return [group_of(path.relative_to(folder).as_posix()) for path, _ in files]

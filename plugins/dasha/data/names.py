@@ -1,0 +1,37 @@
+"""Names of files: in messages, and in lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from dasha.errors import InvalidArgumentError
+
+_NAMED = 3  # files that a message names
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def read_list(path: Path, *, form: str, parts: int) -> list[str]:
+    """Lines of a list of files; blank ones are left out.
+
+    Args:
+        path: The list.
+        form: What a line looks like, for messages.
+        parts: Least number of names in a line that are separated by ``/``.
+
+    Raises:
+        InvalidArgumentError: If there are no lines, one leads out of the folder, one is too short or is there twice.
+    """
+    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    places = [PurePosixPath(line) for line in lines]
+    outside = [str(place) for place in places if len(place.parts) < parts or place.is_absolute() or ".." in place.parts]
+    if outside or not lines:
+        raise InvalidArgumentError(
+            f"{path} must list images as {form}, relative to its folder, but holds {some(outside) or 'nothing'}"
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""Datamodules for images that people have in folders."""

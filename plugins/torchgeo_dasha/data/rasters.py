@@ -1,0 +1,187 @@
+"""One file of pixels: JPEG, PNG or GeoTIFF, any number of bands, any type of numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from dasha.data.names import some
+from dasha.errors import InvalidArgumentError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+# How content begins decides, not the suffix; anything else, such as a virtual raster, could lead to any other file.
+_DRIVERS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "GTiff", b"MM": "GTiff"}
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """What the header of a file says.
+
+    Attributes:
+        bands: Number of bands, without transparency.
+        all_bands: Number of bands, with it.
+        height: In pixels.
+        width: In pixels.
+        dtype: Type of the numbers.
+    """
+
+    bands: int
+    all_bands: int
+    height: int
+    width: int
+    dtype: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+
+def image_bands(opened: Any) -> list[int]:
+    """Numbers of the bands of an open raster, from 1, without transparency."""
+    return [band for band, kind in zip(opened.indexes, opened.colorinterp, strict=True) if kind != ColorInterp.alpha]
+
+
+def read_window(opened: Any, bands: Sequence[int], **options: Any) -> NDArray[np.float32]:
+    """Read from an open raster.
+
+    Args:
+        opened: The raster.
+        bands: Numbers of bands, from 1.
+        **options: Of rasterio's ``read``, such as ``window``.
+
+    Returns:
+        Shape ``(C, H, W)``; NaN where the file says that there is no data: by its nodata value, by a mask, by
+        transparency, or by a value that is not finite.
+    """
+    pixels = opened.read(list(bands), **options)
+    values: NDArray[np.float32] = pixels.astype(np.float32)
+    if not np.issubdtype(pixels.dtype, np.integer):
+        values[~np.isfinite(values)] = np.nan
+    known = opened.mask_flag_enums
+    flags = {flag for band in bands for flag in known[band - 1]}
+    # GDAL takes the fourth band of bytes for transparency, unless told otherwise; who asks for it knows better.
+    is_transparency_used = not set(bands) <= set(image_bands(opened))
+    if flags - {MaskFlags.all_valid} and not (is_transparency_used and MaskFlags.alpha in flags):
+        values[opened.read_masks(list(bands), **options) == 0] = np.nan
+    return values
+
+
+def read_info(path: Path) -> RasterInfo:
+    """Read the header of a file.
+
+    Raises:
+        InvalidArgumentError: If it cannot be read, or its pixels are numbers of colours in a palette.
+    """
+    with _opened(path) as opened:
+        return RasterInfo(len(image_bands(opened)), opened.count, opened.height, opened.width, opened.dtypes[0])
+
+
+def read_image(path: Path, bands: Sequence[int] | None = None) -> NDArray[np.float32]:
+    """Read an image, ``(C, H, W)``, with NaN where there is no data.
+
+    Args:
+        path: The file.
+        bands: Numbers of bands, from 1, in the order wanted; by default all, without transparency.
+
+    Raises:
+        InvalidArgumentError: If it cannot be read.
+    """
+    with _opened(path) as opened:
+        if opened.colorinterp[0] == ColorInterp.palette:
+            raise InvalidArgumentError(f"{path} holds numbers of colours in a palette; convert it to RGB")
+        return read_window(opened, bands or image_bands(opened))
+
+
+def read_mask(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Read a mask of classes.
+
+    Returns:
+        Classes ``(H, W)``, and where there is data.
+
+    Raises:
+        InvalidArgumentError: If it cannot be read, has several bands, or values that are no whole numbers.
+    """
+    with _opened(path) as opened:
+        bands = image_bands(opened)
+        if len(bands) != 1:
+            raise InvalidArgumentError(
+                f"{path} has {len(bands)} bands, but a mask has one, of class numbers; convert colours to numbers"
+            )
+        pixels, is_valid = opened.read(bands[0]), opened.read_masks(bands[0]) > 0
+    classes = np.where(is_valid, pixels, 0)
+    if not np.issubdtype(pixels.dtype, np.integer) and not np.array_equal(classes, np.floor(classes)):
+        raise InvalidArgumentError(f"{path} has values that are no whole numbers, which classes must be")
+    return classes.astype(np.int64), is_valid
+
+
+def check_headers(paths: Iterable[Path], *, bands: Sequence[int] | None, is_resized: bool) -> tuple[RasterInfo, bool]:
+    """Read the headers of all files.
+
+    Args:
+        paths: The files.
+        bands: Numbers of bands that will be read, from 1.
+        is_resized: Whether sizes may differ.
+
+    Returns:
+        What most have in common, and whether all have one size.
+
+    Raises:
+        InvalidArgumentError: If files cannot be read, lack a band, or differ in bands, type or size.
+    """
+    infos: dict[Path, RasterInfo] = {}
+    broken = []
+    for path in paths:
+        try:
+            infos[path] = read_info(path)
+        except InvalidArgumentError:
+            broken.append(str(path))
+    if broken:
+        raise InvalidArgumentError(f"{len(broken)} images cannot be read ({some(broken)}); mend or delete them")
+    _check_equal({path: info.bands for path, info in infos.items()}, "numbers of bands", "convert them to one number")
+    _check_equal({path: info.dtype for path, info in infos.items()}, "types of numbers", "convert them to one type")
+    if not is_resized:
+        sizes = {path: f"{info.height} × {info.width}" for path, info in infos.items()}
+        _check_equal(sizes, "sizes (height × width)", "crop them, or pass image_size to resize them")
+    usual = Counter(infos.values()).most_common(1)[0][0]
+    lacking = [band for band in bands or () if not 1 <= band <= usual.all_bands]
+    if lacking:
+        raise InvalidArgumentError(
+            f"bands={list(bands or ())} asks for {lacking}, but the images have bands 1 to {usual.all_bands}"
+        )
+    return usual, len({info.size for info in infos.values()}) == 1
+
+
+def _check_equal(values: Mapping[Path, object], what: str, way_out: str) -> None:
+    counts = Counter(values.values())
+    if len(counts) > 1:
+        usual = counts.most_common(1)[0][0]
+        odd = [f"{path} with {value}" for path, value in values.items() if value != usual]
+        raise InvalidArgumentError(f"images have unequal {what}: most {usual}, but {some(odd)}; {way_out}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file; what rasterio raises names the file."""
+    try:
+        with path.open("rb") as file:
+            driver = _DRIVERS.get(file.read(2))
+        if driver is None:
+            raise InvalidArgumentError(f"{path} is neither JPEG, PNG nor TIFF; convert or delete it")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path, driver=driver) as opened:
+                yield opened
+    except (RasterioError, OSError) as error:
+        raise InvalidArgumentError(f"{path} cannot be read ({error}); mend or delete it") from error

@@ -1,0 +1,1 @@
+"""Classes of a whole scene, tile by tile."""

@@ -1,0 +1,142 @@
+"""Trained networks from files; nothing in them is executed."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dasha.errors import InvalidArgumentError
+from torchgeo_dasha.inputs import KEY, InputSpec
+
+_OURS = ("torchgeo.", "torchgeo_dasha.")
+_CLASSES = ("binary", "multiclass", "multilabel", "segmentation")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network and what is known of it.
+
+    Attributes:
+        network: In evaluation mode, on the CPU.
+        in_channels: Bands that it takes; None if the file does not say.
+        is_sigmoid: Whether every output stands for itself.
+        class_names: Of the outputs; may be empty.
+        inputs: How its inputs were made, if the file says so.
+        normalizes: Whether the network normalises its inputs itself.
+        fill: What it takes for no data, for every band, if it normalises.
+    """
+
+    network: nn.Module
+    in_channels: int | None
+    is_sigmoid: bool
+    class_names: tuple[str, ...] = ()
+    inputs: InputSpec | None = None
+    normalizes: bool = False
+    fill: tuple[float, ...] = ()
+
+
+def load_trained(path: Path, *, task: str | None = None) -> Trained:
+    """Read a checkpoint of TorchGeo, or a run folder of dasha.
+
+    Args:
+        path: A ``.ckpt`` file of a TorchGeo task; or a run folder, or its ``model.safetensors``.
+        task: Class of the task, such as ``mypackage.MyTask``, where the checkpoint names none, or one that is neither
+            TorchGeo's nor ours.
+
+    Raises:
+        InvalidArgumentError: If it is anything else, or needs ``task``.
+        StateFileError: If a run folder cannot be read.
+    """
+    if path.is_dir() or path.suffix == ".safetensors":
+        return _of_run(path)
+    content = _read(path)
+    hyperparameters = dict(content["hyper_parameters"])
+    cls = _task_class(path, task or hyperparameters.get("_class_path"), is_named=task is not None)
+    if not any(hyperparameters.get(name) for name in ("num_classes", "num_labels")) and (
+        hyperparameters.get("task") not in _CLASSES
+    ):
+        raise InvalidArgumentError(f"{path} holds {cls.__name__}, which gives no classes; only these can be mapped")
+    try:
+        # Without an instantiator, Lightning calls the class itself: no other class that the file names is imported.
+        module = cls.load_from_checkpoint(path, map_location="cpu", weights_only=True, _instantiator=None)
+    except Exception as error:
+        raise InvalidArgumentError(
+            f"{path} does not fit {cls.__name__} ({type(error).__name__}: {error}); name its class with task"
+        ) from error
+    inputs = _inputs(content)
+    channels = hyperparameters.get("in_channels") or (len(inputs.bands) if inputs else None)
+    is_sigmoid = hyperparameters.get("task") in ("binary", "multilabel")
+    return Trained(module.eval(), channels, is_sigmoid, inputs.class_names if inputs else (), inputs)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise InvalidArgumentError(
+            f"checkpoint={str(path)!r} does not exist; give a .ckpt file or a run folder of dasha"
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidArgumentError(
+            f"{path} is no checkpoint that can be read without executing code ({reason}); save it with Lightning, with "
+            "numbers, texts and lists as hyperparameters"
+        ) from error
+    if not isinstance(content, Mapping) or not {"pytorch-lightning_version", "state_dict", "hyper_parameters"} <= set(
+        content
+    ):
+        raise InvalidArgumentError(f"{path} is no checkpoint of a TorchGeo task; train with torchgeo fit, or Lightning")
+    return content
+
+
+def _task_class(path: Path, name: object, *, is_named: bool) -> Any:
+    from lightning.pytorch import LightningModule
+
+    if not isinstance(name, str):
+        raise InvalidArgumentError(
+            f"{path} does not say what class it is of; name it with task, such as torchgeo.trainers.ClassificationTask"
+        )
+    if not is_named and not name.startswith(_OURS):
+        raise InvalidArgumentError(
+            f"{path} is of class {name}, which is not TorchGeo's nor ours and is not imported unasked; if you trust "
+            f"it, pass task={name!r}"
+        )
+    module, _, attribute = name.rpartition(".")
+    try:
+        cls = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidArgumentError(f"class {name} cannot be imported ({error}); name another with task") from error
+    if not (isinstance(cls, type) and issubclass(cls, LightningModule)):
+        raise InvalidArgumentError(f"{name} is no task, that is no LightningModule; name another with task")
+    return cls
+
+
+def _inputs(content: Mapping[str, Any]) -> InputSpec | None:
+    """What our datamodules, which are stored under their own names, said of the inputs."""
+    found = [value[KEY] for value in content.values() if isinstance(value, Mapping) and KEY in value]
+    return InputSpec.of_dict(found[0]) if found else None
+
+
+def _of_run(path: Path) -> Trained:
+    from dasha.search.model import load_model, read_description
+
+    description = read_description(path)
+    task, normalization = description["task"], description["normalization"]
+    if task["kind"] not in _CLASSES:
+        raise InvalidArgumentError(f"{path} is for {task['kind']}, which gives no classes; only these can be mapped")
+    fill = tuple(normalization["mean"]) if normalization else (0.0,) * task["in_channels"]
+    return Trained(
+        load_model(path),
+        task["in_channels"],
+        task["kind"] in ("binary", "multilabel"),
+        tuple(task["class_names"]),
+        normalizes=True,
+        fill=fill,
+    )

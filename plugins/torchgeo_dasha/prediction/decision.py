@@ -1,0 +1,89 @@
+"""From the outputs of a network to probabilities, and from these to classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dasha.errors import InvalidArgumentError
+
+Kind = Literal["classes", "binary", "labels"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How outputs are read.
+
+    Attributes:
+        kind: ``"classes"``, one of several; ``"binary"``, one output for class 1 of 0 and 1; ``"labels"``, each for
+            itself.
+        outputs: Number of outputs.
+        names: Of classes or labels; may be empty.
+        is_probability: Whether probabilities are wanted, instead of classes.
+    """
+
+    kind: Kind
+    outputs: int
+    names: tuple[str, ...] = ()
+    is_probability: bool = False
+
+    @property
+    def bands(self) -> int:
+        """Bands of the result: one for classes, otherwise one for every output."""
+        return self.outputs if self.is_probability or self.kind == "labels" else 1
+
+    @property
+    def dtype(self) -> str:
+        """Type of the result."""
+        if self.is_probability:
+            return "float32"
+        return "uint8" if self.outputs < 255 or self.kind != "classes" else "uint16"
+
+    @property
+    def nodata(self) -> float:
+        """Number that stands for no data in the result: the largest of its type, or NaN."""
+        return float("nan") if self.is_probability else float(np.iinfo(self.dtype).max)
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Names of the bands of the result."""
+        names = self.names or tuple(map(str, range(self.outputs)))
+        return ("class",) if self.bands == 1 and not self.is_probability else names[-self.bands :]
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Probabilities of outputs ``(N, outputs, …)``, float32."""
+        outputs = outputs.float()
+        return outputs.softmax(1) if self.kind == "classes" else outputs.sigmoid()
+
+    def result(self, probabilities: NDArray[np.float32], is_empty: NDArray[np.bool_]) -> NDArray[Any]:
+        """What is written for probabilities ``(outputs, rows, width)``, with gaps where ``(rows, width)`` says so."""
+        values: NDArray[Any]
+        if self.is_probability:
+            values = probabilities
+        elif self.kind == "classes":
+            values = probabilities.argmax(0)[None]
+        else:
+            values = probabilities >= 0.5
+        return np.where(is_empty, self.nodata, values).astype(self.dtype)
+
+
+def decision_of(outputs: Tensor, *, is_sigmoid: bool, names: tuple[str, ...], is_probability: bool) -> Decision:
+    """Tell how outputs ``(N, outputs, …)`` are read.
+
+    Raises:
+        InvalidArgumentError: If there are none, or names for another number.
+    """
+    if outputs.ndim not in (2, 4) or outputs.shape[1] < 1 or not torch.is_floating_point(outputs):
+        raise InvalidArgumentError(
+            f"the network gives outputs of shape {tuple(outputs.shape)}, but classes (N, K) or (N, K, H, W) are needed"
+        )
+    count = outputs.shape[1]
+    kind: Kind = "binary" if count == 1 else "labels" if is_sigmoid else "classes"
+    if names and len(names) != max(count, 2 if kind == "binary" else count):
+        raise InvalidArgumentError(f"the network has {count} outputs, but there are names of {len(names)} classes")
+    return Decision(kind, count, names, is_probability)

@@ -1,0 +1,128 @@
+"""Rows of results, written to a GeoTIFF as soon as they are whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
+from rasterio.errors import RasterioError
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+from dasha.errors import InvalidArgumentError
+from torchgeo_dasha.prediction.scene import Scene
+
+BLOCK = 256  # side of a block of the file; written once each
+
+
+class RowWriter:
+    """Takes rows from the top to the bottom, and writes them in whole blocks.
+
+    Args:
+        opened: A raster open for writing.
+    """
+
+    def __init__(self, opened: Any) -> None:
+        self._opened, self._row = opened, 0
+        self._waiting: list[NDArray[Any]] = []
+
+    def write(self, rows: NDArray[Any]) -> None:
+        """Take the next rows, ``(bands, rows, width)``."""
+        self._waiting.append(rows)
+        self._flush(sum(part.shape[1] for part in self._waiting) // BLOCK * BLOCK)
+
+    def finish(self) -> None:
+        """Write what is left; every row of the file has been written then."""
+        self._flush(sum(part.shape[1] for part in self._waiting))
+        assert self._row == self._opened.height, "rows are missing"
+
+    def _flush(self, count: int) -> None:
+        if count == 0:
+            return
+        rows = np.concatenate(self._waiting, axis=1)
+        self._opened.write(rows[:, :count], window=Window(0, self._row, self._opened.width, count))
+        self._row += count
+        self._waiting = [rows[:, count:].copy()]
+
+
+@contextmanager
+def write_raster(
+    path: Path, scene: Scene, *, bands: int, dtype: str, nodata: float, stride: int = 1, names: Sequence[str] = ()
+) -> Iterator[RowWriter]:
+    """Write a compressed, tiled GeoTIFF that lies where a scene lies; the file is whole, or as it was before.
+
+    Args:
+        path: The file; what is there is replaced.
+        scene: Gives coordinate system, position and size.
+        bands: Number of bands.
+        dtype: Type of the numbers.
+        nodata: Number that stands for no data.
+        stride: Pixels of the scene, along each axis, that a pixel of the file covers.
+        names: Of the bands.
+
+    Raises:
+        InvalidArgumentError: If the file is the scene, or cannot be written.
+    """
+    target = Path(path).resolve()
+    if target == scene.path.resolve():
+        raise InvalidArgumentError(f"out={str(path)!r} is the scene itself; choose another file")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}-", suffix=".tif", dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InvalidArgumentError(f"out={str(path)!r} cannot be written: {error.strerror}") from error
+    working = Path(name)
+    profile = {
+        "driver": "GTiff",
+        "height": -(-scene.height // stride),
+        "width": -(-scene.width // stride),
+        "count": bands,
+        "dtype": dtype,
+        "nodata": nodata,
+        "compress": "deflate",
+        "predictor": 3 if dtype.startswith("float") else 2,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "BIGTIFF": "IF_SAFER",
+        **_position(scene, stride),
+    }
+    try:
+        with rasterio.open(working, "w", **profile) as opened:
+            for band, label in enumerate(names, start=1):
+                opened.set_band_description(band, label)
+            writer = RowWriter(opened)
+            yield writer
+            writer.finish()
+        working.chmod(0o666 & ~_umask())
+        working.replace(target)
+    except RasterioError as error:
+        raise InvalidArgumentError(f"out={str(path)!r} cannot be written: {error}") from error
+    finally:
+        working.unlink(missing_ok=True)
+
+
+def _position(scene: Scene, stride: int) -> dict[str, Any]:
+    """Where the file lies on Earth: by a transform, or by ground control points."""
+    points, system = scene.opened.gcps
+    if points:
+        scaled = [
+            GroundControlPoint(point.row / stride, point.col / stride, point.x, point.y, point.z) for point in points
+        ]
+        return {"gcps": scaled, "crs": system}
+    a, b, c, d, e, f = scene.opened.transform[:6]
+    return {"crs": scene.opened.crs, "transform": Affine(a * stride, b * stride, c, d * stride, e * stride, f)}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,184 @@
+"""Images with masks, as TorchGeo's trainers get them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("torchgeo")
+
+from dasha.errors import InvalidArgumentError
+from torchgeo_dasha import TileSegmentationDataModule
+from torchgeo_dasha.data.segmentation import read_class_names
+
+
+def prepared(root, stage="fit", **options):
+    data = TileSegmentationDataModule(root, **{"batch_size": 4, "groups": r"^s\d", **options})
+    data.setup(stage)
+    return data
+
+
+def test_batches_counts_and_scenes(tiles):
+    data = prepared(tiles)
+    batch = next(iter(data.train_dataloader()))
+    assert (batch["image"].shape, batch["image"].dtype) == ((4, 3, 16, 16), torch.float32)
+    assert (batch["mask"].shape, batch["mask"].dtype) == ((4, 16, 16), torch.int64)
+    assert torch.equal(batch["image"][:, 0] // 200, batch["mask"].float())  # each mask is its image's
+    parts = [getattr(data, f"{part}_dataset") for part in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [8, 2, 2]
+    scenes = [{path.name[:2] for path in part.paths} for part in parts]
+    assert len(set.union(*scenes)) == sum(map(len, scenes)) == 6
+    masks = torch.stack([parts[0][place]["mask"] for place in range(8)])
+    assert data.class_counts().tolist() == torch.bincount(masks.flatten()).tolist()
+    assert data.class_names == ("0", "1", "2")
+
+
+def test_image_and_mask_turn_together(tiles):
+    data = prepared(tiles)
+    batch = next(iter(data.train_dataloader()))
+    turned = data.train_aug({key: value.clone() for key, value in batch.items()})
+    restored = turned["image"] * data.std[:, None, None] + data.mean[:, None, None]
+    # half a step off a border of classes, against rounding
+    assert torch.equal((restored[:, 0] + 0.5) // 200, turned["mask"].float())
+    assert turned["mask"].dtype == torch.int64
+    assert not torch.equal(turned["mask"], batch["mask"])
+    assert torch.equal(turned["mask"].flatten(1).sort().values, batch["mask"].flatten(1).sort().values)
+
+
+def test_large_class_numbers_survive_turning(tmp_path, write_tif):
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        write_tif(tmp_path / "images" / f"s{number}.tif", np.ones((1, 12, 12), "uint8"))
+        write_tif(tmp_path / "masks" / f"s{number}.tif", rng.integers(0, 1000, (1, 12, 12)).astype("uint16"))
+    data = prepared(tmp_path, class_names=list(map(str, range(1000))))
+    batch = next(iter(data.train_dataloader()))
+    turned = data.train_aug({key: value.clone() for key, value in batch.items()})
+    assert torch.equal(turned["mask"].flatten(1).sort().values, batch["mask"].flatten(1).sort().values)
+
+
+@pytest.mark.parametrize("layout", ["outside", "inside", "lists"])
+def test_splits_that_exist(tiles, tmp_path, layout):
+    parts = {"train": range(6), "valid": range(6, 10), "test": range(10, 12)}
+    root = tmp_path / "split"
+    for part, numbers in parts.items():
+        for number in numbers:
+            name = f"s{number // 2}_{number}.tif"
+            for kind in ("images", "masks"):
+                place = (
+                    root / part / kind
+                    if layout == "outside"
+                    else root / kind / part
+                    if layout == "inside"
+                    else root / kind
+                )
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(tiles / kind / name, place)
+        if layout == "lists":
+            lines = [f"s{number // 2}_{number}{'.tif' if number % 2 else ''}\n" for number in numbers if number != 11]
+            (root / f"{part.replace('valid', 'val')}.txt").write_text("".join(lines))
+    data = prepared(root, groups=None, batch_size=2)
+    count = 1 if layout == "lists" else 2
+    assert [len(part) for part in (data.train_dataset, data.val_dataset, data.test_dataset)] == [6, 4, count]
+    assert ("(1 tiles are in none of them)" in data.rule) == (layout == "lists")
+
+
+def test_suffixes(tmp_path, write_tif):
+    for number in range(6):
+        write_tif(tmp_path / "all" / f"s{number}_sat.tif", np.ones((3, 4, 4), "uint8"))
+        write_tif(tmp_path / "all" / f"s{number}_mask.tif", np.zeros((1, 4, 4), "uint8"))
+    data = prepared(
+        tmp_path, image_dir="all", mask_dir="all", image_suffix="_sat.tif", mask_suffix="_mask.tif", batch_size=2
+    )
+    assert len(data.train_dataset) == 4
+
+
+def test_ignored_pixels(tiles, write_tif):
+    path = tiles / "masks" / "s0_0.tif"
+    mask = np.full((1, 16, 16), 9, "uint8")
+    write_tif(path, mask)
+    with pytest.raises(InvalidArgumentError, match=r"masks for \w+ hold 9 in \S+s0_0.tif, but the classes are 0 to 2"):
+        prepared(tiles, class_names=["a", "b", "c"])
+    data = prepared(tiles, class_names=["a", "b", "c"], ignore_index=9)
+    assert sum(data.class_counts(part).sum() for part in ("train", "val", "test")) == 11 * 256
+    write_tif(path, mask, nodata=9)
+    data = prepared(tiles, ignore_index=-1)
+    found = [
+        part[place]["mask"]
+        for part in (data.train_dataset, data.val_dataset, data.test_dataset)
+        for place in range(len(part))
+    ]
+    assert sum(int((one == -1).sum()) for one in found) == 256
+
+
+def test_resizing_takes_the_nearest_class(tiles):
+    sample = prepared(tiles, image_size=32).val_dataset[0]
+    plain = prepared(tiles).val_dataset[0]
+    assert sample["image"].shape == (3, 32, 32)
+    assert torch.equal(sample["mask"], plain["mask"].repeat_interleave(2, 0).repeat_interleave(2, 1))
+
+
+def test_class_names_from_a_file(tiles, tmp_path):
+    (tiles / "classes.txt").write_text("0 Water\n1 Bare land\n2 Road\n")
+    assert prepared(tiles).class_names == ("Water", "Bare land", "Road")
+    path = tmp_path / "names.txt"
+    path.write_text("Water\nBare land\n")
+    assert read_class_names(path) == ("Water", "Bare land")
+    path.write_text("1 Water\n2 Land\n")
+    with pytest.raises(InvalidArgumentError, match=r"numbers the classes \[1, 2\], but they must be 0, 1"):
+        read_class_names(path)
+
+
+def test_files_that_do_not_fit_are_named(tiles, write_tif):
+    with pytest.raises(InvalidArgumentError, match="nothing says how to split"):
+        prepared(tiles, groups=None)
+    with pytest.raises(InvalidArgumentError, match="root='nowhere' is no folder"):
+        prepared("nowhere")
+    with pytest.raises(InvalidArgumentError, match="labels is no folder"):
+        prepared(tiles, mask_dir="labels")
+    with pytest.raises(InvalidArgumentError, match=r"has no files that end in _x\.tif"):
+        prepared(tiles, image_suffix="_x.tif")
+    extra = tiles / "images" / "s9_0.tif"
+    write_tif(extra, np.ones((3, 16, 16), "uint16"))
+    with pytest.raises(InvalidArgumentError, match=r"1 images have no mask in \S+masks \(\S+s9_0.tif\)"):
+        prepared(tiles)
+    mask = tiles / "masks" / "s9_0.png"
+    Image.new("RGB", (16, 16)).save(mask)
+    with pytest.raises(InvalidArgumentError, match=r"s9_0.png has 3 bands, but a mask has one"):
+        prepared(tiles)
+    Image.new("L", (8, 16)).save(mask)
+    with pytest.raises(InvalidArgumentError, match=r"s9_0.png has 16 × 8 pixels, but its image 16 × 16"):
+        prepared(tiles)
+    extra.unlink()
+    with pytest.raises(InvalidArgumentError, match=r"1 masks have no image in \S+images \(\S+s9_0.png\)"):
+        prepared(tiles)
+    write_tif(tiles / "masks" / "s0_0.tiff", np.ones((1, 16, 16), "uint8"))
+    with pytest.raises(InvalidArgumentError, match=r"s0_0.tif and \S+s0_0.tiff have the same name"):
+        prepared(tiles)
+
+
+def test_masks_of_numbers_between_classes(tiles, write_tif):
+    write_tif(tiles / "masks" / "s0_0.tif", np.full((1, 16, 16), 0.5, "float32"))
+    with pytest.raises(InvalidArgumentError, match="s0_0.tif has values that are no whole numbers"):
+        prepared(tiles)
+
+
+def test_pictures_of_samples(tiles):
+    data = prepared(tiles)
+    sample = data.val_dataset[0]
+    figure = data.plot(sample | {"prediction": sample["mask"]})
+    assert [axis.get_title() for axis in figure.axes] == ["image", "mask", "prediction"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DASHA_DATA" not in os.environ, reason="DASHA_DATA is not set")
+def test_dubai():
+    root = Path(os.environ["DASHA_DATA"]) / "satellite" / "mbrsc_dubai_256"
+    data = prepared(root, groups=r"^tile\d+")
+    scenes = [{path.name[:5] for path in getattr(data, f"{part}_dataset").paths} for part in ("train", "val", "test")]
+    assert sum(map(len, scenes)) == len(set.union(*scenes))
+    assert data.class_names == ("Water", "Land", "Road", "Building", "Vegetation", "Unlabeled")
+    assert sum(data.class_counts(part).sum() for part in ("train", "val", "test")) == 513 * 256**2
