@@ -55,11 +55,18 @@ def test_examples_in_the_guide_run():
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("README.md", 5), ("docs/forecasting.md", 8), ("docs/search.md", 3), ("docs/genomics.md", 5)]
+    ("name", "count", "hosts"),
+    [
+        ("README.md", 5, []),
+        ("docs/forecasting.md", 8, []),
+        ("docs/search.md", 3, []),
+        ("docs/torchgeo.md", 1, ["torchgeo"]),
+        ("docs/genomics.md", 5, ["lightning"]),
+    ],
 )
-def test_examples_of_a_page_run_in_order(name, count, tmp_path, monkeypatch):
-    if name == "docs/genomics.md":
-        pytest.importorskip("lightning")
+def test_examples_of_a_page_run_in_order(name, count, hosts, tmp_path, monkeypatch):
+    for host in hosts:
+        pytest.importorskip(host)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     examples = [block["code"] for block in blocks_of(ROOT / name) if block["language"] == "python"]

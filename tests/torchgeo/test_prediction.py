@@ -1,5 +1,7 @@
 """Scenes that are mapped tile by tile: no pixel is missing, and no seam shows."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,7 @@ def test_weights_of_tiles_add_up_to_1_everywhere(length, tile, overlap):
         assert place.stop - place.start == min(tile, length)
         total[place.start : place.stop] += place.weight
     np.testing.assert_allclose(total, 1, atol=1e-6)
-    for place, following in zip(places, places[1:], strict=False):
+    for place, following in pairwise(places):
         margin = overlap // 4
         assert not following.weight[:margin].any()
         assert not place.weight[len(place.weight) - margin :].any()
@@ -228,6 +230,9 @@ def test_points_instead_of_a_transform(tmp_path, write_tif, network, read_tif):
     mapped(path, tmp_path / "c.tif", lambda x: network(x).mean((2, 3)), tile=8)
     with rasterio.open(tmp_path / "c.tif") as file:
         assert [(point.row, point.col) for point in file.gcps[0]] == [(0, 0), (0, 5), (5, 0), (5, 5)]
-    with open_scene(path, None) as scene, pytest.raises(AssertionError, match="rows are missing"):
-        with write_raster(tmp_path / "x.tif", scene, bands=1, dtype="uint8", nodata=255):
-            pass
+    with (
+        open_scene(path, None) as scene,
+        pytest.raises(AssertionError, match="rows are missing"),
+        write_raster(tmp_path / "x.tif", scene, bands=1, dtype="uint8", nodata=255),
+    ):
+        pass

@@ -162,7 +162,7 @@ def test_files_that_do_not_fit_are_named(tiles, write_tif):
 
 def test_masks_of_numbers_between_classes(tiles, write_tif):
     write_tif(tiles / "masks" / "s0_0.tif", np.full((1, 16, 16), 0.5, "float32"))
-    with pytest.raises(InvalidArgumentError, match="s0_0.tif has values that are no whole numbers"):
+    with pytest.raises(InvalidArgumentError, match=r"s0_0\.tif has values that are no whole numbers"):
         prepared(tiles)
 
 

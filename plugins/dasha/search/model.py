@@ -75,8 +75,8 @@ def together(members: Sequence[nn.Module], *, is_ensemble: bool) -> nn.Module:
     return Ensemble(members).eval() if is_ensemble and len(members) > 1 else members[0]
 
 
-def read_description(path: str | Path) -> dict[str, Any]:
-    """What a trained network was built from: task, backbone, architecture, normalisation.
+def read_plan(path: str | Path) -> NetworkPlan:
+    """What builds a trained network.
 
     Args:
         path: A run folder, or its ``model.safetensors``.
@@ -84,7 +84,7 @@ def read_description(path: str | Path) -> dict[str, Any]:
     Raises:
         StateFileError: If the file is absent, damaged, or of another version.
     """
-    return _read(path)[0]
+    return _read(path)[1]
 
 
 def load_members(path: str | Path, *, network: nn.Module | Factory | None = None) -> list[nn.Module]:
@@ -96,7 +96,7 @@ def _file(path: str | Path) -> Path:
     return Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
 
 
-def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: str | Path) -> tuple[dict[str, Any], NetworkPlan, dict[str, Tensor]]:
     file = _file(path)
     try:
         with safe_open(file, framework="pt") as opened:
@@ -106,15 +106,17 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise StateFileError(f"cannot read {file}: {type(error).__name__}: {error}") from error
     if description.get("format") != _FORMAT:
         raise StateFileError(f"{file} has format {description.get('format')!r}, but this version reads {_FORMAT}")
-    return description, state
+    try:
+        return description, NetworkPlan.of_dict(description["plan"]), state
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StateFileError(f"{file} names no network: {type(error).__name__}: {error}") from error
 
 
 def _load(path: str | Path, network: nn.Module | Factory | None) -> tuple[dict[str, Any], list[nn.Module]]:
-    description, state = _read(path)
+    description, plan, state = _read(path)
     try:
         # Initial weights are drawn, and replaced: the caller's generators stay as they are.
         with seeded(0):
-            plan = NetworkPlan.of_dict(description["plan"])
             members = nn.ModuleList(plan.build(network) for _ in range(description["members"]))
         members.load_state_dict(state)
     except DashaError:

@@ -125,18 +125,18 @@ def _inputs(content: Mapping[str, Any]) -> InputSpec | None:
 
 
 def _of_run(path: Path) -> Trained:
-    from dasha.search.model import load_model, read_description
+    from dasha.search.model import load_model, read_plan
 
-    description = read_description(path)
-    task, normalization = description["task"], description["normalization"]
-    if task["kind"] not in _CLASSES:
-        raise InvalidArgumentError(f"{path} is for {task['kind']}, which gives no classes; only these can be mapped")
-    fill = tuple(normalization["mean"]) if normalization else (0.0,) * task["in_channels"]
+    plan = read_plan(path)
+    task = plan.task
+    if task.kind not in _CLASSES:
+        raise InvalidArgumentError(f"{path} is for {task.kind}, which gives no classes; only these can be mapped")
+    fill = tuple(plan.normalization["mean"]) if plan.normalization else (0.0,) * task.in_channels
     return Trained(
         load_model(path),
-        task["in_channels"],
-        task["kind"] in ("binary", "multilabel"),
-        tuple(task["class_names"]),
+        task.in_channels,
+        task.kind in ("binary", "multilabel"),
+        task.class_names,
         normalizes=True,
         fill=fill,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dasha.errors import InvalidArgumentError
-from dasha.search.device import choose_device
+from dasha.search.devices import device_of
 from dasha.search.progress import stage
 from torchgeo_dasha.prediction.checkpoint import Trained, load_trained
 from torchgeo_dasha.prediction.decision import decision_of
@@ -191,7 +191,7 @@ def _network(
     trained: Trained, path: Path, mean: Sequence[float] | None, std: Sequence[float] | None, device: str
 ) -> TileNetwork:
     inputs = trained.inputs
-    place = choose_device(device)
+    place = device_of(device)
     network = trained.network.to(place)
     if trained.normalizes:
         if mean is not None or std is not None:

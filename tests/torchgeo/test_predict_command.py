@@ -1,0 +1,158 @@
+"""``dasha predict`` from a checkpoint to a file."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("torchgeo")
+
+from lightning.pytorch import Trainer
+from torchgeo.trainers import ClassificationTask, SemanticSegmentationTask
+
+from dasha.cli import main
+from dasha.errors import InvalidArgumentError
+from torchgeo_dasha import ImageFolderDataModule, TileSegmentationDataModule
+from torchgeo_dasha.inputs import KEY, InputSpec
+from torchgeo_dasha.prediction.checkpoint import load_trained
+from torchgeo_dasha.prediction.run import predict_file
+
+
+def trained(task, data, path):
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, limit_train_batches=1, limit_val_batches=1,
+    )  # fmt: skip
+    trainer.fit(task, data)
+    trainer.save_checkpoint(path)
+    content = torch.load(path, weights_only=True)
+    # as torchgeo fit stores it
+    content["hyper_parameters"]["_class_path"] = f"torchgeo.trainers.{type(task).__name__}"
+    content["hyper_parameters"]["_instantiator"] = "lightning.pytorch.cli.instantiate_module"
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Change the content of a checkpoint."""
+
+    def change(path, **changes):
+        content = torch.load(path, weights_only=True) | changes
+        torch.save({key: value for key, value in content.items() if value is not None}, tmp_path / "changed.ckpt")
+        return tmp_path / "changed.ckpt"
+
+    return change
+
+
+@pytest.fixture
+def patches(class_folders, tmp_path):
+    task = ClassificationTask(model="resnet18", in_channels=4, num_classes=2)
+    return trained(task, ImageFolderDataModule(class_folders, 8), tmp_path / "patches.ckpt")
+
+
+@pytest.fixture
+def scene(tmp_path, write_tif):
+    pixels = np.random.default_rng(0).integers(1, 900, (4, 45, 52)).astype("uint16")
+    return write_tif(tmp_path / "scene.tif", pixels)
+
+
+def test_patches_of_a_scene(patches, scene, tmp_path, read_tif, capsys):
+    out = tmp_path / "classes.tif"
+    assert main(["predict", str(scene), "--checkpoint", str(patches), "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["tile"], told["class_names"]) == ("patches", 8, ["land", "sea"])
+    classes, profile, _ = read_tif(out)
+    assert (classes.shape, profile["transform"].a) == ((1, 6, 7), 80)
+    # the class of the first patch, by hand
+    network = ClassificationTask.load_from_checkpoint(patches, weights_only=True, _instantiator=None).eval()
+    spec = load_trained(patches).inputs
+    pixels = torch.from_numpy(read_tif(scene)[0].astype("float32"))[:, :8, :8]
+    mean, std = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+    with torch.inference_mode():
+        assert classes[0, 0, 0] == network(((pixels - mean) / std)[None]).argmax()
+
+
+def test_pixels_of_a_scene(tiles, tmp_path, write_tif, read_tif, capsys):
+    task = SemanticSegmentationTask(model="fcn", in_channels=3, num_classes=3, num_filters=4, task="multiclass")
+    data = TileSegmentationDataModule(tiles, groups=r"^s\d", batch_size=4)
+    path = trained(task, data, tmp_path / "pixels.ckpt")
+    scene = write_tif(tmp_path / "scene.tif", np.random.default_rng(0).integers(1, 900, (3, 45, 52)).astype("uint16"))
+    arguments = ["predict", str(scene), "--checkpoint", str(path), "--out", str(tmp_path / "p.tif")]
+    assert main([*arguments, "--tile", "32", "--overlap", "16", "--probabilities", "--device", "cpu"]) == 0
+    assert "classes of pixels, 45 × 52, in" in capsys.readouterr().out
+    values, _, names = read_tif(tmp_path / "p.tif")
+    np.testing.assert_allclose(values.sum(0), 1, atol=1e-5)
+    assert names == ("0", "1", "2")
+
+
+def test_bands_that_do_not_match_are_named(patches, tmp_path, write_tif, capsys):
+    narrow = write_tif(tmp_path / "narrow.tif", np.ones((3, 20, 20), "uint16"))
+    arguments = ["predict", str(narrow), "--checkpoint", str(patches), "--out", str(tmp_path / "c.tif")]
+    assert main(arguments) == 2
+    assert "narrow.tif has 3 bands, but the network was trained on files with 4; choose 4" in capsys.readouterr().err
+    assert main([*arguments, "--bands", "1,2"]) == 2
+    assert "narrow.tif gives 2 bands, but the network takes 4" in capsys.readouterr().err
+    assert main([*arguments, "--bands", "1,x"]) == 2
+    assert "--bands is '1,x', but must be numbers" in capsys.readouterr().err
+    assert main([*arguments, "--bands", "1,2,3,3"]) == 0
+
+
+def test_normalisation_that_is_not_known(patches, scene, tmp_path, changed):
+    path = changed(patches, ImageFolderDataModule=None)
+    with pytest.raises(InvalidArgumentError, match="does not say how inputs were normalised: pass mean and std"):
+        predict_file(scene, tmp_path / "c.tif", path, tile=8)
+    with pytest.raises(InvalidArgumentError, match="mean has 2 numbers, but the network takes 4 bands"):
+        predict_file(scene, tmp_path / "c.tif", path, tile=8, mean=[0, 0], std=[1])
+    with pytest.raises(InvalidArgumentError, match=r"std=\[0\] must be above 0"):
+        predict_file(scene, tmp_path / "c.tif", path, tile=8, mean=[0], std=[0])
+    with pytest.raises(InvalidArgumentError, match="device='tpu9' cannot be used"):
+        predict_file(scene, tmp_path / "c.tif", path, tile=8, device="tpu9")
+    assert predict_file(scene, tmp_path / "c.tif", path, tile=8, mean=[0], std=[1]).class_names == ()
+
+
+def test_a_run_folder_of_dasha(tmp_path, write_tif, read_tif):
+    from dasha import Dasha, TaskSpec
+
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 2
+    x = (rng.normal(size=(24, 2, 8, 8)) + 4 * y[:, None, None, None]).astype("float32")
+    tiny = {"tune.trials": 1, "tune.max_resource": 1, "retrain.epochs": 1}
+    spec = TaskSpec("multiclass", 2, 2, class_names=("low", "high"))
+    run = Dasha(spec, tmp_path / "run", backbone="wide_resnet_2d", search="off", budget="smoke", overrides=tiny)
+    run.fit((x[:16], y[:16]), (x[16:], y[16:]))
+    scene = write_tif(tmp_path / "scene.tif", x[0].repeat(2, 1).repeat(2, 2))
+    done = predict_file(scene, tmp_path / "c.tif", tmp_path / "run", tile=8, is_probability=True)
+    assert (done.kind, done.class_names, done.height) == ("patches", ("low", "high"), 2)
+    assert read_tif(tmp_path / "c.tif")[2] == ("low", "high")
+    with pytest.raises(InvalidArgumentError, match="normalises its inputs itself; leave out mean and std"):
+        predict_file(scene, tmp_path / "c.tif", tmp_path / "run", tile=8, mean=[0], std=[1])
+
+
+def test_files_that_are_no_checkpoints(patches, tmp_path, changed):
+    hyperparameters = torch.load(patches, weights_only=True)["hyper_parameters"]
+
+    def refused(message, **changes):
+        with pytest.raises(InvalidArgumentError, match=message):
+            load_trained(changed(patches, **changes))
+
+    refused("is of class os.system, .* pass task='os.system'", hyper_parameters={"_class_path": "os.system"})
+    refused("does not say what class", hyper_parameters={"in_channels": 4})
+    refused("class torchgeo.Nothing cannot be imported", hyper_parameters={"_class_path": "torchgeo.Nothing"})
+    refused("is no task", hyper_parameters={"_class_path": "torchgeo.datasets.EuroSAT"})
+    refused("gives no classes", hyper_parameters={"_class_path": "torchgeo.trainers.RegressionTask"})
+    refused("does not fit ClassificationTask", hyper_parameters=hyperparameters | {"model": "resnet34"})
+    refused("no checkpoint of a TorchGeo task", hyper_parameters=None)
+    torch.save({"x": InputSpec}, tmp_path / "code.ckpt")
+    with pytest.raises(InvalidArgumentError, match="no checkpoint that can be read without executing code"):
+        load_trained(tmp_path / "code.ckpt")
+    with pytest.raises(InvalidArgumentError, match="does not exist"):
+        load_trained(tmp_path / "none.ckpt")
+    plain = changed(patches, hyper_parameters={k: v for k, v in hyperparameters.items() if not k.startswith("_")})
+    assert load_trained(plain, task="torchgeo.trainers.ClassificationTask").in_channels == 4
+
+
+def test_inputs_survive_a_checkpoint(patches):
+    content = torch.load(patches, weights_only=True)["ImageFolderDataModule"][KEY]
+    assert InputSpec.of_dict(json.loads(json.dumps(content))) == load_trained(patches).inputs
