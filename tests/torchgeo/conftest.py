@@ -63,7 +63,7 @@ def tiles(tmp_path, write_tif):
     rng = np.random.default_rng(0)
     for number in range(12):
         mask = rng.integers(0, 3, (1, 16, 16)).astype("uint8")
-        pixels = (200 * mask + rng.integers(1, 100, (3, 16, 16))).astype("uint16")
+        pixels = (200 * mask.astype(int) + rng.integers(1, 100, (3, 16, 16))).astype("uint16")
         write_tif(tmp_path / "tiles" / "images" / f"s{number // 2}_{number}.tif", pixels)
         write_tif(tmp_path / "tiles" / "masks" / f"s{number // 2}_{number}.tif", mask)
     return tmp_path / "tiles"

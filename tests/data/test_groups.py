@@ -1,0 +1,81 @@
+"""Files that must stay together do, and every class gets its share."""
+
+import numpy as np
+import pytest
+import torch
+
+from dasha.data.groups import check_groups, draw_groups, group_function
+from dasha.data.image_files import Draw, split_images
+from dasha.data.moments import ChannelMoments
+from dasha.errors import InvalidArgumentError
+
+
+def test_groups_stay_together_and_shares_are_met():
+    rng = np.random.default_rng(0)
+    groups = [f"g{number}" for number in rng.integers(0, 60, 600)]
+    classes = [f"c{number}" for number in rng.integers(0, 4, 600)]
+    places = draw_groups(groups, classes, shares=(0.7, 0.15), seed=0)
+    assert sorted(place for own in places.values() for place in own) == list(range(600))
+    held = {part: {groups[place] for place in own} for part, own in places.items()}
+    check_groups({part: sorted(names) for part, names in held.items()})
+    for part, share in {"train": 0.7, "val": 0.15, "test": 0.15}.items():
+        own = [classes[place] for place in places[part]]
+        for name in set(classes):
+            assert own.count(name) / classes.count(name) == pytest.approx(share, abs=0.06)
+    assert places == draw_groups(groups, classes, shares=(0.7, 0.15), seed=0)
+    assert places != draw_groups(groups, classes, shares=(0.7, 0.15), seed=1)
+
+
+def test_three_groups_of_unequal_size_fill_three_parts():
+    places = draw_groups(["a"] * 50 + ["b"] * 2 + ["c"], ["x"] * 53, shares=(0.7, 0.15), seed=0)
+    assert len(places["train"]) == 50
+    assert sorted(len(own) for own in places.values()) == [1, 2, 50]
+    with pytest.raises(InvalidArgumentError, match=r"there are 2 groups \(a, b\), but three parts need 3"):
+        draw_groups(["a", "b"], ["x", "x"], shares=(0.7, 0.15), seed=0)
+
+
+def test_groups_by_expression_and_by_table(tmp_path):
+    assert group_function(r"([a-z]+)_(\d)_", tmp_path)("x/ab_1_2.tif") == "ab/1"
+    assert group_function(r"s\d", tmp_path)("x/s1_2.tif") == "s1"
+    table = tmp_path / "g.csv"
+    table.write_text("x/a.tif,one\nb.tif,two\nc,three\n")
+    group_of = group_function("g.csv", tmp_path)
+    assert [group_of(name) for name in ("x/a.tif", "y/b.tif", "y/c.tif")] == ["one", "two", "three"]
+    with pytest.raises(InvalidArgumentError, match=r"has no line for y/a\.png"):
+        group_of("y/a.png")
+    table.write_text("a,one\na,two\n")
+    with pytest.raises(InvalidArgumentError, match="puts a into one and into two"):
+        group_function("g.csv", tmp_path)
+    table.write_text("a,one,two\n")
+    with pytest.raises(InvalidArgumentError, match=r"line 1 of .* is 'a,one,two', not file,group"):
+        group_function("g.csv", tmp_path)
+
+
+def test_an_image_in_two_parts_is_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").touch()
+    for part in ("train", "val"):
+        (tmp_path / f"{part}.txt").write_text("a/1.png\n")
+    with pytest.raises(InvalidArgumentError, match=r"images are in train and in val, but .* \(\S+1\.png\)"):
+        split_images(tmp_path, [".png"])
+    for name in ("train", "val", "valid"):
+        (tmp_path / "folders" / name).mkdir(parents=True)
+    with pytest.raises(InvalidArgumentError, match="has the folders val, valid, which mean the same"):
+        split_images(tmp_path / "folders", [".png"])
+
+
+def test_shares_that_are_not_allowed():
+    assert Draw.of_fractions(0.15, 0.15, 0) == Draw()
+    with pytest.raises(InvalidArgumentError, match="must be above 0 and together below 1"):
+        Draw.of_fractions(0.0, 0.2, 0)
+
+
+def test_moments_of_parts_with_gaps_equal_those_of_all():
+    values = 1e4 + torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    moments = ChannelMoments(2)
+    moments.add(values[:20])
+    for rows in (values[20:30], values[30:]):
+        count = torch.tensor([len(rows), 0], dtype=torch.float64)
+        moments.merge(count, rows.mean(0) * torch.tensor([1, torch.nan]), rows.var(0, correction=0))
+    torch.testing.assert_close(moments.mean, torch.stack([values[:, 0].mean(), values[:20, 1].mean()]))
+    torch.testing.assert_close(moments.std[0], values[:, 0].std(correction=0), rtol=1e-9, atol=0)
