@@ -38,6 +38,8 @@ class SequenceDataset(Dataset[tuple[Tensor, Tensor]]):
         InvalidArgumentError: If the labels do not fit the task; the message names file, line and value.
     """
 
+    is_partial = False
+
     def __init__(self, data: SequenceData, task: TaskSpec, *, ambiguous: Ambiguous = "zeros") -> None:
         if task.in_channels != 4:
             raise InvalidArgumentError(f"in_channels={task.in_channels}, but DNA has 4: A, C, G, T")

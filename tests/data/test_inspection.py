@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dasha.data import as_split, inspect
 from dasha.data.inspection import check_pair
+from dasha.data.split import LoaderSplit
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.tasks import TaskSpec
 
@@ -271,3 +272,10 @@ def test_a_memory_map_is_read_where_it_lies(tmp_path):
     split = as_split((mapped, np.arange(5) % 3), "train")
     assert np.shares_memory(split.inputs.numpy(), mapped)
     assert inspect(task(), split, "train").mean == pytest.approx(array.mean((0, 2)))
+
+
+def test_a_class_may_be_missing_from_a_pass_that_leaves_out_samples():
+    split = LoaderSplit(DataLoader(TensorDataset(X, Y), batch_size=1), max_batches=1)
+    part = inspect(task(), split, "train")
+    with pytest.warns(DashaWarning, match=r"train has no sample of class 1, 2 in one pass, which may leave"):
+        check_pair(task(), part, part)

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from dasha.data import as_split
+from dasha.data.split import LoaderSplit
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.randomness import seeded
 
@@ -271,3 +272,19 @@ def test_what_is_not_data(data, message):
 def test_samples_that_make_no_batch(samples, message):
     with pytest.raises(InvalidArgumentError, match=message):
         whole(as_split(Samples(samples), "train"))
+
+
+def test_batches_of_a_loader_can_be_prepared_and_limited():
+    data = [{"image": torch.full((1, 2), float(i)), "mask": i, "crs": "EPSG:4326"} for i in range(10)]
+    loader = DataLoader(data, batch_size=2)
+
+    def prepare(batch):
+        return {"image": batch["image"] / 2, "mask": batch["mask"]}
+
+    split = as_split(LoaderSplit(loader, prepare=prepare, max_batches=3), "train")
+    batches = list(split.batches(5, shuffle=False))
+    assert [targets.tolist() for _, targets in batches] == [[0, 1], [2, 3], [4, 5]]
+    assert batches[1][0][:, 0, 0].tolist() == [1.0, 1.5]
+    assert (split.size, split.is_partial) == (None, True)
+    assert split.joined(as_split(loader, "validation")).is_partial
+    assert not as_split(loader, "validation").is_partial

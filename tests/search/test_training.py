@@ -8,12 +8,14 @@ from dasha import TaskSpec
 from dasha.data.split import as_split
 from dasha.errors import InvalidArgumentError
 from dasha.randomness import seeded
+from dasha.search.settings import RetrainSettings
 from dasha.search.training import (
     Diverged,
     Learning,
     cosine_factor,
     evaluate,
     make_sgd,
+    rate_factor,
     step_factor,
     train_epoch,
 )
@@ -112,6 +114,8 @@ def test_schedules():
     assert cosine_factor(0.1, 0.1) == pytest.approx(1)
     assert cosine_factor(1.0, 0.1) == pytest.approx(0)
     assert cosine_factor(0.0, 0.0) == 1
+    assert rate_factor(RetrainSettings(milestones=(0.5,), gamma=0.1), 0.5) == pytest.approx(0.1)
+    assert rate_factor(RetrainSettings(schedule="cosine", warmup=0.1), 0.05) == pytest.approx(0.5)
 
 
 class Normalised(nn.Sequential):

@@ -1,11 +1,25 @@
-"""Tiny georeferenced images, tiles and scenes."""
+"""Tiny georeferenced images, tiles and scenes; tasks and trainers with which a fit takes a second or two."""
 
+import os
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 SCALE = 10.0
+EXAMPLES = Path(__file__).parents[2] / "examples" / "torchgeo"
+OVERRIDES = {
+    "search.epochs": 1,
+    "search.kernel_sizes": [3, 5],
+    "search.dilations": [1],
+    "tune.trials": 1,
+    "tune.max_resource": 1,
+    "width": 1,
+    "backbone_options": {"levels": 2},
+}
+OPTIONS = {"backbone": "unet_2d", "budget": "smoke", "overrides": OVERRIDES}
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +81,50 @@ def tiles(tmp_path, write_tif):
         write_tif(tmp_path / "tiles" / "images" / f"s{number // 2}_{number}.tif", pixels)
         write_tif(tmp_path / "tiles" / "masks" / f"s{number // 2}_{number}.tif", mask)
     return tmp_path / "tiles"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def generated_data():
+    """Make the datamodule of the examples importable, and matplotlib draw into memory."""
+    pytest.importorskip("torchgeo", reason="torchgeo is not installed; pip install 'dasha-plugins[torchgeo]'")
+    os.environ.setdefault("MPLBACKEND", "agg")
+    sys.path.insert(0, str(EXAMPLES))
+    import generated_data
+
+    yield generated_data
+    sys.path.remove(str(EXAMPLES))
+
+
+@pytest.fixture
+def data_of(generated_data):
+    """A datamodule of small generated images."""
+
+    def make(target="class", **options):
+        return generated_data.GeneratedDataModule(**{"target": target, "size": 8, "count": 8, **options})
+
+    return make
+
+
+@pytest.fixture
+def trainer_of(tmp_path):
+    """A trainer that shows nothing."""
+    from lightning.pytorch import Trainer
+
+    def make(**options):
+        quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Trainer(**{"default_root_dir": tmp_path, "accelerator": "cpu", "max_epochs": 1, **quiet, **options})
+
+    return make
+
+
+@pytest.fixture
+def no_search(monkeypatch):
+    """Make every search an error."""
+    from dasha.search.workflow import Dasha
+
+    def refuse(self, train, validation):
+        raise AssertionError("a second search")
+
+    monkeypatch.setattr(Dasha, "search", refuse)

@@ -31,6 +31,7 @@ class DataSummary:
         class_counts: Samples (positions, for dense targets) of every class or with every label; empty for numbers.
         mean: Of every channel.
         std: Of every channel, 1 for a constant one.
+        is_partial: Whether the pass may have left out samples.
         fingerprint: Changes with any change of a value, of the shape or of the order; batches and types do not matter.
     """
 
@@ -39,6 +40,7 @@ class DataSummary:
     class_counts: tuple[int, ...]
     mean: tuple[float, ...] = field(repr=False)
     std: tuple[float, ...] = field(repr=False)
+    is_partial: bool = False
     fingerprint: str = ""
 
     @property
@@ -88,12 +90,15 @@ def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
         class_counts=tuple(classes.tolist()) if is_counted else (),
         mean=tuple(moments.mean.tolist()),
         std=tuple(moments.std.tolist()),
+        is_partial=split.is_partial,
         fingerprint=_fingerprint(shape, *(digest.digest() for digest in digests)),
     )
 
 
 def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> None:
     """Compare the splits.
+
+    Of training passes that are partial, a class without samples is a warning; of partial validation passes, nothing.
 
     Raises:
         InvalidArgumentError: If their inputs differ in the number of dimensions, a class cannot be learnt, or the
@@ -108,7 +113,8 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
         return
     names = task.class_names or tuple(map(str, range(len(train.class_counts))))
     present = [name for name, count in zip(names, train.class_counts, strict=True) if count]
-    if task.has_classes and len(present) < 2:
+    is_partial = train.is_partial or validation.is_partial
+    if task.has_classes and len(present) < 2 and not is_partial:
         only = f"one class only ({present[0]})" if present else "no label that counts"
         raise InvalidArgumentError(
             f"train holds {only}; there is nothing to tell apart, check how the labels were read"
@@ -119,11 +125,13 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
     missing = [name for name, count, is_needed in counts if is_needed and not count]
     if missing:
         what = "label" if task.kind == "multilabel" else "class"
-        raise InvalidArgumentError(
-            f"train has no sample of {what} {', '.join(missing)}; supply some, or leave it out and lower num_outputs="
-            f"{task.num_outputs}"
-        )
-    _check_scored(task, names, train, validation)
+        text = f"train has no sample of {what} {', '.join(missing)}"
+        if is_partial:
+            warnings.warn(f"{text} in one pass, which may leave out samples", DashaWarning, stacklevel=2)
+            return
+        raise InvalidArgumentError(f"{text}; supply some, or leave it out and lower num_outputs={task.num_outputs}")
+    if not validation.is_partial:
+        _check_scored(task, names, train, validation)
 
 
 def _check_scored(task: TaskSpec, names: Sequence[str], train: DataSummary, validation: DataSummary) -> None:

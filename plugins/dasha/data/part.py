@@ -27,6 +27,11 @@ class Part:
         whole = self._split.size
         return None if whole is None else max(1, math.ceil(self._fraction * whole))
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether samples are left out."""
+        return self._fraction < 1 or self._split.is_partial
+
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """Batches until there are enough samples; see `dasha.data.split.Split`."""
         wanted, seen = self.size, 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -29,6 +30,10 @@ class Split(Protocol):
     def size(self) -> int | None:
         """Number of samples; None if only a pass over the data tells."""
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether one pass may leave out samples, so that a class it lacks need not be absent."""
+
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples.
 
@@ -48,6 +53,8 @@ class ArraySplit:
         inputs: Shape ``(N, C, …)``; converted to float32 batch by batch, so that bytes stay bytes.
         targets: Shape ``(N, …)``.
     """
+
+    is_partial = False
 
     def __init__(self, inputs: Tensor, targets: Tensor) -> None:
         self.inputs, self.targets = inputs, targets
@@ -74,6 +81,8 @@ class ArraySplit:
 class DatasetSplit:
     """A map-style dataset of pairs or mappings; those of dense tasks prefer ``mask`` to ``label``."""
 
+    is_partial = False
+
     def __init__(self, dataset: Dataset[Any], *, is_dense: bool = False) -> None:
         self.dataset, self._is_dense = dataset, is_dense
 
@@ -96,14 +105,35 @@ class DatasetSplit:
 
 
 class LoaderSplit:
-    """A loader, taken as it is: its batch size, its order, its workers; mappings as in `DatasetSplit`."""
+    """A loader, taken as it is: its batch size, its order, its workers; mappings as in `DatasetSplit`.
 
-    def __init__(self, loader: DataLoader[Any], *, is_dense: bool = False) -> None:
+    Args:
+        loader: Of pairs or mappings.
+        is_dense: Whether ``mask`` is preferred to ``label``.
+        prepare: What a batch of the loader goes through before inputs and targets are taken from it, such as a host's
+            augmentation on the device; it draws from the global generators.
+        max_batches: Batches of one pass at most; None for all.
+        is_partial: Whether one pass may leave out samples, as random crops do; it does under ``max_batches``.
+    """
+
+    def __init__(
+        self,
+        loader: DataLoader[Any],
+        *,
+        is_dense: bool = False,
+        prepare: Callable[[Any], Any] | None = None,
+        max_batches: int | None = None,
+        is_partial: bool = False,
+    ) -> None:
         self.loader, self._is_dense = loader, is_dense
+        self.prepare, self.max_batches = prepare, max_batches
+        self.is_partial = is_partial or max_batches is not None
 
     @property
     def size(self) -> int | None:
         """Number of samples of one pass."""
+        if self.max_batches is not None:
+            return None
         data = self.loader.dataset
         source = data if isinstance(data, IterableDataset) else self.loader.sampler
         return len(source) if isinstance(source, Sized) else None
@@ -111,8 +141,9 @@ class LoaderSplit:
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
         with _reseeded(self.loader):
-            for batch in self.loader:
-                inputs, targets = pair_of(batch, is_dense=self._is_dense)
+            for batch in islice(self.loader, self.max_batches):
+                prepared = batch if self.prepare is None else self.prepare(batch)
+                inputs, targets = pair_of(prepared, is_dense=self._is_dense)
                 yield _as_float(inputs), targets
 
     def joined(self, other: Split) -> Split:
@@ -131,6 +162,11 @@ class Joined:
         """Number of samples."""
         sizes = [part.size for part in self.parts]
         return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether one pass of any part may leave out samples."""
+        return any(part.is_partial for part in self.parts)
 
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""

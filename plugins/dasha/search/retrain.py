@@ -17,10 +17,9 @@ from dasha.search.training import (
     Diverged,
     Learning,
     Stopwatch,
-    cosine_factor,
     evaluate,
     make_sgd,
-    step_factor,
+    rate_factor,
     train_epoch,
 )
 
@@ -103,7 +102,9 @@ def retrain(
     while len(curves.losses) < settings.epochs:
         epoch = len(curves.losses)
         for group in optimizer.param_groups:
-            group["lr"] = hyperparameters["lr"] * _SLOWER**curves.slowdowns * _factor(settings, epoch)
+            group["lr"] = (
+                hyperparameters["lr"] * _SLOWER**curves.slowdowns * rate_factor(settings, _progress(settings, epoch))
+            )
         try:
             with seeded(derive_seed(seed, "retrain", number, epoch, curves.slowdowns)):
                 loss = train_epoch(network, optimizer, train, learning, scaler=scaler)
@@ -128,11 +129,10 @@ def retrain(
     return state, curves
 
 
-def _factor(settings: RetrainSettings, epoch: int) -> float:
-    """Share of the learning rate in one epoch."""
-    if settings.schedule == "step":
-        return step_factor(epoch / settings.epochs, settings.milestones, settings.gamma)
-    return cosine_factor((epoch + 0.5) / settings.epochs, settings.warmup)
+def _progress(settings: RetrainSettings, epoch: int) -> float:
+    """Share of the training at which an epoch's learning rate is read."""
+    # In the middle of a wave's epoch; milestones are met at the beginning of one.
+    return (epoch + (0.5 if settings.schedule == "cosine" else 0.0)) / settings.epochs
 
 
 def _note(learning: Learning, curves: Curves) -> str:

@@ -15,7 +15,7 @@ from dasha.data.split import Batch, Split
 from dasha.errors import DashaError, InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.randomness import seeded
-from dasha.search.settings import Precision
+from dasha.search.settings import Precision, RetrainSettings
 from dasha.tasks import TaskSpec
 
 Augment = Callable[[Tensor, Tensor], Batch]
@@ -100,6 +100,18 @@ def cosine_factor(progress: float, warmup: float) -> float:
     if progress < warmup:
         return progress / warmup
     return 0.5 + 0.5 * math.cos(math.pi * (progress - warmup) / max(1.0 - warmup, 1e-9))
+
+
+def rate_factor(settings: RetrainSettings, progress: float) -> float:
+    """Share of the learning rate in a final training.
+
+    Args:
+        settings: Schedule.
+        progress: Share of the training that is done.
+    """
+    if settings.schedule == "step":
+        return step_factor(progress, settings.milestones, settings.gamma)
+    return cosine_factor(progress, settings.warmup)
 
 
 def train_epoch(
@@ -212,7 +224,7 @@ def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[
         with seeded(0):
             for inputs, targets in split.batches(4 * learning.batch_size, shuffle=False):
                 outputs = learning.forward(network, inputs.to(learning.device))
-                use(outputs.float().cpu(), targets)
+                use(outputs.float().cpu(), targets.cpu())
     finally:
         network.train(was_training)
 

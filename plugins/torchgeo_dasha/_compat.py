@@ -1,0 +1,25 @@
+"""TorchGeo's tasks under one name each: 0.8 has them in ``trainers``, later versions in ``tasks``."""
+
+from __future__ import annotations
+
+from importlib import import_module, util
+from typing import Any
+
+from dasha._optional import require
+
+require("torchgeo", extra="torchgeo")
+
+
+def _host(name: str) -> Any:
+    """A task of TorchGeo by the name that 0.9 and later give it."""
+    if util.find_spec("torchgeo.tasks") is not None:
+        return getattr(import_module("torchgeo.tasks"), name)
+    return getattr(import_module("torchgeo.trainers"), name if name == "BaseTask" else f"{name}Task")
+
+
+BaseTask = _host("BaseTask")
+Classification = _host("Classification")
+Regression = _host("Regression")
+PixelwiseRegression = _host("PixelwiseRegression")
+SemanticSegmentation = _host("SemanticSegmentation")
+ChangeDetection = _host("ChangeDetection")

@@ -1,0 +1,99 @@
+"""Batches of a datamodule as the trainer would hand them to the network, for the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.trainer.states import RunningStage
+from torch import Tensor
+from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
+from torchgeo.datamodules import BaseDataModule
+
+from dasha.data.split import LoaderSplit
+from dasha.errors import InvalidArgumentError
+from dasha.tasks import TaskSpec
+
+
+def splits_of(trainer: Trainer, spec: TaskSpec, target: str) -> tuple[LoaderSplit, LoaderSplit]:
+    """Training and validation data behind the datamodule's own transfer and augmentation.
+
+    Args:
+        trainer: Has set its datamodule up.
+        spec: What the data is for.
+        target: Key of the targets in a batch.
+
+    Raises:
+        InvalidArgumentError: If there is no datamodule, or it has no such loaders.
+    """
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    if not isinstance(datamodule, LightningDataModule):
+        raise InvalidArgumentError(
+            "the search needs the trainer's datamodule, but fit got loaders; pass datamodule=, for example "
+            "LightningDataModule.from_datasets(train, val), or set architecture= to a finished search"
+        )
+    prepare = partial(_prepared, trainer, spec, target)
+    train = _split(
+        datamodule.train_dataloader(), "train", trainer.limit_train_batches, partial(prepare, RunningStage.TRAINING)
+    )
+    validation = _split(
+        datamodule.val_dataloader(), "val", trainer.limit_val_batches, partial(prepare, RunningStage.VALIDATING)
+    )
+    return train, validation
+
+
+def has_statistics(datamodule: Any, channels: int) -> bool:
+    """Whether a datamodule brings mean and spread of its channels; TorchGeo's default only divides bytes by 255."""
+    mean, std = getattr(datamodule, "mean", None), getattr(datamodule, "std", None)
+    if mean is None or std is None or mean is BaseDataModule.mean:
+        return False
+    return bool(min(torch.as_tensor(mean).numel(), torch.as_tensor(std).numel()) > 1) or channels == 1
+
+
+def batch_size_of(loader: DataLoader[Any]) -> int | None:
+    """Samples per batch, where the loader or its batch sampler says so."""
+    size = loader.batch_size or getattr(loader.batch_sampler, "batch_size", None)
+    return size if isinstance(size, int) else None
+
+
+def _split(loader: Any, name: str, limit: float | int, prepare: Any) -> LoaderSplit:
+    if isinstance(loader, (list, tuple)) and len(loader) == 1:
+        loader = loader[0]
+    if not isinstance(loader, DataLoader):
+        raise InvalidArgumentError(
+            f"the datamodule's {name}_dataloader gives {type(loader).__name__}, but the search needs one DataLoader"
+        )
+    batches = len(loader)
+    wanted = int(batches * limit) if isinstance(limit, float) else min(limit, batches)
+    if wanted < 1:
+        raise InvalidArgumentError(
+            f"{name}_dataloader gives {batches} batches and limit_{name}_batches={limit} leaves none, but the search "
+            "needs one; lower batch_size (TorchGeo drops training batches that are not full), or raise the limit"
+        )
+    whole = isinstance(loader.sampler, SequentialSampler | RandomSampler) and loader.batch_size is not None
+    is_partial = loader.drop_last or not whole or bool(getattr(loader.sampler, "replacement", False))
+    return LoaderSplit(loader, prepare=prepare, max_batches=wanted if wanted < batches else None, is_partial=is_partial)
+
+
+def _prepared(trainer: Trainer, spec: TaskSpec, target: str, stage: RunningStage, batch: Any) -> Mapping[str, Tensor]:
+    """One batch on the device, transformed by the hooks that the trainer would call in a stage."""
+    before = trainer.state.stage
+    trainer.state.stage = stage
+    try:
+        batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+    finally:
+        trainer.state.stage = before
+    for key in ("image", target):
+        if key not in batch:
+            raise InvalidArgumentError(
+                f"batches have {', '.join(map(repr, batch))}, but this task needs 'image' and {target!r}"
+            )
+    image, targets = batch["image"], batch[target]
+    # Images of several times, (N, T, C, H, W), go in as one with all channels, as in TorchGeo's own tasks.
+    image = image.flatten(1, 2) if image.ndim == 5 else image
+    # Augmentation makes numbers of classes.
+    targets = targets.long() if spec.has_classes else targets
+    return {"image": image, "label": targets}

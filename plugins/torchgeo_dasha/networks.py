@@ -1,0 +1,107 @@
+"""From what a search decided to the network that the trainer trains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
+from dasha.randomness import derive_seed, seeded
+from dasha.search import initial_weights, load_search
+from dasha.search.result import SearchResult
+from dasha.tasks import TaskSpec
+
+Weights = dict[str, Tensor]
+
+
+class NotBuilt(nn.Module):
+    """Stands for a network before the search."""
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """Say what is missing.
+
+        Raises:
+            NotFittedError: Always.
+        """
+        raise NotFittedError(
+            "there is no network before the search; run 'torchgeo fit', pass --ckpt_path, or set architecture="
+        )
+
+
+class OneLogit(nn.Module):
+    """Two classes as one output, the logit of the second: a softmax of two is a sigmoid of their difference.
+
+    Args:
+        network: Gives two outputs.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Inputs to outputs of shape ``(N, 1, …)``."""
+        outputs: Tensor = self.network(x)
+        return outputs[:, 1:2] - outputs[:, 0:1]
+
+
+def build(found: SearchResult, weights: Weights | None, *, seed: int) -> nn.Module:
+    """The network behind its normalisation.
+
+    Args:
+        found: Result of a search.
+        weights: To begin with; None for fresh ones, always the same.
+        seed: Of fresh weights.
+    """
+    with seeded(derive_seed(seed, "weights", found.hyperparameters["seed"])):
+        plain = found.plan.build_plain()
+    if weights is not None:
+        plain.load_state_dict(weights)
+    return found.plan.normalized(plain)
+
+
+def plain(found: SearchResult) -> dict[str, Any]:
+    """The result as JSON has it: what checkpoints hold, which are read without executing code."""
+    content: dict[str, Any] = json.loads(json.dumps(found.as_dict()))
+    return content
+
+
+def read_architecture(given: str | Path | Mapping[str, Any], spec: TaskSpec) -> tuple[SearchResult, Weights | None]:
+    """A search that is finished.
+
+    Args:
+        given: A run folder, a file in it, or what `plain` gave.
+        spec: What the network is for now.
+
+    Returns:
+        The result for this task; initial weights of the winning trial where they fit.
+
+    Raises:
+        StateFileError: If there is no finished search, or it is damaged.
+        InvalidArgumentError: If it is for inputs of other channels, or for other targets.
+    """
+    if isinstance(given, Mapping):
+        try:
+            return _adapted(SearchResult.of_dict(given), spec), None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StateFileError(f"architecture is no result of a search ({type(error).__name__}: {error})") from error
+    found = load_search(given)
+    is_same = (found.plan.task.kind, found.plan.task.num_outputs) == (spec.kind, spec.num_outputs)
+    return _adapted(found, spec), initial_weights(given) if is_same else None
+
+
+def _adapted(found: SearchResult, spec: TaskSpec) -> SearchResult:
+    """The result with the outputs of another task."""
+    before = found.plan.task
+    if before.in_channels != spec.in_channels or before.output != spec.output or found.plan.ndim != 2:
+        raise InvalidArgumentError(
+            f"architecture is for {found.plan.ndim}-D inputs with {before.in_channels} channels and kind="
+            f"{before.kind!r}, but this task has images with {spec.in_channels} channels and kind={spec.kind!r}; "
+            "search again, or name another run"
+        )
+    return replace(found, plan=replace(found.plan, task=spec))

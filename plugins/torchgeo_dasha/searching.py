@@ -1,0 +1,162 @@
+"""The search inside a trainer: where it happens, on which process, and with which of the trainer's settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_info
+
+from dasha.data.split import LoaderSplit
+from dasha.errors import DashaError
+from dasha.search.workflow import Dasha
+from dasha.tasks import TaskSpec
+from torchgeo_dasha.batches import batch_size_of
+
+# The least of every stage: one batch, one trial, the narrowest network.
+_DEV_RUN = {
+    "search.epochs": 1,
+    "search.batch_fraction": 1e-9,
+    "search.settled_epochs": 1,
+    "tune.trials": 1,
+    "tune.min_resource": 1,
+    "tune.max_resource": 1,
+    "tune.lr": (1e-6, 1e-6),  # a single trial must not diverge
+    "selection_epochs": 1,
+    "width": 1,
+}
+_PRECISIONS = {"16-mixed": "float16", "bf16-mixed": "bfloat16"}
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a task says about its search; see `dasha.search.config.RunConfig`."""
+
+    backbone: str
+    budget: str
+    overrides: Mapping[str, Any]
+    search: Any
+    seed: int
+
+
+def folder_of(trainer: Trainer, spec: TaskSpec, settings: Settings, run_dir: str | None) -> Path:
+    """The run folder: as given, or below the trainer's folder, another one for other settings.
+
+    A dev run has one of its own, which is removed afterwards.
+    """
+    home = Path(trainer.default_root_dir) / "dasha"
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return home / f"dev-run-{trainer.strategy.broadcast(uuid.uuid4().hex)}"
+    if run_dir is not None:
+        return Path(run_dir)
+    text = json.dumps([asdict(spec), asdict(settings)], sort_keys=True, default=str)
+    return home / f"{spec.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def search(
+    trainer: Trainer,
+    spec: TaskSpec,
+    settings: Settings,
+    folder: Path,
+    splits: tuple[LoaderSplit, LoaderSplit],
+    *,
+    normalize: bool,
+) -> None:
+    """Search into a folder; what an earlier run left there is not repeated."""
+    run = Dasha(
+        spec,
+        folder,
+        backbone=settings.backbone,
+        budget=settings.budget,
+        overrides={
+            **_of_trainer(trainer, splits[0]),
+            **settings.overrides,
+            **(_DEV_RUN if trainer.fast_dev_run else {}),  # type: ignore[attr-defined]
+        },
+        search=settings.search,
+        seed=settings.seed,
+        normalize=normalize,
+        device=str(trainer.strategy.root_device),
+        is_shown=trainer.progress_bar_callback is not None,
+    )
+    measured = "measured on the training batches" if normalize else "the datamodule's"
+    rank_zero_info(f"dasha: searching into {folder}; mean and spread of the channels are {measured}")
+    run.search(*splits)
+
+
+def on_first_process(trainer: Trainer, folder: Path, work: Callable[[], None]) -> Path | None:
+    """Do something on the first process while the others wait, however long it takes.
+
+    They watch for a file rather than in a collective operation, whose time would run out.
+
+    Args:
+        trainer: Knows the processes.
+        folder: On storage that all processes see.
+        work: Leaves its results in the folder.
+
+    Returns:
+        A file that may be removed once all processes have gone on; None where there is only one.
+
+    Raises:
+        DashaError: On the others, if the first process failed.
+    """
+    if trainer.world_size == 1:
+        work()
+        return None
+    signal = folder.with_name(f"{folder.name}.{trainer.strategy.broadcast(uuid.uuid4().hex)}.json")
+    if not trainer.is_global_zero:
+        error = _awaited(signal)
+        if error is not None:
+            raise DashaError(f"the search failed on the first process: {error}")
+        return signal
+    try:
+        work()
+    except BaseException as failure:
+        _send(signal, f"{type(failure).__name__}: {failure}")
+        raise
+    _send(signal, None)
+    return signal
+
+
+def clear(trainer: Trainer, folder: Path, signal: Path | None) -> None:
+    """Remove what only one fit needed; all processes have read it."""
+    if not trainer.is_global_zero:
+        return
+    if signal is not None:
+        signal.unlink(missing_ok=True)
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+
+
+def _of_trainer(trainer: Trainer, train: LoaderSplit) -> dict[str, Any]:
+    """Values of the budget that the trainer decides."""
+    values: dict[str, Any] = {"accumulate": trainer.accumulate_grad_batches}
+    if trainer.precision in _PRECISIONS:
+        values["precision"] = _PRECISIONS[trainer.precision]
+    size = batch_size_of(train.loader)
+    return values if size is None else {**values, "batch_size": size}
+
+
+def _send(signal: Path, error: str | None) -> None:
+    signal.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = signal.with_suffix(".part")
+    unfinished.write_text(json.dumps({"error": error}), encoding="utf-8")
+    unfinished.replace(signal)
+
+
+def _awaited(signal: Path) -> str | None:
+    while not signal.is_file():
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    error: str | None = json.loads(signal.read_text(encoding="utf-8"))["error"]
+    return error

@@ -1,0 +1,245 @@
+"""TorchGeo's tasks with a searched network: change one ``class_path``, and ``torchgeo fit`` does the rest.
+
+The search runs in ``setup``, before the trainer makes optimizers and wraps the network. Its result is a hyperparameter
+of the task from then on, plain values that every checkpoint holds: whoever loads the checkpoint builds the network from
+them and searches nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from lightning.pytorch.utilities import rank_zero_info
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.search.budgets import Budget, budget_of
+from dasha.search.config import RunConfig
+from dasha.search.networks import network_sources
+from dasha.search.result import SearchResult
+from dasha.search.training import make_sgd, rate_factor
+from dasha.tasks import TaskSpec
+from torchgeo_dasha import _compat as host
+from torchgeo_dasha import batches, logged, searching, specs
+from torchgeo_dasha.networks import NotBuilt, OneLogit, Weights, build, plain, read_architecture
+
+
+class Searched(host.BaseTask):
+    """What all tasks add to the TorchGeo task of their kind, whose other arguments they keep.
+
+    Args:
+        backbone: Name of a network that dasha knows, or ``"auto"`` to choose by validation score.
+        budget: How much is spent on search and tuning: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
+        overrides: Values of the budget to replace, such as ``{"tune.trials": 24}``.
+        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        run_dir: Folder of the search, from which it is continued; by default below the trainer's
+            ``default_root_dir``. All processes must see it.
+        seed: Of the search.
+        architecture: A finished search to use instead: a run folder, or a file in it.
+        model: Always ``"dasha"``.
+        lr: Learning rate of the final training; by default the one that was found.
+        patience: Epochs without progress after which the learning rate shrinks; by default it follows the schedule of
+            the budget instead.
+        **kwargs: Arguments of the TorchGeo task.
+
+    Attributes:
+        spec: What is learnt, to the core.
+        found: Result of the search; None before it.
+
+    Raises:
+        InvalidArgumentError: If a value is not allowed.
+        StateFileError: If ``architecture`` cannot be read.
+    """
+
+    target_key: ClassVar[str]
+    spec: TaskSpec
+    found: SearchResult | None
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "auto",
+        budget: str = "quick",
+        overrides: dict[str, Any] | None = None,
+        search: Literal["on", "off", "random"] = "on",
+        run_dir: str | None = None,
+        seed: int = 0,
+        architecture: str | dict[str, Any] | None = None,
+        model: str = specs.OWN_NETWORK,
+        lr: float | None = None,
+        patience: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        specs.refuse_networks(model, kwargs)
+        self.found = None
+        self._leftovers: tuple[Path, Path | None] | None = None
+        super().__init__(model=model, lr=lr, patience=patience, **kwargs)
+
+    def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
+        """What is learnt, from the arguments of the task."""
+        raise NotImplementedError
+
+    def make_model(self, network: nn.Module) -> nn.Module:
+        """The network as TorchGeo's steps expect its outputs."""
+        return network
+
+    def configure_models(self) -> None:
+        """Check the arguments; build the network if there is a finished search."""
+        self.spec = self.make_spec(self.hparams)
+        settings = self._settings
+        RunConfig(settings.backbone, settings.budget, settings.overrides, settings.search, settings.seed)
+        network_sources(settings.backbone, self.spec, ndim=2, options=self._budget.backbone_options)
+        self.model: nn.Module = NotBuilt()
+        if self.hparams["architecture"] is not None:
+            self._take(*read_architecture(self.hparams["architecture"], self.spec))
+
+    def setup(self, stage: str) -> None:
+        """Search, on the first process, before the trainer makes optimizers."""
+        if stage != "fit" or self.found is not None:
+            return
+        trainer, settings = self.trainer, self._settings
+        folder = searching.folder_of(trainer, self.spec, settings, self.hparams["run_dir"])
+
+        def work() -> None:
+            splits = batches.splits_of(trainer, self.spec, self.target_key)
+            normalize = not batches.has_statistics(trainer.datamodule, self.hparams["in_channels"])
+            searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
+            logged.log_search(trainer.loggers, folder)
+
+        self._leftovers = folder, searching.on_first_process(trainer, folder, work)
+        self._take(*read_architecture(str(folder), self.spec))
+
+    def on_fit_start(self) -> None:
+        """Clear up, now that all processes have the network."""
+        super().on_fit_start()
+        if self._leftovers is not None:
+            searching.clear(self.trainer, *self._leftovers)
+            self._leftovers = None
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Build the network that the checkpoint has the weights of.
+
+        Raises:
+            StateFileError: If it has no searched network.
+            InvalidArgumentError: If it is for another task.
+        """
+        stored = checkpoint.get("hyper_parameters", {}).get("architecture")
+        if not isinstance(stored, Mapping):
+            raise StateFileError(
+                f"the checkpoint holds no searched network; it must come from a {type(self).__name__} that was fitted"
+            )
+        found = SearchResult.of_dict(stored)
+        if found.plan.task != self.spec:
+            raise InvalidArgumentError(
+                f"the checkpoint is for {found.plan.task}, but this task is {self.spec}; use the arguments it was "
+                "fitted with"
+            )
+        if found != self.found:
+            self._take(found, None)
+
+    def configure_optimizers(self) -> Any:
+        """Stochastic gradient descent with what was found, and the schedule of the budget."""
+        assert self.found is not None
+        best = self.found.hyperparameters
+        lr = best["lr"] if self.hparams["lr"] is None else self.hparams["lr"]
+        if lr != best["lr"]:
+            rank_zero_info(f"dasha: lr={lr:g} as given, not the {best['lr']:.3g} that was found")
+        optimizer = make_sgd(self, lr=lr, momentum=best["momentum"], weight_decay=best["weight_decay"])
+        if self.hparams["patience"] is not None:
+            plateau = ReduceLROnPlateau(optimizer, patience=self.hparams["patience"])
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": self.monitor}}
+        steps, settings = self.trainer.estimated_stepping_batches, self._budget.retrain
+        if math.isinf(steps):  # a training without end has no schedule
+            return optimizer
+        schedule = LambdaLR(optimizer, lambda step: rate_factor(settings, (step + 0.5) / max(steps, 1)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as the trainer says, or else as the budget does."""
+        limit = self._budget.retrain.max_norm if gradient_clip_val is None else gradient_clip_val
+        self.clip_gradients(
+            optimizer, gradient_clip_val=limit, gradient_clip_algorithm=gradient_clip_algorithm or "norm"
+        )
+
+    @property
+    def _settings(self) -> searching.Settings:
+        given = self.hparams
+        overrides = dict(given["overrides"] or {})
+        return searching.Settings(given["backbone"], given["budget"], overrides, given["search"], given["seed"])
+
+    @property
+    def _budget(self) -> Budget:
+        return budget_of(self._settings.budget, 2).replaced(self._settings.overrides)
+
+    def _take(self, found: SearchResult, weights: Weights | None) -> None:
+        self.model = self.make_model(build(found, weights, seed=self.hparams["seed"]))
+        self.found = found
+        self.hparams["architecture"] = plain(found)
+
+
+class DashaClassificationTask(Searched, host.Classification):
+    """Image classification with a searched network: binary, multiclass or multilabel."""
+
+    target_key = "label"
+
+    def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
+        """What is learnt, from the arguments of the task."""
+        return specs.classification(given)
+
+
+class DashaRegressionTask(Searched, host.Regression):
+    """Numbers from images with a searched network."""
+
+    target_key = "label"
+
+    def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
+        """What is learnt, from the arguments of the task."""
+        return specs.numbers(given, is_dense=False)
+
+
+class DashaPixelwiseRegressionTask(Searched, host.PixelwiseRegression):
+    """A number for every pixel with a searched network."""
+
+    target_key = "mask"
+
+    def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
+        """What is learnt, from the arguments of the task."""
+        return specs.numbers(given, is_dense=True)
+
+
+class DashaSemanticSegmentationTask(Searched, host.SemanticSegmentation):
+    """A class for every pixel with a searched network: binary or multiclass."""
+
+    target_key = "mask"
+
+    def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
+        """What is learnt, from the arguments of the task."""
+        return specs.dense_classes(given)
+
+    def make_model(self, network: nn.Module) -> nn.Module:
+        """The network as TorchGeo's steps expect its outputs."""
+        return OneLogit(network) if self.hparams["task"] == "binary" else network
+
+
+class DashaChangeDetectionTask(Searched, host.ChangeDetection):
+    """What changed between two images, for every pixel, with a searched network: binary or multiclass."""
+
+    target_key = "mask"
+
+    def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
+        """What is learnt, from the arguments of the task."""
+        return specs.dense_classes(given, images=2)
+
+    def make_model(self, network: nn.Module) -> nn.Module:
+        """The network as TorchGeo's steps expect its outputs."""
+        return OneLogit(network) if self.hparams["task"] == "binary" else network

@@ -1,0 +1,63 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("torchgeo", reason="torchgeo is not installed")
+
+import torch
+from torchgeo.main import main
+
+from dasha.search.budgets import budget_of
+from tests.torchgeo.conftest import EXAMPLES, OVERRIDES
+
+EUROSAT = Path(os.environ.get("DASHA_DATA", "/nowhere")) / "satellite" / "eurosat_ms_sample"
+GENERATED = ["generated_multilabel.yaml", "generated_regression.yaml"]
+FILES = sorted(EXAMPLES.rglob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Run where nothing lies, on the CPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["torchgeo"])
+
+
+def torchgeo(command, name, *arguments):
+    main([command, "--config", str(EXAMPLES / name), "--trainer.accelerator", "cpu", *arguments])
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_examples_on_generated_data(name, tmp_path):
+    torchgeo("fit", name, "--trainer.fast_dev_run", "true")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not EUROSAT.is_dir(), reason="DASHA_DATA names no folder with satellite/eurosat_ms_sample")
+def test_eurosat():
+    small = ["--data.init_args.batch_size", "4", "--data.init_args.num_workers", "0"]
+    torchgeo("fit", "eurosat.yaml", "--trainer.fast_dev_run", "true", "--data.dict_kwargs.root", str(EUROSAT), *small)
+
+
+def test_fit_test_predict_and_resume_on_the_command_line(tmp_path, request):
+    small = [f"--model.init_args.overrides={OVERRIDES}", "--model.init_args.backbone=unet_2d"]
+    quiet = ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
+    torchgeo("fit", GENERATED[0], *small, *quiet, "--trainer.max_epochs", "1")
+    (path,) = tmp_path.glob("checkpoints/*.ckpt")
+    torch.load(path, weights_only=True)
+    (tmp_path / "dasha").rename(tmp_path / "gone")
+    request.getfixturevalue("no_search")
+    torchgeo("test", GENERATED[0], *quiet, "--ckpt_path", str(path))
+    torchgeo("predict", GENERATED[0], *quiet, "--ckpt_path", str(path))
+    torchgeo("fit", GENERATED[0], *quiet, "--ckpt_path", str(path), "--trainer.max_epochs", "2")
+    assert max(torch.load(file, weights_only=True)["epoch"] for file in tmp_path.glob("checkpoints/*.ckpt")) == 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_examples_name_what_exists(path):
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    given = content["model"]["init_args"]
+    budget_of(given.get("budget", "quick"), 2).replaced(given.get("overrides", {}))
+    assert content["model"]["class_path"].startswith("torchgeo_dasha.")
+    assert "/" not in str(content["data"].get("init_args", {}).get("root", ""))

@@ -1,0 +1,264 @@
+import json
+
+import pytest
+import torch
+
+pytest.importorskip("torchgeo", reason="torchgeo is not installed")
+
+import torchgeo_dasha
+from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
+from tests.torchgeo.conftest import OPTIONS, OVERRIDES
+
+KINDS = {
+    "multiclass": ("DashaClassificationTask", "class", {"num_classes": 4, "class_weights": [1.0, 2.0, 1.0, 1.0]}),
+    "binary": ("DashaClassificationTask", "binary", {"task": "binary", "loss": "bce"}),
+    "multilabel": ("DashaClassificationTask", "labels", {"task": "multilabel", "loss": "bce", "num_labels": 4}),
+    "regression": ("DashaRegressionTask", "number", {"loss": "mae"}),
+    "segmentation": ("DashaSemanticSegmentationTask", "mask", {"num_classes": 5, "ignore_index": 0}),
+    "binary segmentation": ("DashaSemanticSegmentationTask", "binary mask", {"task": "binary", "loss": "bce"}),
+    "pixelwise regression": ("DashaPixelwiseRegressionTask", "height", {"loss": "mse"}),
+    "change": ("DashaChangeDetectionTask", "change", {"task": "binary", "loss": "bce"}),
+    "classes of change": (
+        "DashaChangeDetectionTask",
+        "change",
+        {"task": "multiclass", "num_classes": 2, "loss": "ce"},
+    ),
+}
+SHAPES = {
+    "multiclass": (4,),
+    "binary": (1,),
+    "multilabel": (4,),
+    "regression": (1,),
+    "segmentation": (5, 8, 8),
+    "binary segmentation": (1, 8, 8),
+    "pixelwise regression": (1, 8, 8),
+    "change": (1, 8, 8),
+    "classes of change": (2, 8, 8),
+}
+
+
+def task_of(kind="multiclass", **options):
+    name, _, own = KINDS[kind]
+    return getattr(torchgeo_dasha, name)(in_channels=4, **{**OPTIONS, **own, **options})
+
+
+def same(first, second):
+    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_task_from_search_to_prediction(kind, data_of, trainer_of, tmp_path):
+    task, trainer, data = task_of(kind), trainer_of(), data_of(KINDS[kind][1])
+    trainer.fit(task, data)
+    assert task.found.plan.architecture
+    (result,) = trainer.test(task, data, verbose=False)
+    assert "test_loss" in result
+    assert len(result) > 2  # TorchGeo's own metrics
+    predicted = trainer.predict(task, data)[0]
+    predicted = predicted["probabilities"] if isinstance(predicted, dict) else predicted
+    assert predicted.shape == (4, *SHAPES[kind])
+
+    # Read without executing code, and the same network without a search.
+    path = trainer.checkpoint_callback.best_model_path
+    torch.load(path, weights_only=True)
+    loaded = type(task).load_from_checkpoint(path, map_location="cpu")
+    assert same(loaded.state_dict(), task.state_dict())
+    assert loaded.found == task.found
+
+
+def test_a_checkpoint_is_all_a_fresh_task_needs(data_of, trainer_of, no_search_after):
+    task, trainer, data = task_of(), trainer_of(), data_of()
+    trainer.fit(task, data)
+    path = trainer.checkpoint_callback.best_model_path
+    no_search_after()
+    fresh = task_of()
+    with pytest.raises(NotFittedError, match=r"no network before the search; run 'torchgeo fit', pass --ckpt_path"):
+        fresh(torch.zeros(1, 4, 8, 8))
+    (expected,) = trainer.test(task, data, verbose=False)
+    assert trainer_of().test(fresh, data, ckpt_path=path, verbose=False) == [expected]
+
+
+@pytest.fixture
+def no_search_after(request):
+    """Make every search from now on an error."""
+    return lambda: request.getfixturevalue("no_search")
+
+
+def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
+    from dasha.search import stages
+
+    task, data = task_of(), data_of()
+    trainer = trainer_of()
+    trainer.fit(task, data)
+    path = trainer.checkpoint_callback.best_model_path
+
+    def refuse(*arguments, **options):
+        raise AssertionError("a second search")
+
+    monkeypatch.setattr(stages, "search_kernels", refuse)
+    monkeypatch.setattr(stages, "tune", refuse)
+    resumed, again = task_of(), trainer_of(max_epochs=2)
+    again.fit(resumed, data, ckpt_path=path)
+    assert again.current_epoch == 2
+    assert resumed.found == task.found
+    again.fit(task, data)  # nor where the task has its network already
+
+
+def test_the_search_can_be_named(data_of, trainer_of, tmp_path, no_search_after):
+    task = task_of(run_dir=str(tmp_path / "run"))
+    trainer_of().fit(task, data_of())
+    no_search_after()
+    for name in (".", "search.json"):
+        named = task_of(architecture=str(tmp_path / "run" / name))
+        assert named.found == task.found
+        trainer_of(logger=False, enable_checkpointing=False).fit(named, data_of())
+
+    # Other classes keep the kernels and get a head of their own.
+    other = torchgeo_dasha.DashaClassificationTask(in_channels=4, num_classes=7, architecture=str(tmp_path / "run"))
+    assert other(torch.zeros(2, 4, 8, 8)).shape == (2, 7)
+    assert other.found.plan.architecture == task.found.plan.architecture
+    with pytest.raises(InvalidArgumentError, match=r"with 4 channels and kind='multiclass', but .* 3 channels"):
+        torchgeo_dasha.DashaClassificationTask(in_channels=3, num_classes=4, architecture=str(tmp_path / "run"))
+    with pytest.raises(InvalidArgumentError, match=r"kind='multiclass', but this task has .* kind='segmentation'"):
+        torchgeo_dasha.DashaSemanticSegmentationTask(
+            in_channels=4, num_classes=4, backbone="auto", architecture=str(tmp_path / "run")
+        )
+
+
+def test_initial_weights_are_those_of_the_winning_trial(data_of, trainer_of, tmp_path):
+    from dasha.search import initial_weights
+
+    task = task_of(run_dir=str(tmp_path / "run"), lr=0.0)
+    trainer_of().fit(task, data_of())
+    weights = initial_weights(tmp_path / "run")
+    trained = dict(task.model.named_parameters())
+    assert all(torch.equal(trained[f"1.{name}"], weights[name]) for name in weights if f"1.{name}" in trained)
+
+
+def test_found_settings_and_the_schedule_of_the_budget(data_of, trainer_of):
+    from lightning.pytorch import Callback
+
+    rates = []
+
+    class Watch(Callback):
+        def on_train_batch_start(self, trainer, module, batch, number):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    task = task_of(overrides={**OVERRIDES, "retrain.warmup": 0.5})
+    trainer = trainer_of(max_epochs=4, callbacks=[Watch()])
+    trainer.fit(task, data_of())
+    (group,) = trainer.optimizers[0].param_groups
+    best = task.found.hyperparameters
+    assert (group["nesterov"], group["momentum"]) == (True, best["momentum"])
+    assert group["weight_decay"] == best["weight_decay"]
+    assert group["initial_lr"] == best["lr"]
+    rise, fall = rates[:4], rates[4:]
+    assert rise == sorted(rise)
+    assert fall == sorted(fall, reverse=True)
+    assert max(rates) == pytest.approx(best["lr"], rel=0.2)
+
+
+def test_a_learning_rate_and_patience_of_the_users_own(data_of, trainer_of):
+    task, trainer = task_of(lr=0.001, patience=3), trainer_of(gradient_clip_val=0.5)
+    trainer.fit(task, data_of())
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0.001
+    (config,) = trainer.lr_scheduler_configs
+    assert (type(config.scheduler).__name__, config.monitor, config.scheduler.patience) == (
+        "ReduceLROnPlateau",
+        "val_loss",
+        3,
+    )
+
+
+def test_a_dev_run_leaves_nothing(data_of, trainer_of, tmp_path):
+    trainer = trainer_of(fast_dev_run=True)
+    trainer.fit(task_of(run_dir=str(tmp_path / "run")), data_of())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"model": "resnet50"},
+            r"model='resnet50' is about a network of TorchGeo's, .* delete model, or",
+        ),
+        ({"weights": True}, r"weights=True is about a network of TorchGeo's"),
+        ({"freeze_backbone": True}, r"freeze_backbone=True is about"),
+        ({"backbone": "resnet50"}, r"backbone='resnet50' is unknown.* allowed: 'auto', 'unet_2d', 'wide_resnet_2d'"),
+        ({"backbone": "unet_1d"}, r"backbone='unet_1d' is for 1-D inputs"),
+        ({"num_classes": None}, r"num_classes is missing, which task='multiclass' needs"),
+        ({"loss": "bce"}, r"loss='bce' does not fit task='multiclass'; use loss='ce'"),
+        ({"task": "binary"}, r"loss='ce' does not fit task='binary'; use loss='bce'"),
+        ({"task": "ranking", "loss": "focal"}, r"task='ranking' must be 'binary', 'multiclass' or 'multilabel'"),
+        ({"class_weights": [1.0]}, r"class_weights has 1 entries, but kind='multiclass' has 4"),
+        ({"budget": "huge"}, r"budget='huge' must be one of"),
+        ({"overrides": {"tune.trial": 1}}, r"budget has no value 'tune.trial'; did you mean 'trials'"),
+        ({"search": "maybe"}, r"search='maybe' must be one of 'on', 'off', 'random'"),
+        ({"seed": -1}, r"seed=-1 must be a whole number"),
+    ],
+)
+def test_arguments_that_have_no_place(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        task_of(**options)
+
+
+def test_arguments_of_dense_tasks_that_have_no_place():
+    with pytest.raises(InvalidArgumentError, match=r"task='multilabel' has several labels for every position"):
+        task_of("segmentation", task="multilabel", loss="bce", num_labels=3)
+    with pytest.raises(InvalidArgumentError, match=r"loss='ce' does not fit task='binary'; use loss='bce'"):
+        task_of("change", loss="ce")
+    with pytest.raises(InvalidArgumentError, match=r"freeze_decoder=True is about"):
+        task_of("segmentation", freeze_decoder=True)
+
+
+def test_architectures_that_are_none(tmp_path):
+    with pytest.raises(StateFileError, match=r"there is no finished search in .*: plan.json is missing"):
+        task_of(architecture=str(tmp_path))
+    with pytest.raises(StateFileError, match=r"architecture is no result of a search \(KeyError"):
+        task_of(architecture={"kernels": 3})
+
+
+def test_checkpoints_of_something_else(data_of, trainer_of):
+    task, trainer = task_of(), trainer_of()
+    trainer.fit(task, data_of())
+    path = trainer.checkpoint_callback.best_model_path
+    with pytest.raises(InvalidArgumentError, match=r"the checkpoint is for .*num_outputs=4.*use the arguments it was"):
+        trainer_of().test(task_of(num_classes=6, class_weights=None), data_of(), ckpt_path=path, verbose=False)
+    with pytest.raises(StateFileError, match=r"holds no searched network; it must come from a DashaClassificationTask"):
+        task.on_load_checkpoint({"hyper_parameters": {"lr": 1.0}})
+
+
+def test_the_run_folder_has_a_report_and_says_what_was_learnt(data_of, trainer_of, tmp_path):
+    task = task_of(run_dir=str(tmp_path / "run"))
+    trainer_of(accumulate_grad_batches=2).fit(task, data_of())
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["task"]["class_weights"] == [1.0, 2.0, 1.0, 1.0]
+    assert (config["budget"]["batch_size"], config["budget"]["accumulate"]) == (4, 2)
+    assert config["settings"]["normalize"] is True
+
+    from dasha.report.run import write_report
+
+    assert write_report(tmp_path / "run").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("search", ["off", "random"])
+def test_what_a_search_has_to_beat(search, data_of, trainer_of):
+    task = task_of(search=search)
+    trainer_of().fit(task, data_of())
+    assert bool(task.found.plan.architecture) == (search == "random")
+
+
+def test_tasks_are_offered_by_name():
+    from dasha import get_manager
+
+    tasks = get_manager().tasks
+    assert {name for name in tasks if name.startswith("torchgeo_")} == {
+        "torchgeo_change_detection",
+        "torchgeo_classification",
+        "torchgeo_pixelwise_regression",
+        "torchgeo_regression",
+        "torchgeo_segmentation",
+    }
+    made = tasks["torchgeo_classification"](in_channels=4, num_classes=3)
+    assert isinstance(made, torchgeo_dasha.DashaClassificationTask)
