@@ -153,6 +153,7 @@ class OwnBatches(Samples):
     """A data set that makes whole batches itself."""
 
     size = 10
+    is_partial = False
 
     def batches(self, size, *, shuffle):
         yield X, Y
