@@ -10,7 +10,7 @@ from torch.nn.functional import conv1d, conv2d
 
 from dasha import DashaError
 from dasha.errors import InvalidArgumentError
-from dasha.search import _choice, _waves, choose_method, mixed_convolution
+from dasha.search import _choice, _plan, _waves, choose_method, mixed_convolution
 
 METHODS = ("separate", "direct", "frequency", "auto")
 
@@ -107,12 +107,45 @@ def test_equals_the_plain_sum_on_larger_inputs(case, dtype, tolerance):
 
 
 def test_a_batch_of_several_portions(monkeypatch):
-    from dasha.search import _spectral
-
-    monkeypatch.setitem(_spectral._PORTION, "cpu", 1)
+    monkeypatch.setitem(_plan._PORTION, "cpu", 1)
     for channels in ({"groups": 3}, {"inputs": 4, "outputs": 3}):
         arguments = make(size=(20,), kernel_sizes=(3, 5), dilations=(1, 4), batch=5, **channels)
         compare(arguments, method="frequency", dilations=(1, 4), groups=channels.get("groups", 1))
+
+
+DENSE = {
+    "stride 2": {"size": (15, 22), "kernel_sizes": (3, 5, 4), "inputs": 3, "outputs": 5, "stride": 2},
+    "strides": {"size": (13, 10), "kernel_sizes": (2, 7), "inputs": 4, "outputs": 3, "stride": (1, 3)},
+    "groups and strides": {
+        "size": (9, 11),
+        "kernel_sizes": (3, 6),
+        "groups": 2,
+        "inputs": 3,
+        "outputs": 4,
+        "stride": 2,
+    },
+    "groups": {"size": (7, 8), "kernel_sizes": (5,), "groups": 3, "inputs": 4, "outputs": 3},
+    "field larger than the input": {"size": (4, 3), "kernel_sizes": (9,), "inputs": 5, "outputs": 2},
+    "one row": {"size": (1, 19), "kernel_sizes": (3,), "inputs": 4, "outputs": 4, "stride": (2, 1)},
+    "one column": {"size": (19, 1), "kernel_sizes": (3,), "inputs": 4, "outputs": 4, "stride": (1, 2)},
+    "long": {"size": (5, 331), "kernel_sizes": (3, 4), "groups": 2, "inputs": 3, "outputs": 3, "stride": 2},
+    "sequence": {"size": (41,), "kernel_sizes": (3, 8), "groups": 2, "inputs": 3, "outputs": 4, "stride": 3},
+    "long sequence": {"size": (701,), "kernel_sizes": (3, 8), "groups": 2, "inputs": 3, "outputs": 4, "stride": 2},
+}
+
+
+@pytest.mark.parametrize("portion", [1, 2**12, 2**22])
+@pytest.mark.parametrize("case", DENSE.values(), ids=DENSE)
+def test_dense_layers_in_any_portions_equal_the_separate_convolutions(monkeypatch, case, portion):
+    monkeypatch.setitem(_plan._PORTION, "cpu", portion)
+    options = {"dilations": (1, 3, 15), "stride": case.get("stride", 1), "groups": case.get("groups", 1)}
+    arguments = make(**without_stride(case), dilations=(1, 3, 15), batch=3)
+    expected = with_gradients(mixed_convolution, *arguments, method="separate", **options)
+    actual = with_gradients(mixed_convolution, *arguments, method="frequency", **options)
+    for result, reference in zip(actual, expected, strict=True):
+        torch.testing.assert_close(
+            result, reference, rtol=0, atol=1e-10 * max(1.0, reference.detach().abs().max().item())
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,9 +13,9 @@ from torch import Tensor
 from dasha.search._compute import METHODS, compute
 from dasha.search._geometry import Geometry
 from dasha.search._plain import reach
-from dasha.search._products import is_pointwise
+from dasha.search._plan import make_plan
 from dasha.search._taps import stacked_sizes
-from dasha.search._waves import Axis, make_axis
+from dasha.search._waves import Axis
 
 # The first of these calls is slow and never the shortest.
 _ROUNDS = 4
@@ -52,27 +52,24 @@ def estimates(geometry: Geometry) -> dict[str, float]:
     """Multiplications per method, those outside matrix products counted as they slow down."""
     batch, in_channels, *sizes = geometry.x_shape
     dimensions, per_group = len(sizes), in_channels // geometry.groups
-    axes = [
-        make_axis(n, s, stacked_sizes(geometry.kernel_sizes), geometry.dilations)
-        for n, s in zip(sizes, geometry.stride, strict=True)
-    ]
+    plan = make_plan(geometry)
+    axes = plan.axes
     of_tap: float = batch * geometry.out_channels * per_group * math.prod(axis.length for axis in axes)
     of_tap *= _ELEMENT if per_group == 1 else 1
     taps = len(geometry.dilations) * sum(k**dimensions for k in geometry.kernel_sizes)
     dense_taps = math.prod(2 * reach(n, geometry.kernel_sizes, geometry.dilations) + 1 for n in sizes)
 
-    inputs = per_group * math.prod(geometry.stride)
+    inputs = per_group * plan.phases
     numbers = dimensions * math.prod(axis.frequencies for axis in axes)  # complex ones of a spectrum
-    pointwise = is_pointwise(geometry.out_channels // geometry.groups, inputs)
-    product = numbers * geometry.out_channels * inputs * dimensions * 4
+    product = numbers * geometry.out_channels * inputs * 4
     transforms = (geometry.groups * inputs + geometry.out_channels) * _transform(axes)
     rows = len(geometry.dilations) * sum(stacked_sizes(geometry.kernel_sizes))
-    kernels = geometry.out_channels * inputs * numbers * 2 * rows
-    spectra = batch * (product * (_ELEMENT if pointwise else 2) + transforms) + kernels
+    kernels = geometry.out_channels * inputs * numbers * 2 * (dimensions * rows + _ELEMENT)
+    spectra = batch * (product * (_ELEMENT * dimensions if plan.is_pointwise else 2) + transforms) + kernels
     return {"separate": of_tap * taps, "direct": of_tap * dense_taps, "frequency": spectra}
 
 
-def _transform(axes: list[Axis]) -> float:
+def _transform(axes: tuple[Axis, ...]) -> float:
     """Multiplications of the transform of one image or sequence."""
     *others, last = axes
     rows = math.prod(axis.length for axis in others)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dasha.search._geometry import Geometry, autocast_dtype
 from dasha.search._plain import dense_kernel, direct, separate
+from dasha.search._plan import make_plan
 from dasha.search._spectral import spectral
 from dasha.search._taps import stack_kernels
 
@@ -25,7 +26,7 @@ def compute(geometry: Geometry, x: Tensor, weights: Sequence[Tensor], coefficien
     with torch.autocast(x.device.type, enabled=False):
         stacks = stack_kernels([weight.to(exact) for weight in weights], coefficients.to(exact))
         if method == "frequency":
-            y = spectral(x, stacks, kernel_sizes, dilations=dilations, stride=stride, groups=groups)
+            y = spectral(x, stacks, make_plan(geometry))
             return y.to(result)
         kernel = dense_kernel(x, stacks, kernel_sizes, dilations=dilations)
     return direct(x, kernel.to(x.dtype), stride=stride, groups=groups)

@@ -51,13 +51,14 @@ def make_axis(size: int, stride: int, kernel_sizes: Sequence[int], dilations: Se
     """Choose the shortest period in which no tap that can contribute wraps around onto another value."""
     axis = Axis(size, stride, 0, tuple(dilations))
     reach = max(
-        int(np.abs(steps[inside]).max(initial=0)) for steps, _, inside in (_phases(axis, k) for k in kernel_sizes)
+        int(np.abs(steps[inside]).max(initial=0))
+        for steps, _, inside in (phases_of_taps(axis, k) for k in kernel_sizes)
     )
     least = axis.length + reach
     return Axis(size, stride, int(next_fast_len(least, real=True)) if axis.is_long else least, axis.dilations)
 
 
-def _phases(axis: Axis, kernel_size: int) -> tuple[Array, Array, Array]:
+def phases_of_taps(axis: Axis, kernel_size: int) -> tuple[Array, Array, Array]:
     """Of every tap: its offset in strides, the phase it reads, and whether it ever meets the input."""
     steps, phase = np.divmod(offsets(kernel_size, axis.dilations), axis.stride)
     return steps, phase, np.abs(steps) < axis.length
@@ -68,7 +69,7 @@ def _angles(axis: Axis, positions: Array) -> Array:
     return 2 * np.pi / axis.period * (positions[..., None] * np.arange(axis.frequencies) % axis.period)
 
 
-def _multiplicity(axis: Axis) -> Array:
+def multiplicity(axis: Axis) -> Array:
     """How often each of the ``F`` frequencies occurs among all, divided by their number."""
     f = np.arange(axis.frequencies)
     return np.where((f == 0) | (2 * f == axis.period), 1.0, 2.0) / axis.period
@@ -93,7 +94,7 @@ def forward_matrix(axis: Axis) -> Array:
 
 def inverse_matrix(axis: Axis) -> Array:
     """Inverse of ``forward_matrix`` on its first ``length`` values, shape ``(2F, length)``."""
-    weighted: Array = forward_matrix(axis) * np.repeat(_multiplicity(axis), 2)
+    weighted: Array = forward_matrix(axis) * np.repeat(multiplicity(axis), 2)
     return weighted.T
 
 
@@ -104,13 +105,13 @@ def parts_matrix(axis: Axis) -> Array:
 
 def parts_inverse_matrix(axis: Axis) -> Array:
     """Inverse of ``parts_matrix`` on its first ``length`` values, shape ``(length, 2F)``."""
-    weighted: Array = parts_matrix(axis).T * np.tile(_multiplicity(axis), 2)
+    weighted: Array = parts_matrix(axis).T * np.tile(multiplicity(axis), 2)
     return weighted
 
 
 def tap_table(axis: Axis, kernel_size: int, *, last: bool) -> Array:
     """Wave of every tap in the phase that it reads, zeros in the others; shape ``(D, k, stride · 2F)``."""
-    steps, phase, inside = _phases(axis, kernel_size)
+    steps, phase, inside = phases_of_taps(axis, kernel_size)
     waves = _complex_waves(axis, steps, 1) if last else _two_parts(axis, steps)
     reads = (phase[..., None] == np.arange(axis.stride)) & inside[..., None]
     table: Array = reads[..., None] * waves[..., None, :]
@@ -119,7 +120,7 @@ def tap_table(axis: Axis, kernel_size: int, *, last: bool) -> Array:
 
 def gradient_weights(axis: Axis, *, last: bool) -> Array:
     """What turns a product of spectra into the gradient of a spectrum, shape ``(F,)`` or, of two parts, ``(2F,)``."""
-    return _multiplicity(axis) if last else np.tile(_multiplicity(axis), 2)
+    return multiplicity(axis) if last else np.tile(multiplicity(axis), 2)
 
 
 def one_hot_table(size: int, half: int, kernel_size: int, dilations: Sequence[int]) -> Array:
