@@ -35,7 +35,7 @@ setup:  ## Make .venv, or leave it alone if nothing has changed
 	fi; \
 	rm -f $(STAMP); \
 	echo "setup: installing (the first time downloads PyTorch, which takes some minutes)"; \
-	$(BIN)/python -m pip install --quiet --retries 10 $(PIP_ARGS) -c constraints.txt -e '.[darts,dev]'; \
+	$(BIN)/python -m pip install --quiet --retries 10 $(PIP_ARGS) -c constraints.txt -e '.[darts,torchgeo,genomics,dev]'; \
 	printf '%s\n' "$$wanted" > $(STAMP); \
 	echo "setup: OK"
 
