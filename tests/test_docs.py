@@ -85,3 +85,11 @@ def test_the_darts_quickstart_fits_in_ten_lines():
 def test_local_links_lead_somewhere(path):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_examples_of_the_torchgeo_page_run():
+    pytest.importorskip("torchgeo", reason="torchgeo is not installed")
+    path = ROOT / "docs" / "torchgeo_tasks.md"
+    examples = [block["code"] for block in blocks_of(path) if block["language"] == "python"]
+    assert len(examples) == 1
+    run_examples(path, examples)
