@@ -263,3 +263,10 @@ def test_the_metrics_leave_their_inputs_alone(kind):
 def test_a_metric_of_another_kind_is_refused():
     with pytest.raises(InvalidArgumentError, match=r"metric='mse' must be one of 'accuracy', .* for kind='binary'$"):
         Metrics(task("binary"), ["mse"])
+
+
+def test_metrics_of_one_process_do_not_wait_for_the_others(monkeypatch):
+    monkeypatch.setattr("torchmetrics.metric.jit_distributed_available", lambda: True)
+    metrics = Metrics(TaskSpec("multiclass", 1, 2))
+    metrics.update(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1]))
+    assert metrics.compute()["accuracy"] == 1.0

@@ -158,8 +158,10 @@ class Metrics:
             check_metric(task.kind, name)
         self._task = task
         self._metrics = {name: METRICS[name].make(task) for name in names or metric_names(task.kind)}
-        if task.kind in _NUMBERS:
-            for metric in self._metrics.values():
+        for metric in self._metrics.values():
+            # One process of several may search alone: it must not wait for the others.
+            metric.distributed_available_fn = _has_others
+            if task.kind in _NUMBERS:
                 metric.set_dtype(torch.float64)
         # Samples or positions that count, and how many of them have every class or label.
         self._count = 0
@@ -222,6 +224,11 @@ class Metrics:
             positives = self._positives[-len(values) :]  # one value for two classes is that of the last
             values = values[_is_defined(positives, self._count, needs)]
         return float(values.double().mean())
+
+
+def _has_others() -> bool:
+    """Whether there are other processes to take into account: never."""
+    return False
 
 
 def prediction_of(task: TaskSpec, outputs: Tensor) -> Tensor:
