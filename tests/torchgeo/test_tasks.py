@@ -250,15 +250,16 @@ def test_what_a_search_has_to_beat(search, data_of, trainer_of):
 
 
 def test_tasks_are_offered_by_name():
-    from dasha import get_manager
+    from torchgeo_dasha import plugin
 
-    tasks = get_manager().tasks
-    assert {name for name in tasks if name.startswith("torchgeo_")} == {
+    offers = {}
+    plugin.register_tasks(offers.__setitem__)
+    assert set(offers) == {
         "torchgeo_change_detection",
         "torchgeo_classification",
         "torchgeo_pixelwise_regression",
         "torchgeo_regression",
         "torchgeo_segmentation",
     }
-    made = tasks["torchgeo_classification"](in_channels=4, num_classes=3)
+    made = offers["torchgeo_classification"](in_channels=4, num_classes=3)
     assert isinstance(made, torchgeo_dasha.DashaClassificationTask)
