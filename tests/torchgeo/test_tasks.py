@@ -253,7 +253,7 @@ def test_tasks_are_offered_by_name():
     from torchgeo_dasha import plugin
 
     offers = {}
-    plugin.register_tasks(offers.__setitem__)
+    plugin.register_adapters(offers.__setitem__)
     assert set(offers) == {
         "torchgeo_change_detection",
         "torchgeo_classification",
