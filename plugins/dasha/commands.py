@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dasha.errors import InvalidArgumentError, PluginError
 from dasha.registry import Registry
 
-_COMMAND = re.compile(r"[a-z][a-z0-9-]*")
+_COMMAND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -56,7 +56,8 @@ class CommandCollector:
         """Add one command; see :class:`dasha.hookspecs.CommandTable`."""
         if not isinstance(name, str) or not _COMMAND.fullmatch(name):
             raise InvalidArgumentError(
-                f"command name={name!r} must be small letters, digits or '-', starting with a letter"
+                f"command name={name!r} must be small letters, digits or '-', starting with a letter; a dot may part "
+                "the word of a command from that of its sub-command"
             )
         if not callable(target) and not (isinstance(target, str) and _TARGET.fullmatch(target)):
             raise InvalidArgumentError(

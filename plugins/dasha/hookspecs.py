@@ -41,7 +41,8 @@ class CommandTable(Protocol):
         """Add one command.
 
         Args:
-            name: The word typed after ``dasha``: small letters, digits and ``-``, starting with a letter.
+            name: The word typed after ``dasha``: small letters, digits and ``-``, starting with a letter; or two of
+                them with a dot between, such as ``demo.birds`` for ``dasha demo birds``, whoever offers ``demo``.
             target: A typer-style function, a ``typer.Typer`` with sub-commands, or ``"module:attribute"`` naming
                 one of these, which is imported only when the command is run.
             help: One line for ``dasha --help``; by default the first line of the target's docstring.

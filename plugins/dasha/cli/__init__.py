@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 import dasha
-from dasha.cli._lazy import LazyCommand, RootGroup
+from dasha.cli._lazy import LazyCommand, RootGroup, empty_group
 from dasha.cli._output import DEBUG, JsonOption, note, print_json, print_rows, print_table
+from dasha.commands import Command
 from dasha.errors import DashaError
 from dasha.manager import PluginManager, get_manager
 
@@ -52,8 +53,15 @@ def build(manager: PluginManager) -> Any:
     app = typer.Typer(cls=RootGroup, add_completion=False, rich_markup_mode=None)
     app.callback()(_root)
     group: Any = typer.main.get_command(app)
+    below: dict[str, dict[str, Command]] = {}
     for name, command in manager.commands.items():
-        group.add_command(LazyCommand(name, command))
+        first, _, second = name.partition(".")
+        if second:
+            below.setdefault(first, {})[second] = command
+    for name in sorted({*below, *(name for name in manager.commands if "." not in name)}):
+        further = below.get(name, {})
+        own = manager.commands.get(name) or Command(empty_group(), f"Commands: {', '.join(further)}.")
+        group.add_command(LazyCommand(name, own, further))
     return group
 
 

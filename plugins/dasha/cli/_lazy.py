@@ -1,11 +1,14 @@
 """The command group: commands are listed from their offers and imported only when they are run."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dasha.commands import Command
+from dasha.errors import PluginError
 from dasha.manager import get_manager
 
 
@@ -27,11 +30,17 @@ class RootGroup(TyperGroup):
 
 
 class LazyCommand(TyperCommand):
-    """A command that is known by name and help line; the real one takes over when a context is made for it."""
+    """A command that is known by name and help line; the real one takes over when a context is made for it.
 
-    def __init__(self, name: str, command: Command) -> None:
+    Args:
+        name: Typed to run it.
+        command: What is run.
+        further: Sub-commands that others offer, by name.
+    """
+
+    def __init__(self, name: str, command: Command, further: Mapping[str, Command] = MappingProxyType({})) -> None:
         super().__init__(name, help=command.help, rich_markup_mode=None)
-        self._command = command
+        self._command, self._further = command, further
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Import the command and parse its arguments."""
@@ -41,14 +50,25 @@ class LazyCommand(TyperCommand):
         target = self._command()
         name = self.name or ""
         # A group of its own, because typer turns a lone function into a program without sub-commands.
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.callback()(_nothing)
+        app = empty_group()
         if isinstance(target, typer.Typer):
             app.add_typer(target, name=name, help=self._command.help)
         else:
             app.command(name)(target)
         group: Any = typer.main.get_command(app)
-        return group.commands[name]
+        found = group.commands[name]
+        for word, command in self._further.items():
+            if not hasattr(found, "add_command"):
+                raise PluginError(f"command {name!r} takes no sub-commands, but {name}.{word} is offered")
+            found.add_command(LazyCommand(word, command))
+        return found
+
+
+def empty_group() -> typer.Typer:
+    """A group of commands without any."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.callback()(_nothing)
+    return app
 
 
 def _nothing() -> None:

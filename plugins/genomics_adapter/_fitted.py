@@ -1,0 +1,110 @@
+"""Fitted estimators as files, and where their networks compute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.search.model import load_model, save_members
+from dasha.search.plan import NetworkPlan
+from dasha.search.run_folder import RunFolder
+from genomics_adapter._targets import Labels, Numbers
+
+if TYPE_CHECKING:
+    from genomics_adapter.estimator import DashaSequenceEstimator
+
+    Estimator = TypeVar("Estimator", bound=DashaSequenceEstimator)
+
+FILE = "estimator.json"
+_FORMAT = 1
+
+
+def write_fitted(folder: Path, estimator: DashaSequenceEstimator) -> Path:
+    """Write parameters and targets as JSON, the network as safetensors."""
+    parameters = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in estimator.get_params(deep=False).items()
+        if value is None or isinstance(value, str | int | float | dict | Path)
+    }
+    content = {
+        "format": _FORMAT,
+        "class": type(estimator).__name__,
+        "parameters": parameters,
+        "length": estimator.length_,
+        "n_features_in": getattr(estimator, "n_features_in_", None),
+        "targets": _targets_dict(estimator),
+        "plan": estimator.plan_.as_dict(),
+        "hyperparameters": estimator.hyperparameters_,
+    }
+    run = RunFolder(folder)
+    save_members(run, [estimator.network_], estimator.plan_, is_ensemble=False)
+    run.write_json(FILE, content)
+    return folder
+
+
+def read_fitted(kind: type[Estimator], folder: Path, network: Any) -> Estimator:
+    """Read what `write_fitted` wrote."""
+    file = folder / FILE
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StateFileError(f"cannot read {file}: {type(error).__name__}: {error}") from error
+    if content.get("format") != _FORMAT or content.get("class") != kind.__name__:
+        raise StateFileError(
+            f"{file} is a {content.get('class')} of format {content.get('format')!r}, but a {kind.__name__} of format "
+            f"{_FORMAT} is to be read"
+        )
+    trained = load_model(folder, network=network)
+    try:
+        extra = {} if network is None else {"backbone": network}
+        estimator = kind(**{**content["parameters"], **extra})
+        targets = content["targets"]
+        if "classes" in targets:
+            classes = np.array(targets["classes"], dtype=targets["dtype"])
+            estimator.labels_ = Labels(targets["kind"], classes)
+        else:
+            estimator.numbers_ = Numbers(np.array(targets["mean"]), np.array(targets["std"]), targets["is_flat"])
+        estimator.length_ = content["length"]
+        if content["n_features_in"] is not None:
+            estimator.n_features_in_ = content["n_features_in"]
+        estimator.hyperparameters_ = content["hyperparameters"]
+        estimator._take(NetworkPlan.of_dict(content["plan"]), trained)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StateFileError(f"{file} does not hold a fitted estimator: {type(error).__name__}: {error}") from error
+    return estimator
+
+
+@contextmanager
+def on_device(network: nn.Module, name: str) -> Iterator[tuple[nn.Module, torch.device]]:
+    """A network where it computes; afterwards it is back on the CPU.
+
+    Raises:
+        InvalidArgumentError: If there is no such device.
+    """
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        network.to(device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        network.cpu()
+        raise InvalidArgumentError(f"device={name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    try:
+        yield network.eval(), device
+    finally:
+        network.cpu()
+
+
+def _targets_dict(estimator: DashaSequenceEstimator) -> dict[str, Any]:
+    labels: Labels | None = getattr(estimator, "labels_", None)
+    if labels is not None:
+        dtype = "object" if labels.classes.dtype.kind == "O" else labels.classes.dtype.str
+        return {"kind": labels.kind, "classes": labels.classes.tolist(), "dtype": dtype}
+    return {name: np.asarray(value).tolist() for name, value in asdict(estimator.numbers_).items()}

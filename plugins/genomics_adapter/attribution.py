@@ -1,0 +1,144 @@
+"""Which bases a prediction rests on, by tangermeme: contributions, and the stretches that stand out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dasha._optional import require
+from dasha.errors import InvalidArgumentError
+from genomics_adapter._fitted import on_device
+from genomics_adapter._inputs import batches_of, read_sequences
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Method = Literal["deep_lift_shap", "saturation_mutagenesis"]
+Caller = Literal["recursive", "tfmodisco"]
+_DELTA = 1e-2  # of DeepLIFT's sums, in units of the output: float32 leaves a thousandth and more
+
+
+def attribute(
+    model: nn.Module | Any,
+    X: Any,
+    *,
+    target: int = 0,
+    method: Method = "deep_lift_shap",
+    n_shuffles: int = 20,
+    batch_size: int = 64,
+    seed: int = 0,
+    device: str = "auto",
+) -> Tensor:
+    """Contribution of every base to one output of a network.
+
+    Args:
+        model: A module from one-hot inputs ``(N, 4, L)`` to outputs ``(N, T)``, or a fitted estimator.
+        X: Sequences, as `genomics_adapter.DashaSequenceClassifier` takes them.
+        target: Number of the output.
+        method: ``"deep_lift_shap"``, against dinucleotide shuffles of every sequence; or
+            ``"saturation_mutagenesis"``, the mean effect of replacing a base, three predictions for every base.
+        n_shuffles: Shuffles of every sequence.
+        batch_size: Sequences that go through the network together.
+        seed: Of the shuffles.
+        device: ``"auto"``, or a device of torch.
+
+    Returns:
+        Float32 ``(N, 4, L)``, 0 for the bases that are not there; the sum over a sequence is what distinguishes its
+        output from those of its shuffles.
+
+    Raises:
+        InvalidArgumentError: If ``method`` or ``target`` is not allowed.
+        OptionalDependencyError: If tangermeme is missing.
+    """
+    if method not in get_args(Method):
+        allowed = ", ".join(map(repr, get_args(Method)))
+        raise InvalidArgumentError(f"method is {method!r}, but must be one of {allowed}")
+    network = model if isinstance(model, nn.Module) else model.model_
+    inputs = torch.cat(list(batches_of(read_sequences(X, length=getattr(model, "length_", None)), 4096)))
+    was_training = network.training
+    try:
+        with on_device(network, device) as (own, where):
+            _check_target(own, inputs[:1].to(where), target)
+            common = {"target": target, "batch_size": batch_size, "device": str(where)}
+            if method == "saturation_mutagenesis":
+                own_method = require("tangermeme.saturation_mutagenesis", extra="genomics").saturation_mutagenesis
+                values: Tensor = own_method(own, inputs, **common)
+            else:
+                own_method = require("tangermeme.deep_lift_shap", extra="genomics").deep_lift_shap
+                values = own_method(
+                    own, inputs, n_shuffles=n_shuffles, random_state=seed, warning_threshold=_DELTA, **common
+                )
+    finally:
+        network.train(was_training)
+    return values.detach().float().cpu()
+
+
+def seqlets(
+    attributions: Tensor,
+    *,
+    caller: Caller = "recursive",
+    threshold: float = 0.01,
+    flank: int = 2,
+    **options: Any,
+) -> pd.DataFrame:
+    """Stretches whose contributions stand out, those for the output first, then those against it.
+
+    Args:
+        attributions: Of `attribute`, shape ``(N, 4, L)``.
+        caller: ``"recursive"``, short stretches with a p-value; or ``"tfmodisco"``, windows of a fixed length.
+        threshold: p-value of the recursive caller. It ranks stretches; it is no rate of errors.
+        flank: Bases that are added on both sides, of the recursive caller.
+        **options: Further arguments of tangermeme's function.
+
+    Returns:
+        One row for every seqlet: ``example_idx``, ``start``, ``end`` (not included), ``attribution`` (the sum), and
+        ``p-value`` where the caller has one.
+
+    Raises:
+        InvalidArgumentError: If ``caller`` or the shape is not allowed.
+    """
+    import pandas as pd
+
+    if attributions.ndim != 3 or attributions.shape[1] != 4:
+        raise InvalidArgumentError(f"attributions have shape {tuple(attributions.shape)}, but must have (N, 4, L)")
+    if caller not in get_args(Caller):
+        raise InvalidArgumentError(f"caller is {caller!r}, but must be one of {', '.join(map(repr, get_args(Caller)))}")
+    module: Any = require("tangermeme.seqlet", extra="genomics")
+    sums = attributions.sum(1)
+    if caller == "tfmodisco":
+        found: pd.DataFrame = module.tfmodisco_seqlets(sums, **options)
+        return found
+    options = {"threshold": threshold, "additional_flanks": flank, **options}
+    found = module.recursive_seqlets(sums, **options)
+    against = module.recursive_seqlets(-sums, **options)
+    against["attribution"] = -against["attribution"]
+    both = pd.concat([found, against[~_overlapping(against, found)]], ignore_index=True)
+    length = attributions.shape[-1]
+    both["start"], both["end"] = both["start"].clip(lower=0), both["end"].clip(upper=length)
+    return both
+
+
+def _overlapping(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Which stretches meet one of the others."""
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for index, start, end in zip(others["example_idx"], others["start"], others["end"], strict=True):
+        spans.setdefault(int(index), []).append((int(start), int(end)))
+    return np.array(
+        [
+            any(start < end_of and begin < end for begin, end_of in spans.get(int(index), ()))
+            for index, start, end in zip(rows["example_idx"], rows["start"], rows["end"], strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def _check_target(network: nn.Module, inputs: Tensor, target: int) -> None:
+    with torch.no_grad():
+        outputs = network(inputs)
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+        raise InvalidArgumentError("the model must return a tensor (N, T); wrap it in a module that does")
+    if isinstance(target, bool) or not isinstance(target, int) or not 0 <= target < outputs.shape[1]:
+        raise InvalidArgumentError(f"target is {target!r}, but the model has outputs 0 to {outputs.shape[1] - 1}")

@@ -1,0 +1,1 @@
+"""Commands of this package; each module is imported when its command is run."""

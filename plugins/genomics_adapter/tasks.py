@@ -1,0 +1,231 @@
+"""DASHA for sequences as a LightningModule: the search in ``setup``, the final training by the trainer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from dasha import Dasha
+from dasha.data.split import pair_of
+from dasha.errors import InvalidArgumentError, NotFittedError
+from dasha.metrics import Metrics, prediction_of
+from dasha.randomness import seeded
+from dasha.search.found import initial_weights, load_search
+from dasha.search.result import SearchResult
+from dasha.search.training import cosine_factor, make_sgd
+from dasha.tasks import Kind, TaskSpec
+from genomics_adapter._first_process import on_first_process
+from genomics_adapter.augment import Augmentation
+from genomics_adapter.reverse_complement import StrandAverage
+
+_WARMUP = 0.05  # share of the steps, as in the budgets
+
+
+class DashaSequenceTask(LightningModule):
+    """Finds a network for DNA sequences, then trains it as any LightningModule is trained.
+
+    The search runs in ``setup("fit")`` on the loaders of the datamodule, before any checkpoint is restored, and is kept
+    in a folder, so that it is not repeated. What it found is part of the hyperparameters, as JSON: checkpoints hold it,
+    ``load_from_checkpoint`` and the command line rebuild the network from it, and nothing is searched again. The final
+    training is the trainer's, with the learning rate, momentum and weight decay that were found and a cosine schedule
+    over the trainer's own number of steps; set ``gradient_clip_val=1`` on the trainer to train as `dasha.Dasha` does.
+
+    Args:
+        kind: ``"binary"``, ``"multiclass"``, ``"multilabel"`` or ``"regression"``.
+        num_outputs: Classes, labels or targets; 1 for ``"binary"``.
+        loss: See `dasha.TaskSpec`.
+        metric: Decides in the search; by default MCC of classes, average precision of labels, mean squared error.
+        class_weights: Weight of every class or label in the loss.
+        class_names: Names of classes, labels or targets.
+        backbone: Name of a registered backbone; ``"auto"`` chooses by validation score.
+        budget: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
+        overrides: Values of the budget that are replaced.
+        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        seed: Of the search.
+        reverse_complement: Whether training shows either strand at random, and predictions are the mean of both. Shifts
+            and the like are the datamodule's.
+        run_dir: Folder of the search; by default ``dasha`` in the trainer's ``default_root_dir``.
+        is_shown: Whether the progress of the search is shown.
+        found: What a search found, as JSON; set by the search itself.
+
+    Raises:
+        InvalidArgumentError: If a value is not allowed.
+    """
+
+    def __init__(
+        self,
+        kind: Kind = "binary",
+        num_outputs: int = 1,
+        *,
+        loss: str = "",
+        metric: str = "",
+        class_weights: Sequence[float] = (),
+        class_names: Sequence[str] = (),
+        backbone: str = "auto",
+        budget: str = "quick",
+        overrides: Mapping[str, Any] | None = None,
+        search: Literal["on", "off", "random"] = "on",
+        seed: int = 0,
+        reverse_complement: bool = True,
+        run_dir: str | None = None,
+        is_shown: bool = True,
+        found: str | None = None,
+    ) -> None:
+        super().__init__()
+        decides = metric or {"multilabel": "", "regression": ""}.get(kind, "mcc")
+        self.task = TaskSpec(
+            kind,
+            4,
+            num_outputs,
+            loss=loss,
+            metric=decides,
+            class_weights=tuple(class_weights),
+            class_names=tuple(class_names),
+        )
+        if self.task.is_dense:
+            raise InvalidArgumentError(f"kind={kind!r} has an output for every base; supply one for every sequence")
+        self.augment = Augmentation(reverse_complement=reverse_complement)
+        self.save_hyperparameters()
+        self.hparams.update({"class_weights": list(class_weights), "class_names": list(class_names)})
+        self.network: nn.Module | None = None
+        self.result: SearchResult | None = None
+        self._seen: list[tuple[Tensor, Tensor]] = []
+        if found is not None:
+            self._build(found)
+
+    @property
+    def model(self) -> nn.Module:
+        """The network as it predicts: a plain module from one-hot ``(N, 4, L)`` to ``(N, num_outputs)``.
+
+        Raises:
+            NotFittedError: If no search was run and no checkpoint read.
+        """
+        if self.network is None:
+            raise NotFittedError("there is no network yet; call Trainer.fit, or load_from_checkpoint")
+        return StrandAverage(self.network) if self.hparams["reverse_complement"] else self.network
+
+    def setup(self, stage: str) -> None:
+        """Search before the first training; nothing happens where a network is there."""
+        if stage != "fit" or self.network is not None:
+            return
+        folder = self._folder()
+        on_first_process(self.trainer, folder, self._search)
+        self._build(json.dumps(load_search(folder).as_dict()))
+        assert self.network is not None
+        self.network.load_state_dict(initial_weights(folder))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Build the network that the checkpoint has the weights of."""
+        found = checkpoint["hyper_parameters"].get("found")
+        if found is not None and found != self.hparams["found"]:
+            self._build(found)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs ``(N, num_outputs)`` for one-hot inputs ``(N, 4, L)``; classes as logits."""
+        outputs: Tensor = self.model(inputs)
+        return outputs
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Loss of a batch, on a strand drawn at random."""
+        inputs, targets = self.augment(*_pair(batch))
+        assert self.network is not None
+        loss = self.task.loss_function(self.device)(self.network(inputs), targets)
+        self.log("train_loss", loss, prog_bar=True, batch_size=len(inputs))
+        return loss
+
+    def validation_step(self, batch: Any, batch_index: int) -> None:
+        """Keep outputs and targets."""
+        self._keep(batch)
+
+    def test_step(self, batch: Any, batch_index: int) -> None:
+        """Keep outputs and targets."""
+        self._keep(batch)
+
+    def predict_step(self, batch: Any, batch_index: int = 0) -> Tensor:
+        """Probabilities, or expected numbers, ``(N, num_outputs)``; a batch may come without targets."""
+        inputs = batch if isinstance(batch, Tensor) else _pair(batch)[0]
+        return prediction_of(self.task, self(inputs.float()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Metrics, each computed once over all predictions."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Metrics, each computed once over all predictions."""
+        self._log_metrics("test")
+
+    def configure_optimizers(self) -> Any:
+        """SGD with the settings found, and a cosine schedule over the steps of the trainer."""
+        assert self.network is not None
+        assert self.result is not None
+        settings = {name: self.result.hyperparameters[name] for name in ("lr", "momentum", "weight_decay")}
+        optimizer = make_sgd(self.network, **settings)
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: cosine_factor(min(1.0, (step + 0.5) / steps), _WARMUP)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _folder(self) -> Path:
+        own = self.hparams["run_dir"]
+        return Path(own) if own is not None else Path(self.trainer.default_root_dir) / "dasha"
+
+    def _search(self) -> None:
+        """Search on the data of the trainer; what an earlier search left in the folder is read."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is None:
+            raise InvalidArgumentError(
+                "the search needs a datamodule: Trainer.fit(task, datamodule=…); "
+                "LightningDataModule.from_datasets makes one of datasets"
+            )
+        options = self.hparams
+        run = Dasha(
+            self.task,
+            self._folder(),
+            backbone=options["backbone"],
+            budget=options["budget"],
+            overrides=dict(options["overrides"] or {}),
+            search=options["search"],
+            seed=options["seed"],
+            normalize=False,
+            augment=self.augment,
+            device=str(self.trainer.strategy.root_device),
+            is_shown=options["is_shown"],
+        )
+        run.search(datamodule.train_dataloader(), datamodule.val_dataloader())
+
+    def _build(self, found: str) -> None:
+        """Make the network that a search found, and keep what it found among the hyperparameters."""
+        self.result = SearchResult.of_dict(json.loads(found))
+        if asdict(self.result.plan.task) != asdict(self.task):
+            raise InvalidArgumentError("found= belongs to another task; leave it out to search again")
+        with seeded(self.hparams["seed"]):  # replaced by the weights found, or of the checkpoint
+            self.network = self.result.plan.build().to(self.device)
+        self.hparams["found"] = found
+
+    def _keep(self, batch: Any) -> None:
+        inputs, targets = _pair(batch)
+        self._seen.append((self(inputs).detach().float(), targets))
+
+    def _log_metrics(self, name: str) -> None:
+        outputs, targets = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        self._seen.clear()
+        if self.trainer.world_size > 1:
+            outputs, targets = (self.all_gather(part).flatten(0, 1) for part in (outputs, targets))  # type: ignore[union-attr]
+        metrics = Metrics(self.task)
+        metrics.update(outputs, targets)
+        loss = self.task.loss_function(outputs.device)(outputs, targets)
+        values = {**metrics.compute(), "loss": float(loss)}
+        self.log_dict({f"{name}_{key}": value for key, value in values.items()}, prog_bar=False)
+
+
+def _pair(batch: Any) -> tuple[Tensor, Tensor]:
+    inputs, targets = pair_of(batch)
+    return inputs.float(), targets

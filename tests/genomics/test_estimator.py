@@ -1,0 +1,319 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import validate_data
+
+from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.search import load_model
+from genomics_adapter._split import split_off
+from genomics_adapter.encoding import encode, one_hot, reverse_complement
+from genomics_adapter.estimator import DashaSequenceClassifier, DashaSequenceRegressor
+from genomics_adapter.sequences import SequenceData
+
+MOTIF = "GACTC"
+TINY = {
+    "search.epochs": 1,
+    "search.width": 1,
+    "search.kernel_sizes": (3, 5),
+    "search.dilations": (1,),
+    "tune.trials": 1,
+    "tune.max_resource": 1,
+    "tune.lr": (0.05, 0.05),
+    "retrain.epochs": 1,
+    "width": 1,
+}
+QUICK = {"budget": "smoke", "search": "off", "backbone": "wide_resnet_1d", "overrides": TINY}
+LEARNING = {**QUICK, "search": "on", "overrides": {**TINY, "retrain.epochs": 10}}
+
+
+def sequences(count, *, seed=0, length=20):
+    """Random bases; label 1 where the motif lies at base 8."""
+    rng = np.random.default_rng(seed)
+    bases = rng.choice(list("ACGT"), (count, length))
+    labels = np.arange(count) % 2
+    bases[labels == 1, 8 : 8 + len(MOTIF)] = list(MOTIF)
+    return ["".join(row) for row in bases], labels
+
+
+X, Y = sequences(160)
+X_TEST, Y_TEST = sequences(100, seed=1)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return DashaSequenceClassifier(**LEARNING).fit(X, np.where(Y, "bound", "free"))
+
+
+def test_a_motif_is_learnt(fitted):
+    assert fitted.score(X_TEST, np.where(Y_TEST, "bound", "free")) > 0.9
+    assert fitted.classes_.tolist() == ["bound", "free"]
+    assert set(fitted.architecture_) == set(fitted.run_.architecture)
+    assert fitted.length_ == 20
+    assert not hasattr(fitted, "n_features_in_")
+    assert "lr" in fitted.hyperparameters_
+
+
+def test_the_model_is_a_plain_module_on_one_hot_input(fitted):
+    outputs = fitted.model_(one_hot(encode(X_TEST)))
+    assert outputs.shape == (100, 1)
+    assert not fitted.model_.training
+    expected = fitted.predict_proba(X_TEST)[:, 1]
+    np.testing.assert_allclose(outputs.sigmoid().detach().numpy()[:, 0], expected, rtol=1e-5)
+
+
+def test_every_form_of_sequences_gives_the_same_probabilities(fitted):
+    codes = encode(X_TEST)
+    expected = fitted.predict_proba(X_TEST)
+    forms = {
+        "tuple": tuple(X_TEST),
+        "array": np.array(X_TEST),
+        "objects": np.array(X_TEST, dtype=object)[:, None],
+        "series": pd.Series(X_TEST, index=range(7, 107)),
+        "frame": pd.DataFrame({"sequence": X_TEST}),
+        "small letters": [text.lower() for text in X_TEST],
+        "data": SequenceData(codes),
+        "one-hot": one_hot(codes),
+        "one-hot array": one_hot(codes).numpy().astype("uint8"),
+    }
+    for name, form in forms.items():
+        np.testing.assert_allclose(fitted.predict_proba(form), expected, rtol=1e-6, err_msg=name)
+    fractions = one_hot(codes) * 0.999999  # shares, not codes
+    np.testing.assert_allclose(fitted.predict_proba(fractions), expected, atol=1e-3)
+
+
+def test_codes_are_a_matrix_with_as_many_features_as_bases(fitted):
+    own = DashaSequenceClassifier(**QUICK).fit(encode(X), Y)
+    assert own.n_features_in_ == 20
+    assert own.predict(encode(X_TEST).astype(float)).shape == (100,)
+    with pytest.raises(ValueError, match="X has 19 features, but DashaSequenceClassifier is expecting 20"):
+        own.predict(encode(X_TEST)[:, :19])
+
+
+def test_both_strands_are_predicted_alike(fitted):
+    codes = encode(X_TEST)
+    here, there = (fitted.predict_proba(one_hot(part)) for part in (codes, reverse_complement(codes)))
+    np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-6)
+    one_strand = DashaSequenceClassifier(**QUICK, reverse_complement=False).fit(X, Y)
+    there = one_strand.predict_proba(one_hot(reverse_complement(codes)))
+    assert np.abs(one_strand.predict_proba(X_TEST) - there).max() > 1e-3
+
+
+def test_other_lengths_are_cropped_and_padded(fitted):
+    longer = ["AA" + text + "AA" for text in X_TEST]
+    np.testing.assert_allclose(fitted.predict_proba(longer), fitted.predict_proba(X_TEST), rtol=1e-6)
+    assert fitted.predict([text[3:-3] for text in X_TEST]).shape == (100,)
+    assert DashaSequenceClassifier(**QUICK, length=12).fit(X, Y).length_ == 12
+
+
+def test_classes_labels_numbers_and_counts():
+    three = np.arange(160) % 3
+    own = DashaSequenceClassifier(**QUICK).fit(X, three)
+    assert own.predict_proba(X_TEST).shape == (100, 3)
+    np.testing.assert_allclose(own.predict_proba(X_TEST).sum(1), 1, rtol=1e-6)
+    assert own.task_.metric == "mcc"
+    labels = np.stack([Y, 1 - Y, three == 0], 1).astype(int)
+    own = DashaSequenceClassifier(**QUICK).fit(X, labels)
+    assert own.predict(X_TEST).shape == own.predict_proba(X_TEST).shape == (100, 3)
+    assert set(own.predict(X_TEST).ravel()) <= {0, 1}
+    assert own.task_.metric == "average_precision"
+    own = DashaSequenceRegressor(**QUICK).fit(X, np.stack([Y, 3.0 * Y], 1))
+    assert own.predict(X_TEST).shape == (100, 2)
+    own = DashaSequenceRegressor(**QUICK, loss="poisson").fit(X, 1 + 4 * Y)
+    assert (own.predict(X_TEST) > 0).all()
+    np.testing.assert_allclose(own.model_(one_hot(encode(X_TEST))).exp().detach()[:, 0], own.predict(X_TEST), rtol=1e-5)
+
+
+def test_numbers_come_back_in_their_units():
+    own = DashaSequenceRegressor(**LEARNING).fit(X, 1e6 + 1e3 * Y)
+    assert own.score(X_TEST, 1e6 + 1e3 * Y_TEST) > 0.5
+    np.testing.assert_allclose(own.model_(one_hot(encode(X_TEST))).detach()[:, 0], own.predict(X_TEST), rtol=1e-6)
+
+
+def test_validation_data_may_be_given():
+    own = DashaSequenceClassifier(**QUICK).fit(X, Y, X_TEST, Y_TEST)
+    assert own.run_.config.normalize is False
+    with pytest.raises(InvalidArgumentError, match="X_val and y_val must be given together"):
+        own.fit(X, Y, X_TEST)
+    with pytest.raises(InvalidArgumentError, match="y has class 6, which the training data does not have"):
+        own.fit(X, Y, X_TEST, Y_TEST + 6)
+
+
+def test_the_same_run_twice_and_the_callers_generators():
+    state = torch.get_rng_state()
+    first, second = (DashaSequenceClassifier(**QUICK, random_state=3).fit(X, Y).predict_proba(X_TEST) for _ in "ab")
+    np.testing.assert_array_equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state)
+    other = DashaSequenceClassifier(**QUICK, random_state=np.random.RandomState(1)).fit(X, Y)
+    assert np.abs(other.predict_proba(X_TEST) - first).max() > 0
+
+
+def test_a_run_folder_is_continued_and_belongs_to_its_data(tmp_path):
+    own = DashaSequenceClassifier(**QUICK, run_dir=tmp_path / "run").fit(X, Y)
+    again = clone(own).fit(X, Y)
+    np.testing.assert_array_equal(again.predict_proba(X_TEST), own.predict_proba(X_TEST))
+    with pytest.raises(InvalidArgumentError, match="is another one"):
+        clone(own).fit(X_TEST, Y_TEST)
+    assert load_model(tmp_path / "run")(one_hot(encode(X))).shape == (160, 1)
+
+
+def test_pipelines_cross_validation_and_grid_search():
+    pipeline = make_pipeline(FunctionTransformer(lambda texts: [text.upper() for text in texts]), clone_of_quick())
+    assert pipeline.fit(X, Y).predict(X_TEST).shape == (100,)
+    scores = cross_val_score(clone_of_quick(), np.array(X), Y, cv=2, scoring="matthews_corrcoef")
+    assert scores.shape == (2,)
+    assert np.isfinite(scores).all()
+    grid = GridSearchCV(clone_of_quick(), {"reverse_complement": [True, False]}, cv=2).fit(np.array(X), Y)
+    assert set(grid.best_params_) == {"reverse_complement"}
+
+
+def clone_of_quick():
+    return clone(DashaSequenceClassifier(**QUICK))
+
+
+def test_a_pickle_predicts_the_same(fitted):
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X_TEST), fitted.predict_proba(X_TEST))
+
+
+def test_saved_and_loaded(fitted, tmp_path):
+    folder = fitted.save(tmp_path / "saved")
+    again = DashaSequenceClassifier.load(folder)
+    np.testing.assert_array_equal(again.predict_proba(X_TEST), fitted.predict_proba(X_TEST))
+    assert again.predict(X_TEST).dtype == fitted.predict(X_TEST).dtype
+    assert again.architecture_ == fitted.architecture_
+    with pytest.raises(StateFileError, match="is a DashaSequenceClassifier of format 1, but a DashaSequenceRegressor"):
+        DashaSequenceRegressor.load(folder)
+    (folder / "estimator.json").write_text("{")
+    with pytest.raises(StateFileError, match="cannot read"):
+        DashaSequenceClassifier.load(folder)
+    own = DashaSequenceRegressor(**QUICK).fit(X, 5.0 + Y)
+    again = DashaSequenceRegressor.load(own.save(tmp_path / "numbers"))
+    np.testing.assert_array_equal(again.predict(X_TEST), own.predict(X_TEST))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(InvalidArgumentError, match="holds other files"):
+        own.save(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ("ACGT", [0], "X is one text, but must be a list of them"),
+        ([], [], "X is .*empty|row of float64"),
+        (["ACGT", "AC!T"], [0, 1], "has '!' at base 3"),
+        (["ACGT", None], [0, 1], "is None, but must be a text"),
+        (np.zeros((4, 6)) + 0.5, [0, 1, 0, 1], "two axes mean codes, whole numbers from 0 to 15"),
+        (np.zeros((4, 6, 4)), [0, 1, 0, 1], r"must be numbers \(N, 4, L\).*move the channels to axis 1"),
+        (np.ones((4, 4, 6)), [0, 1, 0, 1], "no shares of A, C, G, T"),
+        (np.array([["A", "C"], ["G", "T"]]), [0, 1], "2 columns of texts"),
+        (np.zeros((2, 2, 2, 2)), [0, 1], r"X has shape \(2, 2, 2, 2\)"),
+        (X, Y[:-1], "X has 160 sequences, but y has 159 rows"),
+        (X, np.zeros(160, int), "1 class only"),
+        (X, Y + 0.5, "Unknown label type"),
+        (X, np.stack([Y, Y + 1], 1), "fit one estimator for every column"),
+        (X, None, "requires y to be passed"),
+        (X[:1] * 8, [0, 1] * 4, "1 different sequence"),
+        (X[:3], [0, 0, 1], "class number 1 has 1 different sequence"),
+    ],
+)
+def test_what_cannot_be_learnt_from(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        DashaSequenceClassifier(**QUICK).fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation_fraction": 1.5}, "validation_fraction is 1.5, but must be a number between 0 and 1"),
+        ({"budget": "huge"}, "budget='huge' must be one of"),
+        ({"metric": "mse"}, "metric='mse' must be one of"),
+        ({"crop": "left"}, "crop is 'left'"),
+        ({"device": "abacus"}, "device='abacus' cannot be used"),
+        ({"overrides": {"tune.trails": 3}}, "did you mean 'trials'"),
+    ],
+)
+def test_parameters_are_checked(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        DashaSequenceClassifier(**{**QUICK, **options}).fit(X, Y)
+
+
+def test_counts_are_not_negative():
+    with pytest.raises(InvalidArgumentError, match="negative values, but loss='poisson'"):
+        DashaSequenceRegressor(**QUICK, loss="poisson").fit(X, Y - 1.0)
+
+
+def test_nothing_is_predicted_before_fit():
+    with pytest.raises(NotFittedError):
+        DashaSequenceClassifier().predict(X)
+
+
+def test_the_same_sequence_is_never_in_both_parts():
+    codes = encode(X)
+    doubled = np.concatenate([codes, reverse_complement(codes), codes])
+    own, other = split_off(doubled, np.tile(Y, 3), fraction=0.2, seed=0)
+    assert len(own) + len(other) == 480
+    assert len(other) == 3 * 32
+    assert set(own % 160).isdisjoint(other % 160)
+    assert Y[other % 160].mean() == 0.5
+
+
+def test_tags_say_what_goes_in():
+    tags = DashaSequenceClassifier().__sklearn_tags__().input_tags
+    assert (tags.string, tags.one_d_array, tags.two_d_array, tags.three_d_array) == (True, True, False, True)
+
+
+class Digits:
+    """Turns the real numbers of scikit-learn's checks into sequences, six bases for each, so that the checks apply."""
+
+    def _read(self, X, *, reset=False):
+        X = validate_data(self, X, reset=reset)
+        steps = np.rint((np.asarray(X, dtype=float) % 16) * (4**6 - 1) / 16).astype(int)
+        codes = np.concatenate([(steps // 4**digit) % 4 for digit in range(6)], axis=1).astype(np.uint8)
+        if reset:
+            self.length_ = codes.shape[1]
+        return codes
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.one_d_array = True, False
+        tags.input_tags.string = tags.input_tags.three_d_array = False
+        for own in (tags.classifier_tags, tags.regressor_tags):
+            if own is not None:
+                own.poor_score = True  # one epoch, and bases that mean nothing
+        return tags
+
+
+class DigitClassifier(Digits, DashaSequenceClassifier):
+    pass
+
+
+class DigitRegressor(Digits, DashaSequenceRegressor):
+    pass
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [DigitClassifier, DigitRegressor])
+def test_checks_of_scikit_learn_pass(kind):
+    outcomes = check_estimator(kind(**{**QUICK, "overrides": {**TINY, "tune.lr": (0.01, 0.01)}}), on_fail=None)
+    failed = {outcome["check_name"]: outcome["exception"] for outcome in outcomes if outcome["status"] == "failed"}
+    assert failed == {}
+    assert sum(outcome["status"] == "passed" for outcome in outcomes) > 50
+
+
+@pytest.mark.filterwarnings("ignore:Can't test estimator:sklearn.exceptions.SkipTestWarning")
+@pytest.mark.parametrize("kind", [DashaSequenceClassifier, DashaSequenceRegressor])
+def test_checks_of_scikit_learn_that_need_no_matrix_of_features_pass(kind):
+    assert all(outcome["status"] == "passed" for outcome in check_estimator(kind(**QUICK), on_fail=None))
