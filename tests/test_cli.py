@@ -135,6 +135,38 @@ def test_a_typer_app_becomes_a_group_of_commands(with_commands, capsys):
     assert "one  First." in capsys.readouterr().out
 
 
+def test_a_dotted_name_is_a_sub_command_of_whoever_offers_the_first_word(with_commands, capsys):
+    app = typer.Typer()
+
+    @app.command()
+    def one():
+        """First."""
+
+    def two(x: int):
+        """Second."""
+        typer.echo(f"two {x}")
+
+    with_commands(**{"many": app, "many.two": two, "alone.two": two})
+    assert cli.main(["many", "two", "5"]) == 0
+    assert cli.main(["alone", "two", "6"]) == 0
+    assert capsys.readouterr().out == "two 5\ntwo 6\n"
+    assert cli.main(["many", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "one  First." in shown
+    assert "two  For the test." in shown
+    assert cli.main(["--help"]) == 0
+    assert "many.two" not in capsys.readouterr().out
+
+
+def test_a_function_has_no_sub_commands(with_commands, capsys):
+    def lone():
+        """Alone."""
+
+    with_commands(**{"lone": lone, "lone.two": lone})
+    assert cli.main(["lone"]) == 2
+    assert "command 'lone' takes no sub-commands, but lone.two is offered" in capsys.readouterr().err
+
+
 def test_an_unknown_command_mentions_plugins_that_failed(install_plugin, dasha_cli):
     site = install_plugin("bad_one", "1 / 0")
     result = dasha_cli("wanted", path=[site])

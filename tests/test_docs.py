@@ -62,6 +62,7 @@ def test_examples_in_the_guide_run():
         ("docs/search.md", 3, []),
         ("docs/torchgeo.md", 1, ["torchgeo"]),
         ("docs/genomics.md", 5, ["lightning"]),
+        ("docs/genomics_models.md", 4, ["lightning", "tangermeme", "sklearn"]),
     ],
 )
 def test_examples_of_a_page_run_in_order(name, count, hosts, tmp_path, monkeypatch):

@@ -8,9 +8,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from lightning.pytorch import Trainer
-
 from dasha.errors import DashaError
+from genomics_adapter._lightning import Trainer
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from dasha.errors import InvalidArgumentError
 from genomics_adapter._inputs import identity_of
+from genomics_adapter._sklearn import train_test_split
 
 
 def split_off(

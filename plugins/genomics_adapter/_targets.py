@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_array, column_or_1d
 from torch import Tensor, nn
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import Kind, TaskSpec
+from genomics_adapter._sklearn import check_array, check_classification_targets, column_or_1d, type_of_target
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def attribute(
 
     Args:
         model: A module from one-hot inputs ``(N, 4, L)`` to outputs ``(N, T)``, or a fitted estimator.
-        X: Sequences, as `genomics_adapter.DashaSequenceClassifier` takes them.
+        X: Sequences, as `genomics_adapter.estimator.DashaSequenceClassifier` takes them.
         target: Number of the output.
         method: ``"deep_lift_shap"``, against dinucleotide shuffles of every sequence; or
             ``"saturation_mutagenesis"``, the mean effect of replacing a base, three predictions for every base.
@@ -115,7 +115,7 @@ def seqlets(
     found = module.recursive_seqlets(sums, **options)
     against = module.recursive_seqlets(-sums, **options)
     against["attribution"] = -against["attribution"]
-    both = pd.concat([found, against[~_overlapping(against, found)]], ignore_index=True)
+    both: pd.DataFrame = pd.concat([found, against[~_overlapping(against, found)]], ignore_index=True)
     length = attributions.shape[-1]
     both["start"], both["end"] = both["start"].clip(lower=0), both["end"].clip(upper=length)
     return both

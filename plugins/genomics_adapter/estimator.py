@@ -8,9 +8,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 from torch import nn
 
 from dasha import Dasha
@@ -23,6 +20,17 @@ from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import on_device, read_fitted, write_fitted
 from genomics_adapter._inputs import batches_of, dataset_of, is_matrix, read_sequences
+from genomics_adapter._sklearn import (
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    Tags,
+    check_array,
+    check_is_fitted,
+    check_random_state,
+    column_or_1d,
+    validate_data,
+)
 from genomics_adapter._split import split_off
 from genomics_adapter._targets import InUnits, Labels, Numbers
 from genomics_adapter.augment import Augmentation
@@ -68,6 +76,8 @@ class DashaSequenceEstimator(BaseEstimator):
         length_: Bases that the network sees.
         n_features_in_: The same, where ``X`` were codes ``(N, L)``.
     """
+
+    length_: int
 
     def __init__(
         self,

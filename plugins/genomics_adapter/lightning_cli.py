@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from lightning.pytorch import LightningDataModule
-from lightning.pytorch.cli import LightningCLI
-
 from dasha._optional import require
 from dasha.tasks import Kind, TaskSpec
+from genomics_adapter._lightning import LightningCLI, LightningDataModule
 from genomics_adapter.datamodules import SequenceDataModule
 from genomics_adapter.encoding import Crop
 from genomics_adapter.sequences import read_splits

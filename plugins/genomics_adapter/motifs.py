@@ -160,7 +160,8 @@ class _Windows:
         chosen = np.arange(len(self._rows)) if members is None else members
         columns = (self._starts[chosen] + steps)[:, None] + np.arange(self._width)
         columns = columns.clip(0, self._all[kind].shape[-1] - 1)
-        return self._all[kind][self._rows[chosen][:, None, None], np.arange(4)[None, :, None], columns[:, None, :]]
+        rows, bases = self._rows[chosen][:, None, None], np.arange(4)[None, :, None]
+        return np.asarray(self._all[kind][rows, bases, columns[:, None, :]])
 
 
 def _moved(pattern: np.ndarray, step: int) -> np.ndarray:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from dasha.arguments import whole_number
 from dasha.errors import InvalidArgumentError
+from genomics_adapter._sklearn import average_precision_score
 from genomics_adapter.encoding import reverse_complement
 from genomics_adapter.motifs import Motif
 from genomics_adapter.sequences.data import SequenceData, Source

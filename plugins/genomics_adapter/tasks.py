@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from dasha import Dasha
@@ -22,6 +21,7 @@ from dasha.search.result import SearchResult
 from dasha.search.training import cosine_factor, make_sgd
 from dasha.tasks import Kind, TaskSpec
 from genomics_adapter._first_process import on_first_process
+from genomics_adapter._lightning import LightningModule
 from genomics_adapter.augment import Augmentation
 from genomics_adapter.reverse_complement import StrandAverage
 
@@ -218,7 +218,7 @@ class DashaSequenceTask(LightningModule):
         outputs, targets = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
         self._seen.clear()
         if self.trainer.world_size > 1:
-            outputs, targets = (self.all_gather(part).flatten(0, 1) for part in (outputs, targets))  # type: ignore[union-attr]
+            outputs, targets = (self.all_gather(part).flatten(0, 1) for part in (outputs, targets))
         metrics = Metrics(self.task)
         metrics.update(outputs, targets)
         loss = self.task.loss_function(outputs.device)(outputs, targets)

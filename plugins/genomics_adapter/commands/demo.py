@@ -76,7 +76,7 @@ def run_demo(out: Path, changes: dict[str, Any], *, is_shown: bool) -> dict[str,
     parts = [plant(count, seed=seed) for seed, count in enumerate(COUNTS)]
     splits = SequenceSplits(*(part.data for part in parts))
     train, validation, test = (part.data for part in parts)
-    note(f"note: {', '.join(str(len(part)) for part in splits)} sequences of {train.length} bases; MCC decides")
+    note(f"note: {', '.join(str(len(part.data)) for part in parts)} sequences of {train.length} bases; MCC decides")
     estimator = DashaSequenceClassifier(
         budget="quick", overrides=SMALLER | changes, backbone="wide_resnet_1d", run_dir=out, verbose=int(is_shown)
     ).fit(train, train.labels, validation, validation.labels)
