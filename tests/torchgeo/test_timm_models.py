@@ -127,6 +127,7 @@ def test_segmentation_of_torchgeo_itself(data_of, trainer_of):
     assert task(torch.randn(1, 4, 32, 32)).shape == (1, 5, 32, 32)
 
 
+@pytest.mark.slow
 def test_names_are_registered_only_by_who_asks():
     code = (
         "import timm, torchgeo_dasha, torchgeo_dasha.plugin\n"
