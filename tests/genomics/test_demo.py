@@ -13,6 +13,7 @@ from genomics_adapter.commands import demo
 def small(monkeypatch):
     monkeypatch.setattr(demo, "COUNTS", (120, 40, 40))
     monkeypatch.setattr(demo, "SHUFFLES", 2)
+    monkeypatch.setattr(demo, "RESAMPLES", 3)
 
 
 def test_the_demo_writes_report_card_and_scores(small, tmp_path, capsys, page_tags):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genomics_adapter.planted import Planted
 
 COUNTS = (2400, 400, 400)
-SHUFFLES = 8
+SHUFFLES, RESAMPLES = 8, 200
 EXPLAINED = 120
 """Sequences of label 1 whose bases are weighed."""
 # Of the quick budget: two motifs of eight bases need no more.
@@ -94,7 +94,7 @@ def run_demo(out: Path, changes: dict[str, Any], *, is_shown: bool) -> dict[str,
         closest = patterns[best].consensus if patterns else "none"
         matches.append({"planted": text, "found": closest, "correlation": scores[best]})
     card = model_card(
-        estimator, splits=splits, leaks=leak_report(train=train, validation=validation, test=test), resamples=200
+        estimator, splits=splits, leaks=leak_report(train=train, validation=validation, test=test), resamples=RESAMPLES
     )
     outcome: dict[str, Any] = {
         "run": str(out.absolute()),
