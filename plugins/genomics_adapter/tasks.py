@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -218,7 +218,7 @@ class DashaSequenceTask(LightningModule):
         outputs, targets = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
         self._seen.clear()
         if self.trainer.world_size > 1:
-            outputs, targets = (self.all_gather(part).flatten(0, 1) for part in (outputs, targets))
+            outputs, targets = (cast("Tensor", self.all_gather(part)).flatten(0, 1) for part in (outputs, targets))
         metrics = Metrics(self.task)
         metrics.update(outputs, targets)
         loss = self.task.loss_function(outputs.device)(outputs, targets)

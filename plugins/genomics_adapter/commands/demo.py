@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dasha.cli._fit_options import SetOption
 from dasha.cli._output import JsonOption, note, print_json, print_table
-from dasha.cli.fit import SetOption
 
 if TYPE_CHECKING:
     from genomics_adapter.estimator import DashaSequenceClassifier
@@ -44,7 +44,7 @@ def genomics(
 
     No data is needed. It takes a minute or two on two cores, and goes on where it was stopped.
     """
-    from dasha.cli._fit_run import parse_changes
+    from dasha.cli._fit_options import parse_changes
 
     outcome = run_demo(out, parse_changes(changes or []), is_shown=not as_json)
     if as_json:
