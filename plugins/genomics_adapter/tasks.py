@@ -15,12 +15,12 @@ from dasha import Dasha
 from dasha.data.split import pair_of
 from dasha.errors import InvalidArgumentError, NotFittedError
 from dasha.metrics import Metrics, prediction_of
+from dasha.processes import on_first_process
 from dasha.randomness import seeded
 from dasha.search.found import initial_weights, load_search
 from dasha.search.result import SearchResult
 from dasha.search.training import cosine_factor, make_sgd
 from dasha.tasks import Kind, TaskSpec
-from genomics_adapter._first_process import on_first_process
 from genomics_adapter._lightning import LightningModule
 from genomics_adapter.augment import Augmentation
 from genomics_adapter.reverse_complement import StrandAverage

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from dasha.data.split import LoaderSplit
-from dasha.errors import DashaError
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
 from torchgeo_dasha.batches import batch_size_of
@@ -34,7 +32,6 @@ _DEV_RUN = {
     "width": 1,
 }
 _PRECISIONS = {"16-mixed": "float16", "bf16-mixed": "bfloat16"}
-_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 @dataclass(frozen=True)
@@ -93,47 +90,9 @@ def search(
     run.search(*splits)
 
 
-def on_first_process(trainer: Trainer, folder: Path, work: Callable[[], None]) -> Path | None:
-    """Do something on the first process while the others wait, however long it takes.
-
-    They watch for a file rather than in a collective operation, whose time would run out.
-
-    Args:
-        trainer: Knows the processes.
-        folder: On storage that all processes see.
-        work: Leaves its results in the folder.
-
-    Returns:
-        A file that may be removed once all processes have gone on; None where there is only one.
-
-    Raises:
-        DashaError: On the others, if the first process failed.
-    """
-    if trainer.world_size == 1:
-        work()
-        return None
-    signal = folder.with_name(f"{folder.name}.{trainer.strategy.broadcast(uuid.uuid4().hex)}.json")
-    if not trainer.is_global_zero:
-        error = _awaited(signal)
-        if error is not None:
-            raise DashaError(f"the search failed on the first process: {error}")
-        return signal
-    try:
-        work()
-    except BaseException as failure:
-        _send(signal, f"{type(failure).__name__}: {failure}")
-        raise
-    _send(signal, None)
-    return signal
-
-
-def clear(trainer: Trainer, folder: Path, signal: Path | None) -> None:
-    """Remove what only one fit needed; all processes have read it."""
-    if not trainer.is_global_zero:
-        return
-    if signal is not None:
-        signal.unlink(missing_ok=True)
-    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+def clear(trainer: Trainer, folder: Path) -> None:
+    """Remove what only a dev run needed; all processes have read it."""
+    if trainer.is_global_zero and trainer.fast_dev_run:  # type: ignore[attr-defined]
         shutil.rmtree(folder, ignore_errors=True)
         if folder.parent.is_dir() and not any(folder.parent.iterdir()):
             folder.parent.rmdir()
@@ -146,17 +105,3 @@ def _of_trainer(trainer: Trainer, train: LoaderSplit) -> dict[str, Any]:
         values["precision"] = _PRECISIONS[trainer.precision]
     size = batch_size_of(train.loader)
     return values if size is None else {**values, "batch_size": size}
-
-
-def _send(signal: Path, error: str | None) -> None:
-    signal.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = signal.with_suffix(".part")
-    unfinished.write_text(json.dumps({"error": error}), encoding="utf-8")
-    unfinished.replace(signal)
-
-
-def _awaited(signal: Path) -> str | None:
-    while not signal.is_file():
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    error: str | None = json.loads(signal.read_text(encoding="utf-8"))["error"]
-    return error

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.processes import on_first_process
 from dasha.search.budgets import Budget, budget_of
 from dasha.search.config import RunConfig
 from dasha.search.networks import network_sources
@@ -77,7 +78,7 @@ class Searched(host.BaseTask):
     ) -> None:
         specs.refuse_networks(model, kwargs)
         self.found = None
-        self._leftovers: tuple[Path, Path | None] | None = None
+        self._folder: Path | None = None
         super().__init__(model=model, lr=lr, patience=patience, **kwargs)
 
     def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
@@ -111,15 +112,16 @@ class Searched(host.BaseTask):
             searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
             logged.log_search(trainer.loggers, folder)
 
-        self._leftovers = folder, searching.on_first_process(trainer, folder, work)
+        on_first_process(trainer, folder, work)
+        self._folder = folder
         self._take(*read_architecture(str(folder), self.spec))
 
     def on_fit_start(self) -> None:
         """Clear up, now that all processes have the network."""
         super().on_fit_start()
-        if self._leftovers is not None:
-            searching.clear(self.trainer, *self._leftovers)
-            self._leftovers = None
+        if self._folder is not None:
+            searching.clear(self.trainer, self._folder)
+            self._folder = None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of.

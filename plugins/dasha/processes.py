@@ -1,4 +1,4 @@
-"""Work that one process of a trainer does while the others wait, however long it takes."""
+"""Work that one of several training processes does while the others wait, however long it takes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,30 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 from dasha.errors import DashaError
-from genomics_adapter._lightning import Trainer
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 
 
-def on_first_process(trainer: Trainer, folder: Path, work: Callable[[], None]) -> None:
+class Processes(Protocol):
+    """What a Lightning trainer knows about its processes."""
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+
+    @property
+    def is_global_zero(self) -> bool:
+        """Whether this is the first one."""
+
+    @property
+    def strategy(self) -> Any:
+        """Has ``broadcast`` and ``barrier``."""
+
+
+def on_first_process(trainer: Processes, folder: Path, work: Callable[[], None]) -> None:
     """Do something on the first process; the others watch for a file rather than in an operation that would time out.
 
     Args:
