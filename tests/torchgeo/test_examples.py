@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,14 @@ def test_examples_name_what_exists(path):
     budget_of(given.get("budget", "quick"), 2).replaced(given.get("overrides", {}))
     assert content["model"]["class_path"].startswith("torchgeo_dasha.")
     assert "/" not in str(content["data"].get("init_args", {}).get("root", ""))
+
+
+def test_the_file_of_the_readme_runs(class_folders, tmp_path):
+    text = (EXAMPLES.parents[1] / "README.md").read_text(encoding="utf-8")
+    (config,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "fields.yaml").write_text(config, encoding="utf-8")
+    sizes = {"model.init_args.num_classes": 2, "data.init_args.batch_size": 4, "data.init_args.bands": [1, 2, 3]}
+    quick = {"trainer.fast_dev_run": True, "trainer.accelerator": "cpu", "data.init_args.num_workers": 0}
+    options = [word for name, value in {**sizes, **quick}.items() for word in (f"--{name}", str(value))]
+    main(["fit", "--config", "fields.yaml", *options])
+    assert not (tmp_path / "dasha").exists()
