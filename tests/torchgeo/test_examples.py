@@ -13,7 +13,7 @@ from torchgeo.main import main
 from dasha.search.budgets import budget_of
 from tests.torchgeo.conftest import EXAMPLES, OVERRIDES
 
-EUROSAT = Path(os.environ.get("DASHA_DATA", "/nowhere")) / "satellite" / "eurosat_ms_sample"
+SATELLITE = Path(os.environ.get("DASHA_DATA", "/nowhere")) / "satellite"
 GENERATED = ["generated_multilabel.yaml", "generated_regression.yaml"]
 FILES = sorted(EXAMPLES.rglob("*.yaml"))
 
@@ -35,10 +35,19 @@ def test_examples_on_generated_data(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not EUROSAT.is_dir(), reason="DASHA_DATA names no folder with satellite/eurosat_ms_sample")
-def test_eurosat():
+@pytest.mark.parametrize(
+    ("name", "root", "folder"),
+    [
+        ("eurosat.yaml", "dict_kwargs.root", "eurosat_ms_sample"),
+        ("image_folder.yaml", "init_args.root", "eurosat_rgb_3000"),
+        ("tiles.yaml", "init_args.root", "mbrsc_dubai_256"),
+    ],
+)
+def test_examples_on_real_data(name, root, folder):
+    if not (SATELLITE / folder).is_dir():
+        pytest.skip(f"DASHA_DATA names no folder with satellite/{folder}")
     small = ["--data.init_args.batch_size", "4", "--data.init_args.num_workers", "0"]
-    torchgeo("fit", "eurosat.yaml", "--trainer.fast_dev_run", "true", "--data.dict_kwargs.root", str(EUROSAT), *small)
+    torchgeo("fit", name, "--trainer.fast_dev_run", "true", f"--data.{root}", str(SATELLITE / folder), *small)
 
 
 def test_fit_test_predict_and_resume_on_the_command_line(tmp_path, request):
