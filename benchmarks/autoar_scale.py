@@ -24,9 +24,9 @@ import torch
 from _common import add_common_arguments, measure, parse
 from scipy.signal import lfilter
 
-from darts_autoar.bench.environment import environment
-from darts_autoar.bench.output import show, write_json
 from dasha.autoar import AutoAR
+from dasha.bench.environment import environment
+from dasha.bench.output import show, write_json
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 

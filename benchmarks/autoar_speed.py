@@ -30,13 +30,13 @@ import numpy as np
 import torch
 from _common import add_common_arguments, add_data_argument, measure, parse
 
-from darts_autoar.bench.environment import environment
 from darts_autoar.bench.ltsf.data import Dataset, load
-from darts_autoar.bench.output import show, write_json
 from dasha.autoar import AutoAR
 from dasha.autoar.device import resolve_device
 from dasha.autoar.moments import window_moments
 from dasha.autoar.selection import information_criterion, nested_regression
+from dasha.bench.environment import environment
+from dasha.bench.output import show, write_json
 from dasha.errors import InvalidTableError
 
 LOOKBACKS = (64, 96, 128, 192)

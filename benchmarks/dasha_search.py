@@ -24,10 +24,10 @@ import torch
 from _common import add_common_arguments, parse
 from torch import Tensor, nn
 
-from darts_autoar.bench.environment import environment
-from darts_autoar.bench.output import show, write_json
 from dasha.autoar.device import resolve_device
 from dasha.backbones import WideResNet1d, WideResNet2d
+from dasha.bench.environment import environment
+from dasha.bench.output import show, write_json
 from dasha.search.supernet import Supernet, to_supernet
 
 METHODS = ("frequency", "separate")

@@ -19,16 +19,16 @@ from pathlib import Path
 
 from _common import add_common_arguments, add_data_argument, add_store_arguments, parse, skip
 
-from darts_autoar.bench.environment import environment
-from darts_autoar.bench.files import load_all
 from darts_autoar.bench.ltsf.data import NAMES, load
 from darts_autoar.bench.ltsf.protocol import PRESETS
 from darts_autoar.bench.ltsf.run import Plan, measure
 from darts_autoar.bench.ltsf.tables import content, print_results
-from darts_autoar.bench.output import write_json
-from darts_autoar.bench.store import Store
-from darts_autoar.commands._progress import progress_bar
 from dasha.autoar import AutoAR
+from dasha.bench.environment import environment
+from dasha.bench.files import load_all
+from dasha.bench.output import write_json
+from dasha.bench.store import Store
+from dasha.cli._progress import progress_bar
 from dasha.errors import InvalidArgumentError
 
 

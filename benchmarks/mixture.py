@@ -22,9 +22,9 @@ import torch
 from _common import add_common_arguments, parse
 from torch import Tensor
 
-from darts_autoar.bench.environment import environment
-from darts_autoar.bench.output import show, write_json
 from dasha.autoar.device import resolve_device
+from dasha.bench.environment import environment
+from dasha.bench.output import show, write_json
 from dasha.search import choose_method, mixed_convolution
 from dasha.search._choice import estimates
 from dasha.search._compute import METHODS

@@ -20,16 +20,16 @@ from pathlib import Path
 from _common import add_common_arguments, add_data_argument, add_store_arguments, parse, skip
 from threadpoolctl import threadpool_limits
 
-from darts_autoar.bench.environment import environment
-from darts_autoar.bench.files import load_all
 from darts_autoar.bench.monash.data import NAMES, load
 from darts_autoar.bench.monash.methods import METHODS
 from darts_autoar.bench.monash.run import PACKAGES, open_entry, run, summarise
 from darts_autoar.bench.monash.tables import content, print_results
-from darts_autoar.bench.output import write_json
-from darts_autoar.bench.store import Store
-from darts_autoar.commands._progress import progress_bar
 from darts_autoar.comparison import quiet
+from dasha.bench.environment import environment
+from dasha.bench.files import load_all
+from dasha.bench.output import write_json
+from dasha.bench.store import Store
+from dasha.cli._progress import progress_bar
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import dasha
 from darts_autoar.comparison import Outcome, Task
 from darts_autoar.scores import Score
-from darts_autoar.versions import installed_versions
+from dasha.bench.versions import installed_versions
 from dasha.report.page import Cell, Table, number_cells
 from dasha.report.plots import MAX_BACKTEST_PANELS, BacktestPanel, backtest_figure, spread_out
 

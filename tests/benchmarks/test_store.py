@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darts_autoar.bench.environment import conditions, environment
-from darts_autoar.bench.store import Results, Store
+from dasha.bench.environment import conditions, environment
+from dasha.bench.store import Results, Store
 from dasha.errors import InvalidArgumentError, StateFileError
 
 KNOWN: dict[str, Any] = {"versions": {"numpy": "2.0", "torch": "2.5"}, "torch_threads": 1, "engine": "a"}

@@ -137,7 +137,7 @@ def test_ltsf_goes_on_where_it_was_killed(bench, fits, data, tmp_path, monkeypat
     assert fits["calls"] == [3, 5, 3, 5, 3, 5]
     # another engine, then other data: measured anew
     with monkeypatch.context() as patch:
-        patch.setattr("darts_autoar.bench.environment.engine_digest", lambda: "another")
+        patch.setattr("dasha.bench.environment.engine_digest", lambda *packages: "another")
         bench("ltsf", "--preset", "paper", "--horizons", "3")
         assert fits["calls"][6:] == [3]
     file = data / "deep" / "weather.csv"

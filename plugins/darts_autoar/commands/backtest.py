@@ -120,9 +120,9 @@ def backtest(
     }
     config = check_options(horizon, options)
 
-    from darts_autoar.commands._progress import progress_bar
     from darts_autoar.comparison import compare
     from darts_autoar.scores import score_all
+    from dasha.cli._progress import progress_bar
 
     tasks = make_tasks(data, plans, season_length=season_length, refit=refit, local_rows=local_rows)
     notes = [*data.notes, *left_out]

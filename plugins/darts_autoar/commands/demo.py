@@ -72,10 +72,10 @@ def run_all() -> list[Run]:
     """Backtest every bundled series."""
     from darts_autoar.baselines import choose_baselines
     from darts_autoar.bundled import load_bundled
-    from darts_autoar.commands._progress import progress_bar
     from darts_autoar.comparison import Task, compare
     from darts_autoar.scores import score_all
     from darts_autoar.windows import plan_windows
+    from dasha.cli._progress import progress_bar
 
     baselines, sets, runs = choose_baselines(AGAINST), load_bundled(), []
     with progress_bar(len(sets) * (1 + len(baselines))) as advance:

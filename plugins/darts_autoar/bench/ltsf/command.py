@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from darts_autoar.bench.environment import environment, torch_threads
-from darts_autoar.bench.files import load_all, refuse, those_there
 from darts_autoar.bench.ltsf.data import NAMES, Dataset, load
 from darts_autoar.bench.ltsf.page import ltsf_page
 from darts_autoar.bench.ltsf.protocol import PRESETS
 from darts_autoar.bench.ltsf.run import Measurement, Plan, measure
 from darts_autoar.bench.ltsf.tables import content
-from darts_autoar.bench.output import OutputFolder
 from darts_autoar.bench.request import Request, choose, choose_horizons
-from darts_autoar.bench.store import Store
-from darts_autoar.commands._progress import progress_bar
+from dasha.bench.environment import environment, torch_threads
+from dasha.bench.files import load_all, refuse, those_there
+from dasha.bench.output import OutputFolder
+from dasha.bench.store import Store
 from dasha.cli._output import note
+from dasha.cli._progress import progress_bar
 from dasha.report.page import render_page
 
 

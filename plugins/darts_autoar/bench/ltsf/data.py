@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from darts_autoar.bench.files import find
+from dasha.bench.files import find
 from dasha.errors import InvalidTableError
 from dasha.types import FloatArray
 

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from darts_autoar.bench.facts import facts
 from darts_autoar.bench.ltsf import published as others
 from darts_autoar.bench.ltsf.page_tables import chosen_table, comparison_table, preset_table, setting_table
 from darts_autoar.bench.ltsf.protocol import LEVELS
 from darts_autoar.bench.ltsf.run import Measurement, root_mean
 from darts_autoar.bench.ltsf.tables import by_preset
+from dasha.bench.facts import facts
 from dasha.report.outcomes import OutcomePanel, outcome_figure
 from dasha.report.page import Cell, Page, Section, Table
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from darts_autoar.bench.ltsf.data import Dataset, horizons_of
 from darts_autoar.bench.ltsf.protocol import CONTEXT, Picture, evaluate, fit, is_fitted_by_horizon, picture
-from darts_autoar.bench.store import Results, Store
 from dasha.autoar import AutoAR
+from dasha.bench.store import Results, Store
 from dasha.report.selection import describe_weights
 
 PACKAGES = ("numpy", "scipy", "torch")

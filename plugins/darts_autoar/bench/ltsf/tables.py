@@ -7,7 +7,7 @@ from typing import Any
 
 from darts_autoar.bench.ltsf import published as others
 from darts_autoar.bench.ltsf.run import root_mean
-from darts_autoar.bench.output import show
+from dasha.bench.output import show
 
 
 def print_results(records: Sequence[dict[str, Any]], changed: str = "") -> None:

@@ -8,20 +8,20 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from darts_autoar.bench.environment import environment, torch_threads
-from darts_autoar.bench.files import files_of, load_all, refuse, those_there
 from darts_autoar.bench.monash.data import NAMES, Case, load
 from darts_autoar.bench.monash.methods import METHODS
 from darts_autoar.bench.monash.page import monash_page
 from darts_autoar.bench.monash.run import PACKAGES, Entry, open_entry, run, summarise
 from darts_autoar.bench.monash.tables import content
-from darts_autoar.bench.output import OutputFolder
 from darts_autoar.bench.request import Request, choose
-from darts_autoar.bench.store import Store
-from darts_autoar.commands._progress import progress_bar
 from darts_autoar.comparison import quiet
 from dasha._optional import DISTRIBUTION, Requirement
+from dasha.bench.environment import environment, torch_threads
+from dasha.bench.files import files_of, load_all, refuse, those_there
+from dasha.bench.output import OutputFolder
+from dasha.bench.store import Store
 from dasha.cli._output import note
+from dasha.cli._progress import progress_bar
 from dasha.cli.forecast import split_names
 from dasha.errors import OptionalDependencyError
 from dasha.report.page import render_page

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from darts_autoar.bench.files import find
 from darts_autoar.bench.monash.prediction import Setting
+from dasha.bench.files import find
 from dasha.errors import InvalidTableError
 from dasha.tables.tsf import read_tsf
 from dasha.types import FloatArray

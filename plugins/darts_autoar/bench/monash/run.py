@@ -12,7 +12,7 @@ from darts_autoar.bench.monash.data import Case
 from darts_autoar.bench.monash.methods import METHODS
 from darts_autoar.bench.monash.prediction import Prediction, predict_all, predict_one
 from darts_autoar.bench.monash.scores import score
-from darts_autoar.bench.store import Item, Results, Store
+from dasha.bench.store import Item, Results, Store
 from dasha.types import FloatArray
 
 PACKAGES = ("pandas", "darts", "statsforecast")

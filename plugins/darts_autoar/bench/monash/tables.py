@@ -9,7 +9,7 @@ from darts_autoar.bench.monash.data import Case
 from darts_autoar.bench.monash.methods import AUTO_AR, METHODS
 from darts_autoar.bench.monash.run import REFERENCE
 from darts_autoar.bench.monash.scores import DEFINITIONS
-from darts_autoar.bench.output import show
+from dasha.bench.output import show
 
 
 def print_results(

@@ -25,18 +25,34 @@ def find(file: str, data_dir: Path | None) -> Path:
     return found[0]
 
 
+def find_folder(name: str, data_dir: Path | None) -> Path:
+    """Return the folder with this name below a folder; the first by path if there are several.
+
+    Raises:
+        InvalidTableError: If there is no such folder.
+    """
+    found = sorted(path for path in _checked(data_dir).rglob(name) if path.is_dir())
+    if not found:
+        raise InvalidTableError(f"no folder {name} under {data_dir}")
+    return found[0]
+
+
+def folders_of(data_dir: Path | None, pattern: str) -> list[str]:
+    """Return the names of all folders below a folder that match a pattern, such as ``gue_*``.
+
+    Raises:
+        InvalidTableError: If the folder is not given or is none.
+    """
+    return sorted({path.name for path in _checked(data_dir).rglob(pattern) if path.is_dir()})
+
+
 def files_of(data_dir: Path | None, suffix: str) -> list[str]:
     """Return the names, without their ending, of all files below a folder that have it.
 
     Raises:
         InvalidTableError: If the folder is not given or is none.
     """
-    if data_dir is None:
-        raise InvalidTableError("--data-dir is not given and DASHA_DATA is not set; one of them must name the folder")
-    if not data_dir.is_dir():
-        what = "is a file" if data_dir.exists() else "does not exist"
-        raise InvalidTableError(f"--data-dir is {str(data_dir)!r}, which {what}; give the folder with the data files")
-    return sorted({path.name.removesuffix(suffix) for path in data_dir.rglob(f"*{suffix}")})
+    return sorted({path.name.removesuffix(suffix) for path in _checked(data_dir).rglob(f"*{suffix}")})
 
 
 def those_there(named: Sequence[str], usual: Sequence[str], data_dir: Path | None, suffix: str) -> Sequence[str]:
@@ -83,3 +99,12 @@ def refuse(name: str, reason: str) -> None:
         InvalidTableError: Always.
     """
     raise InvalidTableError(f"--datasets names {name!r}, but {reason}; leave it out, or mend what --data-dir names")
+
+
+def _checked(data_dir: Path | None) -> Path:
+    if data_dir is None:
+        raise InvalidTableError("--data-dir is not given and DASHA_DATA is not set; one of them must name the folder")
+    if not data_dir.is_dir():
+        what = "is a file" if data_dir.exists() else "does not exist"
+        raise InvalidTableError(f"--data-dir is {str(data_dir)!r}, which {what}; give the folder with the data files")
+    return data_dir

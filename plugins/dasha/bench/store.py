@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from darts_autoar.bench.environment import conditions, now
-from darts_autoar.bench.output import write_text
+from dasha.bench.environment import conditions, now
+from dasha.bench.output import write_text
 from dasha.errors import InvalidArgumentError, StateFileError
 
 # A run that is killed loses this much, or one item if that takes longer.

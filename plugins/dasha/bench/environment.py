@@ -16,24 +16,25 @@ from typing import Any
 import torch
 
 import dasha
-from darts_autoar.versions import installed_versions
 from dasha.autoar.device import resolve_device
+from dasha.bench.versions import installed_versions
 
 _ALWAYS = ("numpy", "scipy", "torch")
 
 
-def environment(device: str, *packages: str) -> dict[str, Any]:
+def environment(device: str, *packages: str, engine: Sequence[str] = ("dasha.autoar",)) -> dict[str, Any]:
     """Versions and machine, to be kept beside every figure.
 
     Args:
-        device: Where Auto-AR computes.
+        device: Where our engine computes.
         *packages: Further packages whose versions are wanted.
+        engine: Our own packages that figures depend on.
     """
     resolved = resolve_device(device)
     return {
         "time": now(),
         "dasha-plugins": dasha.__version__,
-        "engine": engine_digest(),
+        "engine": engine_digest(*engine),
         "python": platform.python_version(),
         "versions": installed_versions((*_ALWAYS, *packages)),
         "platform": platform.platform(),
@@ -51,12 +52,13 @@ def now() -> str:
 
 
 @cache
-def engine_digest() -> str:
-    """Short hash of the source of `dasha.autoar`, which tells apart two states of one version."""
+def engine_digest(*packages: str) -> str:
+    """Short hash of the source of some packages, which tells apart two states of one version."""
     digest = hashlib.sha256()
-    for file in sorted(resources.files("dasha.autoar").iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".py"):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for package in packages:
+        for file in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
+            if file.name.endswith(".py"):
+                digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 
 
