@@ -5,5 +5,6 @@ the table, not in the paper itself; whoever shows such a figure says so.
 """
 
 from dasha.published.forecasting import ZERO_SHOT_MODELS, PublishedResult, published_forecasting
+from dasha.published.tasks import PublishedScore, published_scores
 
-__all__ = ["ZERO_SHOT_MODELS", "PublishedResult", "published_forecasting"]
+__all__ = ["ZERO_SHOT_MODELS", "PublishedResult", "PublishedScore", "published_forecasting", "published_scores"]

@@ -22,7 +22,8 @@ ZERO_SHOT_MODELS = frozenset(
         "TimesFM zero-shot",
     }
 )
-_SECOND_HAND = "second-hand copy"
+SECOND_HAND = "second-hand copy"
+"""What the source of a figure says that was not read in the paper itself."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class PublishedResult:
     @property
     def is_second_hand(self) -> bool:
         """Whether the figure was read in a copy of the table, not in the paper itself."""
-        return _SECOND_HAND in self.source
+        return SECOND_HAND in self.source
 
 
 def published_forecasting(dataset: str, horizon: int, metric: str = "mse") -> list[PublishedResult]:
