@@ -1,0 +1,96 @@
+"""Whether the search chooses alike on the same data, and otherwise on other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+_PERMUTATIONS = 9999
+Architecture = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Distances between what runs chose.
+
+    Attributes:
+        within: Mean distance of two runs on the same data.
+        between: Mean distance of two runs on different data.
+        p_value: Share of permutations of the runs among the data sets whose difference, between minus within, is at
+            least that of the runs as they are; both directions of chance are in it, so that it is never 0.
+        runs: Number of runs compared.
+        tasks: Number of data sets.
+        permutations: Number of permutations.
+    """
+
+    within: float
+    between: float
+    p_value: float
+    runs: int
+    tasks: int
+    permutations: int
+
+    def __str__(self) -> str:
+        return (
+            f"mean distance {self.within:.3f} within a task and {self.between:.3f} between tasks ({self.runs} runs, "
+            f"{self.tasks} tasks; permutation p = {self.p_value:.4f}, {self.permutations} permutations)"
+        )
+
+
+def kernel_distance(first: Architecture, second: Architecture) -> float:
+    """Mean over the layers of how many times kernel size and dilation differ, as |Δ log2 size| + |Δ log2 dilation|.
+
+    Both have the same layers.
+    """
+    pairs = np.array([[first[name], second[name]] for name in first], dtype=float)  # layers × 2 × (size, dilation)
+    return float(np.abs(np.diff(np.log2(pairs), axis=1)).sum(-1).mean())
+
+
+def cluster(architectures: Sequence[tuple[str, Architecture]], *, seed: int = 0) -> Clustering | None:
+    """Compare runs on the same data with runs on different data.
+
+    Args:
+        architectures: Name of the data and choice of every run; all have the same layers.
+        seed: Of the permutations.
+
+    Returns:
+        None unless there are two data sets, and two runs on one of them.
+    """
+    labels = np.unique([name for name, _ in architectures], return_inverse=True)[1]
+    count = len(labels)
+    if count < 3 or labels.max() == 0 or np.bincount(labels).max() < 2:
+        return None
+    distances = np.zeros((count, count))
+    for (i, (_, one)), (j, (_, other)) in combinations(enumerate(architectures), 2):
+        distances[i, j] = distances[j, i] = kernel_distance(one, other)
+    within, between = _means(distances, labels)
+    rng = np.random.default_rng(seed)
+    drawn = (_means(distances, rng.permutation(labels)) for _ in range(_PERMUTATIONS))
+    # Rounding must not tell equal differences apart.
+    as_large = sum(b - w >= between - within - 1e-12 for w, b in drawn)
+    p_value = (1 + as_large) / (1 + _PERMUTATIONS)
+    return Clustering(within, between, p_value, count, int(labels.max()) + 1, _PERMUTATIONS)
+
+
+def comparable(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, Architecture]]:
+    """Choices that can be compared: those of the network that most runs have."""
+    searched = [record for record in records if record.get("architecture")]
+    layers = [tuple(record["architecture"]) for record in searched]
+    if not layers:
+        return []
+    usual = max(dict.fromkeys(layers), key=layers.count)
+    return [
+        (record["dataset"], record["architecture"])
+        for record, own in zip(searched, layers, strict=True)
+        if own == usual
+    ]
+
+
+def _means(distances: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    is_pair = np.triu(np.ones(distances.shape, bool), 1)
+    is_same = labels[:, None] == labels
+    return float(distances[is_pair & is_same].mean()), float(distances[is_pair & ~is_same].mean())
