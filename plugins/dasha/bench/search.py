@@ -27,7 +27,8 @@ from dasha.tasks import TaskSpec
 ENGINE = ("dasha.search", "dasha.backbones")
 """Our own packages that decide the outcome."""
 PACKAGES = ("numpy", "torch", "optuna")
-_SCORED_AT_ONCE = 64
+# Positions that go through a network together, of inputs of any size.
+_POSITIONS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def scored(data: BenchData, network: nn.Module, device: str) -> dict[str, Any]:
     """
     predictor = network if data.predictor is None else data.predictor(network)
     place = device_of(device)
-    learning = Learning(data.task, _SCORED_AT_ONCE, place)
+    positions = math.prod(data.about["parts"]["test"]["shape"][1:])
+    # Evaluation takes four batches at once.
+    learning = Learning(data.task, max(1, min(64, _POSITIONS_AT_ONCE // (4 * positions))), place)
     found = {}
     with evaluating(predictor, place) as ready, torch.no_grad():
         for name, part in (("validation", data.validation), ("test", data.test)):
