@@ -71,7 +71,7 @@ def published_table(figures: Sequence[PublishedScore], sources: Sequence[str], *
             Cell(f"{one.benchmark}: {one.task}"),
             Cell(title_of(one.metric)),
             Cell(f"{one.value:.4g}{'*' if one.is_second_hand else ''}", numeric=True),
-            Cell(f"published [{sources.index(one.source) + 1}]"),
+            Cell(f"published\u00a0[{sources.index(one.source) + 1}]"),
         ]
         for one in figures
     ]

@@ -21,7 +21,7 @@ class Clustering:
         within: Mean distance of two runs on the same data.
         between: Mean distance of two runs on different data.
         p_value: Share of permutations of the runs among the data sets whose difference, between minus within, is at
-            least that of the runs as they are; both directions of chance are in it, so that it is never 0.
+            least that of the runs as they are, which count as one of them.
         runs: Number of runs compared.
         tasks: Number of data sets.
         permutations: Number of permutations.
@@ -64,12 +64,12 @@ def cluster(architectures: Sequence[tuple[str, Architecture]], *, seed: int = 0)
     count = len(labels)
     if count < 3 or labels.max() == 0 or np.bincount(labels).max() < 2:
         return None
-    distances = np.zeros((count, count))
-    for (i, (_, one)), (j, (_, other)) in combinations(enumerate(architectures), 2):
-        distances[i, j] = distances[j, i] = kernel_distance(one, other)
-    within, between = _means(distances, labels)
+    pairs = np.array(list(combinations(range(count), 2))).T  # 2 × pairs
+    choices = [choice for _, choice in architectures]
+    distances = np.array([kernel_distance(choices[one], choices[other]) for one, other in pairs.T])
+    within, between = _means(distances, labels[pairs])
     rng = np.random.default_rng(seed)
-    drawn = (_means(distances, rng.permutation(labels)) for _ in range(_PERMUTATIONS))
+    drawn = (_means(distances, rng.permutation(labels)[pairs]) for _ in range(_PERMUTATIONS))
     # Rounding must not tell equal differences apart.
     as_large = sum(b - w >= between - within - 1e-12 for w, b in drawn)
     p_value = (1 + as_large) / (1 + _PERMUTATIONS)
@@ -91,6 +91,6 @@ def comparable(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, Architec
 
 
 def _means(distances: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    is_pair = np.triu(np.ones(distances.shape, bool), 1)
-    is_same = labels[:, None] == labels
-    return float(distances[is_pair & is_same].mean()), float(distances[is_pair & ~is_same].mean())
+    """Mean distance of pairs on the same data, and on different data; ``labels`` has shape ``(2, pairs)``."""
+    is_same = labels[0] == labels[1]
+    return float(distances[is_same].mean()), float(distances[~is_same].mean())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,10 +113,11 @@ def _set_up(module: FilesDataModule) -> None:
 
 
 def _both(name: str, task: TaskSpec, module: FilesDataModule, key: str) -> Images:
-    datasets = (module.train_dataset, module.val_dataset, module.test_dataset)
-    parts = [_arrays(dataset.samples, key) for dataset in datasets]
-    augment: Callable[..., Any] = FlipsAndTurns(is_dense=task.is_dense)
-    return Images(BenchData(name, task, *parts, augment=augment, facts={"split": module.rule}), module)
+    train, validation, test = (
+        _arrays(dataset.samples, key) for dataset in (module.train_dataset, module.val_dataset, module.test_dataset)
+    )
+    augment = FlipsAndTurns(is_dense=task.is_dense)
+    return Images(BenchData(name, task, train, validation, test, augment, facts={"split": module.rule}), module)
 
 
 def _arrays(samples: list[Sample], key: str) -> tuple[Tensor, Tensor]:
