@@ -209,7 +209,7 @@ def test_a_search_that_was_stopped_ends_with_the_search(data, tmp_path, capsys, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("dasha.search.tune.train_epoch", interrupt)
+        patched.setattr("dasha.search.course.train_epoch", interrupt)
         assert main(["search", str(data), "--out", str(out), *OPTIONS]) == 130
     assert not (out / "plan.json").exists()
     with monkeypatch.context() as patched:

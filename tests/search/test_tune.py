@@ -7,14 +7,14 @@ import torch
 
 from dasha.data.split import as_split
 from dasha.errors import DashaError, InvalidArgumentError, StateFileError
-from dasha.search import tune as tuning
+from dasha.search.course import Course, TrialWork, initial_network
 from dasha.search.progress import Silent
 from dasha.search.run_folder import RunFolder
 from dasha.search.settings import TuneSettings
 from dasha.search.study import rung_of
 from dasha.search.training import Diverged, Learning
 from dasha.search.trials import TuneOutcome
-from dasha.search.tune import TrialWork, initial_network, paper_space, tune
+from dasha.search.tune import paper_space, tune
 
 from .tiny import TASK, TRAIN, VALIDATION, Tiny
 
@@ -36,13 +36,13 @@ def scripted(monkeypatch):
 
     def install(score):
         def train(course, epoch):
-            epochs.append((course._trial.number, epoch))
-            value = score(course._trial.number, epoch)
+            epochs.append((course.number, epoch))
+            value = score(course.number, epoch)
             if isinstance(value, Exception):
                 raise value
             return value
 
-        monkeypatch.setattr(tuning._Course, "_train", train)
+        monkeypatch.setattr(Course, "_train", train)
         return epochs
 
     return install

@@ -60,7 +60,7 @@ def test_a_finished_run_with_data_repeats_nothing(finished, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("trained")
 
-    for stage in ("kernels", "tune", "retrain"):
+    for stage in ("kernels", "course", "retrain"):
         monkeypatch.setattr(f"dasha.search.{stage}.train_epoch", refuse)
     again = Dasha.resume(path, TRAIN, VALIDATION, backbone=Tiny, is_shown=False)
     assert np.array_equal(again.predict(TEST[0]), run.predict(TEST[0]))

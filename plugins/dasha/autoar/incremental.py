@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dasha._ray import Engine
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.fitted import FittedAR, RecordedSeries
 from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, accumulate, add_chunks
@@ -137,7 +138,7 @@ class Incremental:
         id_column: str | None = None,
         time_column: str | None = None,
         freq: Frequency = None,
-        engine: Literal["local", "ray"] = "local",
+        engine: Engine = "local",
         validation: Any = None,
         kpss_lags: int = KPSS_LAGS,
     ) -> Self:

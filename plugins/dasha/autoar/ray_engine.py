@@ -6,7 +6,6 @@ Every function that runs on a worker is pure, so that Ray may run it again when 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Hashable, Sequence
 from functools import partial, reduce
 from itertools import pairwise
@@ -19,6 +18,7 @@ import pyarrow
 from safetensors.numpy import load, save
 
 from dasha._optional import require
+from dasha._ray import start
 from dasha.autoar.files import csv_options, is_csv
 from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series
 from dasha.autoar.summary import KPSS_LAGS
@@ -33,23 +33,14 @@ _FIRST, _LAST, _STATE, _ERROR = "dasha.first", "dasha.last", "dasha.state", "das
 
 
 def connect() -> None:
-    """Connect to Ray for a program with an output of its own, which neither log lines nor progress bars disturb.
-
-    Takes the cluster that the environment variable ``RAY_ADDRESS`` names, else one that runs on this machine, else
-    starts one; where Ray is connected already, that stays.
+    """As `dasha._ray.start`, for work on data sets, which has progress bars and log lines of its own.
 
     Raises:
         OptionalDependencyError: If Ray is not installed.
         InvalidArgumentError: If there is no cluster at that address.
     """
-    ray, data = require("ray", extra="ray"), require("ray.data", extra="ray")
-    try:
-        ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"Ray cannot be reached at RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')!r}: {error}; check the address, "
-            "or unset RAY_ADDRESS to use this machine alone"
-        ) from error
+    data = require("ray.data", extra="ray")
+    start()
     data.DataContext.get_current().enable_progress_bars = False
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):  # Ray's log files stay complete

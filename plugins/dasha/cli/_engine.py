@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from dasha._optional import require
+from dasha._ray import Engine
 from dasha.errors import InvalidArgumentError
-
-Engine = Literal["local", "ray"]
 
 
 def choose_engine(asked: str | None, file: str, settings: Mapping[str, Any], *, count_rows: bool) -> Engine | None:

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 Table = TypeVar("Table")
 
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        help="Where hyperparameters are tuned: local (here, one after the other) or ray (on a Ray cluster, see "
+        "RAY_ADDRESS)."
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -90,6 +97,7 @@ class FitOptions:
             help="Test data from elsewhere: .npz with x_test and y_test, or image folder.", show_default=False
         ),
     ] = None
+    engine: EngineOption = "local"
     device: DeviceOption = "auto"
     as_json: JsonOption = False
 
@@ -104,6 +112,7 @@ class FitOptions:
             "n_seeds": self.n_seeds,
             "is_ensemble": self.ensemble,
             "include_validation": self.include_validation,
+            "engine": self.engine,
             "device": self.device,
         }
 

@@ -18,9 +18,9 @@ import numpy as np
 
 import dasha
 from dasha._engine_options import engine_options
+from dasha._ray import Engine
 from dasha.autoar import AutoAR
 from dasha.autoar.device import resolve_device
-from dasha.cli._engine import Engine
 from dasha.errors import DashaWarning
 from dasha.report.plots import MAX_PANELS, ForecastPanel, forecast_figure, history_shown, spread_out
 from dasha.report.selection import selection_figure, selection_record

@@ -59,6 +59,10 @@ class ArraySplit:
     def __init__(self, inputs: Tensor, targets: Tensor) -> None:
         self.inputs, self.targets = inputs, targets
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as NumPy arrays, which the workers of Ray on one machine share without a copy."""
+        return _unpickled, (_as_array(self.inputs), _as_array(self.targets))
+
     @property
     def size(self) -> int:
         """Number of samples."""
@@ -253,6 +257,18 @@ def _array_split(inputs: Tensor, targets: Tensor, name: str) -> ArraySplit:
             "have inputs (N, C, L) or (N, C, H, W) and as many targets"
         )
     return ArraySplit(inputs, targets)
+
+
+def _unpickled(inputs: Any, targets: Any) -> ArraySplit:
+    return ArraySplit(_as_tensor(inputs, "an input"), _as_tensor(targets, "a target"))
+
+
+def _as_array(tensor: Tensor) -> Any:
+    """The memory of a tensor as an array; the tensor itself where NumPy has no such numbers, or does not reach them."""
+    try:
+        return tensor.numpy()
+    except (TypeError, RuntimeError):
+        return tensor
 
 
 def _kind(split: ArraySplit) -> list[tuple[object, ...]]:

@@ -10,11 +10,14 @@ from importlib import metadata
 from typing import Any, Literal, get_args
 
 import dasha
+from dasha._ray import Engine
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.search.run_folder import CONFIG_FILE, RunFolder
 from dasha.search.settings import one_of, whole
 
 SearchMode = Literal["on", "off", "random"]
+# Where trials run, which changes nothing about what is tried.
+_PLACE = ("engine", "cpus_per_trial", "gpus_per_trial")
 # Settings, and a part of the budget, that only the final training looks at.
 _FINAL = ("n_seeds", "is_ensemble", "include_validation", "retrain")
 
@@ -34,6 +37,7 @@ class RunConfig:
         normalize: Whether channels are brought to mean 0 and standard deviation 1, as measured on train.
         include_validation: Whether the final training sees the validation data, too.
         is_deterministic: Whether only deterministic algorithms run, at the price of time on a GPU.
+        engine: Where trials run: ``"local"``, one after the other in this process, or ``"ray"``, on a Ray cluster.
 
     Raises:
         InvalidArgumentError: If a value is not allowed.
@@ -49,10 +53,12 @@ class RunConfig:
     normalize: bool = True
     include_validation: bool = False
     is_deterministic: bool = False
+    engine: Engine = "local"
 
     def __post_init__(self) -> None:
         """Check every value."""
         one_of(self, "", "search", get_args(SearchMode))
+        one_of(self, "", "engine", get_args(Engine))
         whole(self, "", seed=0, n_seeds=1)
         for name in ("is_ensemble", "normalize", "include_validation", "is_deterministic"):
             if not isinstance(getattr(self, name), bool):
@@ -65,7 +71,7 @@ class RunConfig:
 def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
     """Write what a run is about into its folder, or refuse a folder that is about something else.
 
-    What concerns the final training alone may change until that begins.
+    What concerns the final training alone may change until that begins, and where trials run at any time.
 
     Args:
         folder: Of the run, locked.
@@ -81,15 +87,14 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
         return
     stored = folder.read_json(CONFIG_FILE)
     before = {name: stored.get(name) for name in about}
-    different = differences(before, about)
-    if different and not folder.has_any("retrain"):
-        different = differences(_of_search(before), _of_search(about))
-        if not different:
-            folder.write_json(CONFIG_FILE, {**stored, **about})
+    may_change = _PLACE if folder.has_any("retrain") else (*_PLACE, *_FINAL)
+    different = differences(_without(before, may_change), _without(about, may_change))
     if different:
         raise InvalidArgumentError(
             f"the run in {folder.path} is another one ({'; '.join(different[:5])}); choose another run_dir"
         )
+    if before != about:
+        folder.write_json(CONFIG_FILE, {**stored, **about})
     changed = differences(stored.get("versions", {}), versions())
     if changed:
         warnings.warn(
@@ -99,18 +104,19 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
         )
 
 
-def _of_search(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run is about without the settings of the final training, on which no other stage depends."""
+def _without(about: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """What a run is about but for some settings and parts of the budget, on which no other stage depends."""
 
     def kept(part: Any) -> Any:
         if not isinstance(part, Mapping):
             return part
-        return {name: value for name, value in part.items() if name.partition(".")[0] not in _FINAL}
+        return {name: value for name, value in part.items() if not set(name.split(".")) & set(names)}
 
-    settings = kept(about.get("settings"))
-    if isinstance(settings, dict):
-        settings["overrides"] = kept(settings.get("overrides"))
-    return {**about, "settings": settings, "budget": kept(about.get("budget"))}
+    settings, budget = kept(about.get("settings")), kept(about.get("budget"))
+    for owner, part in ((settings, "overrides"), (budget, "tune")):
+        if isinstance(owner, dict):
+            owner[part] = kept(owner.get(part))
+    return {**about, "settings": settings, "budget": budget}
 
 
 def versions() -> dict[str, str]:

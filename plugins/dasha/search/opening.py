@@ -12,8 +12,8 @@ from dasha.manager import get_manager
 from dasha.search.run_folder import CONFIG_FILE, SOURCE_FILE, RunFolder
 from dasha.tasks import TaskSpec
 
-# Arguments of `Dasha` that no file holds; the others are those of the run.
-_NOT_STORED = ("augment", "backbone", "device", "is_searched", "is_shown", "space")
+# Arguments of `Dasha` that no file holds, or that change nothing; the others are those of the run.
+_MAY_CHANGE = ("augment", "backbone", "device", "engine", "is_searched", "is_shown", "space")
 
 
 def stored_arguments(path: str | Path, changes: Mapping[str, Any]) -> tuple[TaskSpec, dict[str, Any]]:
@@ -21,16 +21,16 @@ def stored_arguments(path: str | Path, changes: Mapping[str, Any]) -> tuple[Task
 
     Args:
         path: Run folder.
-        changes: Arguments that are not in the folder.
+        changes: Arguments that are not in the folder, or may change.
 
     Raises:
         StateFileError: If there is no run, or its file is damaged.
         InvalidArgumentError: If an argument belongs to the run, or the backbone is not registered here.
     """
     for name in changes:
-        if name not in _NOT_STORED:
+        if name not in _MAY_CHANGE:
             raise InvalidArgumentError(
-                f"{name}= belongs to the run in {path} and cannot be changed; allowed: {', '.join(_NOT_STORED)}"
+                f"{name}= belongs to the run in {path} and cannot be changed; allowed: {', '.join(_MAY_CHANGE)}"
             )
     if not (Path(path) / CONFIG_FILE).is_file():
         raise StateFileError(f"there is no run in {path}: {CONFIG_FILE} is missing")

@@ -126,6 +126,8 @@ class TuneSettings:
         seeds: Number of initial weights that trials choose from.
         max_cost: Tera floating-point operations of all trials at most, about; passes see fewer samples where there are
             too many. None for no limit.
+        cpus_per_trial: With ``engine="ray"``, CPUs of a trial, and threads of torch in it.
+        gpus_per_trial: Likewise GPUs; below 1, trials share one. None for one where the run computes on a GPU.
     """
 
     trials: int = 120
@@ -138,11 +140,18 @@ class TuneSettings:
     dropout: tuple[float, ...] = (0.0, 0.05, 0.1)
     seeds: int = 500
     max_cost: float | None = None
+    cpus_per_trial: int = 1
+    gpus_per_trial: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
         positive_or_none(self, "tune.", "max_cost")
-        whole(self, "tune.", trials=1, min_resource=1, max_resource=1, reduction_factor=2, seeds=1)
+        whole(self, "tune.", trials=1, min_resource=1, max_resource=1, reduction_factor=2, seeds=1, cpus_per_trial=1)
+        gpus = self.gpus_per_trial
+        if gpus is not None and (not isinstance(gpus, (int, float)) or not (0 <= gpus <= 1 or gpus % 1 == 0 < gpus)):
+            raise InvalidArgumentError(
+                f"tune.gpus_per_trial={gpus!r} must be a whole number of GPUs, a share of one, or None"
+            )
         if self.min_resource > self.max_resource:
             raise InvalidArgumentError(
                 f"tune.min_resource={self.min_resource} must be at most tune.max_resource={self.max_resource}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
+from dasha._optional import require
 from dasha.randomness import derive_seed, seeded
 from dasha.search import kernels as searching
 from dasha.search import tune as tuning
 from dasha.search.cost import affordable, expected_passes, operations_of
+from dasha.search.course import MakeNetwork, TrialWork, initial_network
 from dasha.search.kernels import random_architecture, search_kernels
 from dasha.search.networks import NetworkSource
 from dasha.search.plan import NetworkPlan, with_kernels
@@ -22,7 +24,7 @@ from dasha.search.selection import choose_backbone
 from dasha.search.supernet import Architecture, Supernet, to_supernet
 from dasha.search.training import Stopwatch
 from dasha.search.trials import Hyperparameters, TuneOutcome
-from dasha.search.tune import TrialWork, initial_network, tune
+from dasha.search.tune import tune
 
 _SEARCH = "search.json"
 _TUNE = "tune.json"
@@ -65,12 +67,28 @@ class Finished:
 
 def find_network(run: Run, sources: list[NetworkSource]) -> Found:
     """Backbone, kernels and hyperparameters; what was found before is read."""
+    if run.config.engine == "ray" and not run.folder.has(_TUNE):
+        require_ray(run, sources)
     watch = Stopwatch()
     source, scores = choose_backbone(run, sources)
     selection = {"backbone": watch.total} if len(sources) > 1 else {}
     architecture, search_seconds = find_kernels(run, source)
     tuned = tune_hyperparameters(run, source, architecture)
     return Found(source, scores, architecture, tuned, {**selection, "search": search_seconds, "tune": tuned.seconds})
+
+
+def require_ray(run: Run, sources: list[NetworkSource]) -> None:
+    """Say what keeps trials from running on Ray before hours are spent on other stages.
+
+    Raises:
+        InvalidArgumentError: If something cannot be sent to workers.
+        OptionalDependencyError: If Ray is not installed.
+    """
+    require("ray.tune", extra="ray")
+    from dasha.search.portable import check_portable
+
+    data: dict[str, Any] = {"train": run.train, "validation": run.validation}
+    check_portable({**data, "augment": run.learning.augment, "backbone": [source.factory for source in sources]})
 
 
 def plan_of(run: Run, found: Found) -> NetworkPlan:
@@ -104,10 +122,7 @@ def search_result(run: Run, found: Found) -> SearchResult:
 
 def train_network(run: Run, found: Found) -> Finished:
     """The final trainings of what was found."""
-
-    def make(hyperparameters: Hyperparameters) -> nn.Module:
-        return make_network(run, found.source, found.architecture, hyperparameters)
-
+    make = network_maker(found.source, found.architecture, width=run.budget.width)
     states, curves = [], []
     for number in range(run.config.n_seeds):
         state, own = _retrain(run, make, found.tuned, number)
@@ -170,21 +185,19 @@ def find_kernels(run: Run, source: NetworkSource) -> tuple[Architecture, float]:
     return outcome.architecture, outcome.seconds
 
 
-def make_network(
-    run: Run, source: NetworkSource, architecture: Architecture, hyperparameters: Hyperparameters
-) -> nn.Module:
-    """The network that is tuned and retrained, with initial weights from torch's global generator."""
-    plain = source.make(width=run.budget.width, dropout=hyperparameters.get("dropout", 0.0))
-    return with_kernels(plain, architecture)
+def network_maker(source: NetworkSource, architecture: Architecture, *, width: int) -> MakeNetwork:
+    """What makes the network that is tuned and retrained, with initial weights from torch's global generator."""
+
+    def make(hyperparameters: Hyperparameters) -> nn.Module:
+        return with_kernels(source.make(width=width, dropout=hyperparameters.get("dropout", 0.0)), architecture)
+
+    return make
 
 
 def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architecture) -> TuneOutcome:
     """The best of many settings."""
     settings = run.budget.tune
-
-    def make(hyperparameters: Hyperparameters) -> nn.Module:
-        return make_network(run, source, architecture, hyperparameters)
-
+    make = network_maker(source, architecture, width=run.budget.width)
     if run.folder.has(_TUNE):
         with run.folder.reading(_TUNE):
             return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
@@ -193,7 +206,7 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
     train = affordable(run.train, settings.max_cost, passes=expected_passes(settings), operations=operations)
     work = TrialWork(make, train, run.validation, settings, run.learning, run.config.seed, run.folder)
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
-        outcome = tune(work, stage=shown, space=run.space)
+        outcome = tune(work, stage=shown, space=run.space, engine=run.config.engine)
     initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)
     run.folder.write_tensors(INITIAL_FILE, initial.state_dict(), metadata={})
     run.folder.write_json(_TUNE, outcome.as_dict())
@@ -201,9 +214,7 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
     return outcome
 
 
-def _retrain(
-    run: Run, make: Callable[[Hyperparameters], nn.Module], tuned: TuneOutcome, number: int
-) -> tuple[dict[str, Tensor], Curves]:
+def _retrain(run: Run, make: MakeNetwork, tuned: TuneOutcome, number: int) -> tuple[dict[str, Tensor], Curves]:
     """The final training: the first from the winner's initial weights, the others from fresh ones."""
     seed, settings = run.config.seed, run.budget.retrain
     if number == 0:

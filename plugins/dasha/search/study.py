@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from dasha.randomness import derive_seed
 from dasha.search.settings import TuneSettings
+from dasha.search.trials import TrialRecord
 
 _STUDY = "dasha"
 
@@ -57,6 +58,23 @@ def next_trial(study: Study) -> Trial:
     """The trial that an earlier process began and did not end, or a new one."""
     waiting = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return Trial(study, waiting[0]._trial_id) if waiting else study.ask()
+
+
+def open_trials(study: Study, count: int) -> list[Trial]:
+    """The trials that have not ended, of so many in all; those that are missing are begun."""
+    known = study.get_trials(deepcopy=False)
+    waiting = [Trial(study, trial._trial_id) for trial in known if not trial.state.is_finished()]
+    return waiting + [study.ask() for _ in range(count - len(known))]
+
+
+def end_trial(study: Study, trial: Trial, record: TrialRecord) -> None:
+    """Write into the journal what came out of a trial."""
+    for name, value in (("scores", record.scores), ("outcome", record.state), ("reason", record.reason)):
+        trial.set_user_attr(name, value)
+    if record.state == "complete":
+        study.tell(trial, record.best)
+    else:
+        study.tell(trial, state=TrialState.PRUNED if record.state == "pruned" else TrialState.FAIL)
 
 
 def frozen(trial: Trial) -> FrozenTrial:

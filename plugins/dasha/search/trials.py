@@ -47,6 +47,12 @@ class TrialRecord:
             reason=attributes["reason"],
         )
 
+    def in_short(self) -> dict[str, Any]:
+        """For the log."""
+        score = max(self.scores, default=-math.inf)
+        short = {"number": self.number, "state": self.state, "reason": self.reason, "epochs": len(self.scores)}
+        return {**short, "score": score}
+
     @property
     def best(self) -> float:
         """Best score; minus infinity if it diverged."""

@@ -210,7 +210,7 @@ class Dasha:
                 or a registered task, which are read again.
             validation: Likewise.
             **changes: Arguments that are not in the folder: ``augment``, ``space``, ``is_searched``, ``device``,
-                ``is_shown``, and ``backbone`` where it is not registered.
+                ``is_shown``, and ``backbone`` where it is not registered; also ``engine``.
 
         Raises:
             StateFileError: If there is no run, or a file of it is damaged.
