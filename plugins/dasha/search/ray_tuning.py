@@ -172,10 +172,11 @@ class _Watcher(tune.Callback, tune.Stopper):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """End the run, because trials that are left out would change what is chosen."""
+        number, why = trial.config["number"], _last_line(trial.get_error())
         self.error = self.error or DashaError(
-            f"trial {trial.config['number']} failed {_MAX_FAILURES + 1} times on workers of Ray, the last time because "
-            f"{_last_line(trial.get_error())}; dasha-plugins and what the data needs must be installed on every machine "
-            "of the cluster. What has ended is kept; fit again to go on"
+            f"trial {number} failed {_MAX_FAILURES + 1} times on workers of Ray, the last time because {why}; "
+            "dasha-plugins and what the data needs must be installed on every machine of the cluster. What has ended "
+            "is kept; fit again to go on"
         )
 
 

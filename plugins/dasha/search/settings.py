@@ -148,7 +148,8 @@ class TuneSettings:
         positive_or_none(self, "tune.", "max_cost")
         whole(self, "tune.", trials=1, min_resource=1, max_resource=1, reduction_factor=2, seeds=1, cpus_per_trial=1)
         gpus = self.gpus_per_trial
-        if gpus is not None and (not isinstance(gpus, (int, float)) or not (0 <= gpus <= 1 or gpus % 1 == 0 < gpus)):
+        is_number = isinstance(gpus, (int, float)) and not isinstance(gpus, bool)
+        if gpus is not None and not (is_number and gpus >= 0 and (gpus <= 1 or gpus % 1 == 0)):
             raise InvalidArgumentError(
                 f"tune.gpus_per_trial={gpus!r} must be a whole number of GPUs, a share of one, or None"
             )
