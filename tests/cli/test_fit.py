@@ -185,7 +185,7 @@ def test_a_finished_search_shows_what_it_found_and_how_to_go_on(searched, data, 
 
 def test_fit_goes_on_from_a_search_and_may_decide_on_the_final_training(searched, data, capsys, monkeypatch):
     later = shutil.copy(data, searched.parent / "later.npz")
-    for stage in ("kernels", "tune"):
+    for stage in ("kernels", "course"):
         monkeypatch.setattr(f"dasha.search.{stage}.train_epoch", refuse)
     final = ["--n-seeds", "2", "--ensemble", "--include-validation", "--test", str(later)]
     assert main(["fit", str(data), "--out", str(searched), *OPTIONS, *final]) == 0
