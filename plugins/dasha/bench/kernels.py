@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-_PERMUTATIONS = 9999
+# Permutations: so many chunks of so many, which are compared together.
+_CHUNKS, _CHUNK = 99, 101
 Architecture = Mapping[str, Sequence[int]]
 
 
@@ -67,13 +68,17 @@ def cluster(architectures: Sequence[tuple[str, Architecture]], *, seed: int = 0)
     pairs = np.array(list(combinations(range(count), 2))).T  # 2 × pairs
     choices = [choice for _, choice in architectures]
     distances = np.array([kernel_distance(choices[one], choices[other]) for one, other in pairs.T])
-    within, between = _means(distances, labels[pairs])
+    (within,), (between,) = _means(distances, labels[None], pairs)
     rng = np.random.default_rng(seed)
-    drawn = (_means(distances, rng.permutation(labels)[pairs]) for _ in range(_PERMUTATIONS))
-    # Rounding must not tell equal differences apart.
-    as_large = sum(b - w >= between - within - 1e-12 for w, b in drawn)
-    p_value = (1 + as_large) / (1 + _PERMUTATIONS)
-    return Clustering(within, between, p_value, count, int(labels.max()) + 1, _PERMUTATIONS)
+    as_large = 0
+    for _ in range(_CHUNKS):
+        drawn = rng.permuted(np.tile(labels, (_CHUNK, 1)), axis=1)
+        own_within, own_between = _means(distances, drawn, pairs)
+        # Rounding must not tell equal differences apart.
+        as_large += int((own_between - own_within >= between - within - 1e-12).sum())
+    drawn_count = _CHUNKS * _CHUNK
+    p_value = (1 + as_large) / (1 + drawn_count)
+    return Clustering(float(within), float(between), p_value, count, int(labels.max()) + 1, drawn_count)
 
 
 def comparable(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, Architecture]]:
@@ -90,7 +95,7 @@ def comparable(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, Architec
     ]
 
 
-def _means(distances: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Mean distance of pairs on the same data, and on different data; ``labels`` has shape ``(2, pairs)``."""
-    is_same = labels[0] == labels[1]
-    return float(distances[is_same].mean()), float(distances[~is_same].mean())
+def _means(distances: np.ndarray, labels: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean distances of pairs on the same data, and on different data, for every row of ``labels`` ``(P, runs)``."""
+    is_same = labels[:, pairs[0]] == labels[:, pairs[1]]  # (P, pairs)
+    return is_same @ distances / is_same.sum(1), ~is_same @ distances / (~is_same).sum(1)
