@@ -17,18 +17,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from _common import (
-    add_common_arguments,
-    add_data_argument,
-    add_search_arguments,
-    add_store_arguments,
-    command_of,
-    effort_of,
-    finish,
-    opened,
-    parse,
-    skip,
-)
+from _common import add_common_arguments, add_data_argument, add_store_arguments, parse, skip
+from _search import add_search_arguments, command_of, effort_of, finish, opened
 
 from dasha.bench.cases import Measured
 from dasha.bench.environment import environment

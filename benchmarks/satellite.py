@@ -14,18 +14,8 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
-from _common import (
-    add_common_arguments,
-    add_data_argument,
-    add_search_arguments,
-    add_store_arguments,
-    command_of,
-    effort_of,
-    finish,
-    opened,
-    parse,
-    skip,
-)
+from _common import add_common_arguments, add_data_argument, add_store_arguments, parse, skip
+from _search import add_search_arguments, command_of, effort_of, finish, opened
 
 from dasha.bench.beside import published_rows
 from dasha.bench.cases import Measured

@@ -98,5 +98,5 @@ def script(monkeypatch, tmp_path):
         return json.loads(output.read_text()), page.read_text()
 
     yield run
-    for name in {"_common", "dasha_evidence", "genomics", "satellite"} & (set(sys.modules) - before):
+    for name in {"_common", "_search", "dasha_evidence", "genomics", "satellite"} & (set(sys.modules) - before):
         del sys.modules[name]
