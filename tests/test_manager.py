@@ -34,7 +34,8 @@ def test_what_the_built_ins_offer():
     loaded = load(disabled=[])
     assert record_of(loaded, "dasha").offers == {
         "backbones": ("unet_1d", "unet_2d", "wide_resnet_1d", "wide_resnet_2d"),
-        "commands": ("doctor", "fit", "forecast", "plugins", "report", "resume"),
+        "commands": ("doctor", "fit", "forecast", "plugins", "report", "resume", "search"),
+        "tasks": ("digits",),
     }
     darts = record_of(loaded, "darts_autoar")
     assert darts.offers == {
