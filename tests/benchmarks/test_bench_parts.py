@@ -9,7 +9,7 @@ from torch import nn
 
 from dasha.bench.beside import mean_place, place, published_table, sources_of
 from dasha.bench.files import find_folder, folders_of
-from dasha.bench.kernels import cluster, comparable, kernel_distance
+from dasha.bench.kernels import Choice, cluster, comparable, kernel_distance
 from dasha.bench.search import BenchData, Effort, metrics_of, record_of, scored
 from dasha.bench.summary import Summary, size_text, summarise, summary_table
 from dasha.data.turns import FlipsAndTurns
@@ -59,31 +59,41 @@ def test_distance_of_kernels():
 
 
 def test_runs_on_the_same_data_that_choose_alike_are_found():
-    alike = [(name, {"a": (size, 1), "b": (size, 2)}) for name, size in (("x", 3), ("y", 11)) for _ in range(4)]
+    alike = [
+        Choice(name, seed, {"a": (size, 1), "b": (size, 2)})
+        for name, size in (("x", 3), ("y", 11))
+        for seed in range(4)
+    ]
     found = cluster(alike)
     assert (found.within, found.runs, found.tasks) == (0, 8, 2)
     assert found.between == pytest.approx(np.log2(11 / 3))
-    # 2 of the 70 ways to split eight runs into two fours are as clear
-    assert found.p_value == pytest.approx(2 / 70, abs=0.01)
+    # 2 of the 16 ways to deal two runs of each of four seeds to two tasks are as clear
+    assert found.p_value == pytest.approx(2 / 16, abs=0.01)
     rng = np.random.default_rng(0)
-    noise = [(name, {"a": (int(rng.choice([3, 5, 7])), 1)}) for name in "xyz" for _ in range(4)]
+    noise = [Choice(name, seed, {"a": (int(rng.choice([3, 5, 7])), 1)}) for name in "xyz" for seed in range(4)]
     assert cluster(noise).p_value > 0.05
     assert cluster(noise).p_value == cluster(noise).p_value
 
 
-@pytest.mark.parametrize("names", ["", "x", "xx", "xy"])
-def test_too_few_runs_are_not_compared(names):
-    assert cluster([(name, {"a": (3, 1)}) for name in names]) is None
+def test_what_the_seed_alone_decides_is_not_taken_for_the_data():
+    found = cluster([Choice(name, seed, {"a": (3 + 2 * seed, 1)}) for name in "xyz" for seed in range(3)])
+    assert found.within == pytest.approx(found.between)
+    assert found.p_value == 1
+
+
+@pytest.mark.parametrize("runs", ["", "x0", "x0 x1", "x0 y0", "x0 y1"])
+def test_too_few_runs_are_not_compared(runs):
+    assert cluster([Choice(run[0], int(run[1]), {"a": (3, 1)}) for run in runs.split()]) is None
 
 
 def test_only_networks_of_the_same_layers_are_compared():
     records = [
-        {"dataset": "x", "architecture": {"a": [3, 1]}},
-        {"dataset": "x", "architecture": {"other": [3, 1]}},
-        {"dataset": "y", "architecture": {"a": [5, 1]}},
-        {"dataset": "z", "architecture": {}},
+        {"dataset": "x", "seed": 0, "architecture": {"a": [3, 1]}},
+        {"dataset": "x", "seed": 1, "architecture": {"other": [3, 1]}},
+        {"dataset": "y", "seed": 0, "architecture": {"a": [5, 1]}},
+        {"dataset": "z", "seed": 0, "architecture": {}},
     ]
-    assert [name for name, _ in comparable(records)] == ["x", "y"]
+    assert [one.dataset for one in comparable(records)] == ["x", "y"]
     assert comparable(records[3:]) == []
 
 

@@ -15,14 +15,29 @@ Architecture = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What one run chose.
+
+    Attributes:
+        dataset: Name of the data.
+        seed: Of the run.
+        architecture: Kernel size and dilation by layer.
+    """
+
+    dataset: str
+    seed: int
+    architecture: Architecture
+
+
+@dataclass(frozen=True)
 class Clustering:
-    """Distances between what runs chose.
+    """Distances between what runs chose, runs with different seeds alone: equal seeds begin from equal draws.
 
     Attributes:
         within: Mean distance of two runs on the same data.
         between: Mean distance of two runs on different data.
-        p_value: Share of permutations of the runs among the data sets whose difference, between minus within, is at
-            least that of the runs as they are, which count as one of them.
+        p_value: Share of permutations, of the runs of every seed among the data sets, whose difference, between minus
+            within, is at least that of the runs as they are, which count as one of them.
         runs: Number of runs compared.
         tasks: Number of data sets.
         permutations: Number of permutations.
@@ -51,37 +66,40 @@ def kernel_distance(first: Architecture, second: Architecture) -> float:
     return float(np.abs(np.diff(np.log2(pairs), axis=1)).sum(-1).mean())
 
 
-def cluster(architectures: Sequence[tuple[str, Architecture]], *, seed: int = 0) -> Clustering | None:
+def cluster(choices: Sequence[Choice], *, seed: int = 0) -> Clustering | None:
     """Compare runs on the same data with runs on different data.
 
     Args:
-        architectures: Name of the data and choice of every run; all have the same layers.
+        choices: Of every run; all have the same layers.
         seed: Of the permutations.
 
     Returns:
-        None unless there are two data sets, and two runs on one of them.
+        None unless runs with different seeds are there both on one data set and on two.
     """
-    labels = np.unique([name for name, _ in architectures], return_inverse=True)[1]
-    count = len(labels)
-    if count < 3 or labels.max() == 0 or np.bincount(labels).max() < 2:
+    labels = np.unique([one.dataset for one in choices], return_inverse=True)[1]
+    seeds = np.array([one.seed for one in choices])
+    pairs = np.array([pair for pair in combinations(range(len(choices)), 2) if seeds[pair[0]] != seeds[pair[1]]]).T
+    if not pairs.size or len(set((labels[pairs[0]] == labels[pairs[1]]).tolist())) < 2:
         return None
-    pairs = np.array(list(combinations(range(count), 2))).T  # 2 × pairs
-    choices = [choice for _, choice in architectures]
-    distances = np.array([kernel_distance(choices[one], choices[other]) for one, other in pairs.T])
+    distances = np.array(
+        [kernel_distance(choices[one].architecture, choices[other].architecture) for one, other in pairs.T]
+    )
     (within,), (between,) = _means(distances, labels[None], pairs)
     rng = np.random.default_rng(seed)
     as_large = 0
     for _ in range(_CHUNKS):
-        drawn = rng.permuted(np.tile(labels, (_CHUNK, 1)), axis=1)
+        drawn = np.tile(labels, (_CHUNK, 1))
+        for block in (seeds == one for one in np.unique(seeds)):
+            drawn[:, block] = rng.permuted(drawn[:, block], axis=1)
         own_within, own_between = _means(distances, drawn, pairs)
         # Rounding must not tell equal differences apart.
         as_large += int((own_between - own_within >= between - within - 1e-12).sum())
     drawn_count = _CHUNKS * _CHUNK
     p_value = (1 + as_large) / (1 + drawn_count)
-    return Clustering(float(within), float(between), p_value, count, int(labels.max()) + 1, drawn_count)
+    return Clustering(float(within), float(between), p_value, len(choices), int(labels.max()) + 1, drawn_count)
 
 
-def comparable(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, Architecture]]:
+def comparable(records: Sequence[Mapping[str, Any]]) -> list[Choice]:
     """Choices that can be compared: those of the network that most runs have."""
     searched = [record for record in records if record.get("architecture")]
     layers = [tuple(record["architecture"]) for record in searched]
@@ -89,7 +107,7 @@ def comparable(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, Architec
         return []
     usual = max(dict.fromkeys(layers), key=layers.count)
     return [
-        (record["dataset"], record["architecture"])
+        Choice(record["dataset"], record["seed"], record["architecture"])
         for record, own in zip(searched, layers, strict=True)
         if own == usual
     ]
@@ -98,4 +116,5 @@ def comparable(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, Architec
 def _means(distances: np.ndarray, labels: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean distances of pairs on the same data, and on different data, for every row of ``labels`` ``(P, runs)``."""
     is_same = labels[:, pairs[0]] == labels[:, pairs[1]]  # (P, pairs)
-    return is_same @ distances / is_same.sum(1), ~is_same @ distances / (~is_same).sum(1)
+    with np.errstate(invalid="ignore"):  # NaN, which is larger than nothing, where there are no such pairs
+        return is_same @ distances / is_same.sum(1), ~is_same @ distances / (~is_same).sum(1)

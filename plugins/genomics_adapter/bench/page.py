@@ -18,7 +18,8 @@ from genomics_adapter.bench.run import overall, places_of, searched
 
 _DISTANCE = (
     "Do the same data lead to the same kernels? The distance of two runs is the mean over the layers of how many times "
-    "kernel size and dilation differ, in powers of two. Runs whose network has other layers than most are left out."
+    "kernel size and dilation differ, in powers of two. Runs with the same seed begin from the same "
+    "draws and are not compared; runs whose network has other layers than most are left out."
 )
 
 
@@ -106,8 +107,8 @@ def _kernel_sections(records: Sequence[Mapping[str, Any]]) -> list[Section]:
     for method in searched(records):
         runs = comparable([record for record in records if record["method"] == method])
         tasks: dict[str, list[Any]] = {}
-        for name, architecture in runs:
-            tasks.setdefault(name, []).append(architecture)
+        for run in runs:
+            tasks.setdefault(run.dataset, []).append(run.architecture)
         found = cluster(runs)
         verdict = f"{method}: {found}." if found else f"{method}: too few runs to compare."
         figure = task_kernel_figure(tasks)
