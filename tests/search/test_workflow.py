@@ -162,6 +162,13 @@ def test_auto_takes_the_backbone_with_the_best_validation_score(tmp_path):
     assert load_model(tmp_path)(torch.tensor(TEST[0])).shape == (10, 2)
 
 
+def test_the_seconds_of_the_choice_of_the_backbone_outlast_an_interruption(tmp_path):
+    options = {"backbone": "auto", "overrides": {"backbone_options": {}}}
+    first = run_of(tmp_path, **options).search(TRAIN, VALIDATION).seconds["backbone"]
+    assert first > 0.01
+    assert run_of(tmp_path, **options).fit(TRAIN, VALIDATION).result.seconds["backbone"] == first
+
+
 def test_the_final_training_may_see_the_validation_data(tmp_path):
     run = run_of(tmp_path, overrides=FEW, include_validation=True).fit(TRAIN, VALIDATION)
     assert run.result.curves[0]["validation"] == []

@@ -5,42 +5,49 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from dasha.data.split import Split
 from dasha.errors import DashaError
 from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
+from dasha.search.cost import affordable, operations_of
 from dasha.search.networks import NetworkSource
 from dasha.search.progress import stage
 from dasha.search.run import Run
-from dasha.search.training import Diverged, evaluate, make_sgd, train_epoch
+from dasha.search.training import Diverged, Stopwatch, evaluate, make_sgd, train_epoch
 
 _SELECT = "backbone.json"
 _LR = 0.05
 
 
-def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSource, dict[str, float]]:
+def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSource, dict[str, float], float]:
     """Train every candidate for the same few epochs and take the one with the best validation score.
+
+    All see the same share of the training data: what the costliest can afford of the budget of the kernel search.
 
     Args:
         run: What all stages share.
         sources: The candidates; if there is one only, nothing is trained.
 
     Returns:
-        The chosen one, and the scores by name; larger is better.
+        The chosen one, the scores by name, larger being better, and the seconds it took.
 
     Raises:
         DashaError: If training diverges with every candidate.
     """
     if len(sources) == 1:
-        return sources[0], {}
+        return sources[0], {}, 0.0
     if run.folder.has(_SELECT):
         with run.folder.reading(_SELECT):
             stored = run.folder.read_json(_SELECT)
             known = {name: -math.inf if score is None else float(score) for name, score in stored["scores"].items()}
-            return {source.name: source for source in sources}[stored["chosen"]], known
+            chosen = {source.name: source for source in sources}[stored["chosen"]]
+            return chosen, known, float(stored.get("seconds", 0.0))
+    watch = Stopwatch()
+    train = _affordable(run, sources)
     scores: dict[str, float] = {}
     with stage("backbone", len(sources), is_shown=run.is_shown) as shown:
         for source in sources:
-            scores[source.name] = _short_score(run, source)
+            scores[source.name] = _short_score(run, source, train)
             run.folder.log("backbone", name=source.name, score=scores[source.name])
             shown.advance(len(scores), f"{source.name} {abs(scores[source.name]):.4f}")
     if max(scores.values()) == -math.inf:
@@ -49,11 +56,21 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
             "name one by backbone="
         )
     chosen = max(sources, key=lambda source: scores[source.name])
-    run.folder.write_json(_SELECT, {"chosen": chosen.name, "scores": scores})
-    return chosen, scores
+    seconds = watch.total
+    run.folder.write_json(_SELECT, {"chosen": chosen.name, "scores": scores, "seconds": seconds})
+    return chosen, scores, seconds
 
 
-def _short_score(run: Run, source: NetworkSource) -> float:
+def _affordable(run: Run, sources: list[NetworkSource]) -> Split:
+    with seeded(0):
+        networks = [source.make(width=run.budget.width) for source in sources]
+    operations = max(operations_of(network, run.summary.shape) for network in networks)
+    return affordable(
+        run.train, run.budget.search.max_cost, passes=run.budget.selection_epochs, operations=operations
+    )
+
+
+def _short_score(run: Run, source: NetworkSource, train: Split) -> float:
     """Best validation score in a few epochs; minus infinity if training diverges."""
     seed = run.config.seed
     with seeded(derive_seed(seed, "backbone", source.name)):
@@ -64,7 +81,7 @@ def _short_score(run: Run, source: NetworkSource) -> float:
     try:
         for epoch in range(run.budget.selection_epochs):
             with seeded(derive_seed(seed, "backbone", source.name, epoch)):
-                train_epoch(network, optimizer, run.train, learning)
+                train_epoch(network, optimizer, train, learning)
             scores.append(score_of(learning.task, evaluate(network, run.validation, learning, only_deciding=True)))
     except Diverged:
         return -math.inf

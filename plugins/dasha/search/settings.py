@@ -74,7 +74,8 @@ class SearchSettings:
         settled_epochs: The search ends early when no layer's choice has changed for so many epochs.
         is_depthwise: Whether convolutions with as many outputs as inputs are depthwise during the search.
         max_cost: Tera floating-point operations at most, counted as if the kernels were the backbone's own; passes see
-            fewer samples where there are too many. None for no limit.
+            fewer samples where there are too many. The same again for every candidate where a backbone is chosen. None
+            for no limit.
     """
 
     kernel_sizes: tuple[int, ...] = (3, 5, 7, 9)

@@ -22,7 +22,6 @@ from dasha.search.retrain import Curves, retrain
 from dasha.search.run import Run
 from dasha.search.selection import choose_backbone
 from dasha.search.supernet import Architecture, Supernet, to_supernet
-from dasha.search.training import Stopwatch
 from dasha.search.trials import Hyperparameters, TuneOutcome
 from dasha.search.tune import tune
 
@@ -69,9 +68,8 @@ def find_network(run: Run, sources: list[NetworkSource]) -> Found:
     """Backbone, kernels and hyperparameters; what was found before is read."""
     if run.config.engine == "ray" and not run.folder.has(_TUNE):
         require_ray(run, sources)
-    watch = Stopwatch()
-    source, scores = choose_backbone(run, sources)
-    selection = {"backbone": watch.total} if len(sources) > 1 else {}
+    source, scores, seconds = choose_backbone(run, sources)
+    selection = {"backbone": seconds} if len(sources) > 1 else {}
     architecture, search_seconds = find_kernels(run, source)
     tuned = tune_hyperparameters(run, source, architecture)
     return Found(source, scores, architecture, tuned, {**selection, "search": search_seconds, "tune": tuned.seconds})
