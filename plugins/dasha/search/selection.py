@@ -65,9 +65,7 @@ def _affordable(run: Run, sources: list[NetworkSource]) -> Split:
     with seeded(0):
         networks = [source.make(width=run.budget.width) for source in sources]
     operations = max(operations_of(network, run.summary.shape) for network in networks)
-    return affordable(
-        run.train, run.budget.search.max_cost, passes=run.budget.selection_epochs, operations=operations
-    )
+    return affordable(run.train, run.budget.search.max_cost, passes=run.budget.selection_epochs, operations=operations)
 
 
 def _short_score(run: Run, source: NetworkSource, train: Split) -> float:
