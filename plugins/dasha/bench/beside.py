@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from dasha.bench.place import Place
 from dasha.bench.summary import Summary
 from dasha.metrics import METRICS
 from dasha.published import PublishedScore
@@ -17,22 +18,6 @@ NOTE = (
     "Rows marked as published were read in the sources named at the end of the page, not run again. Their data, splits "
     "and training are those of the sources."
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Rank of one of our means among published figures of the same task and metric.
-
-    Attributes:
-        rank: 1 is the best; equal figures share the mean of their ranks.
-        of: Figures ranked, ours included.
-    """
-
-    rank: float
-    of: int
-
-    def __str__(self) -> str:
-        return f"{self.rank:g} of {self.of}"
 
 
 def place(summary: Summary, figures: Sequence[PublishedScore], *, digits: int = 3) -> Place | None:

@@ -98,11 +98,16 @@ class NetworkPlan:
     @classmethod
     def of_dict(cls, content: Mapping[str, Any]) -> NetworkPlan:
         """What `as_dict` gave, also after JSON, which has lists for tuples."""
-        architecture = {name: (int(size), int(dilation)) for name, (size, dilation) in content["architecture"].items()}
+        architecture = architecture_of(content["architecture"])
         task: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in content["task"].items()
         }
         return cls(**{**content, "task": TaskSpec(**task), "architecture": architecture})
+
+
+def architecture_of(content: Mapping[str, Any]) -> Architecture:
+    """Kernel sizes and dilations as they come back from JSON, which has lists for tuples."""
+    return {name: (int(size), int(dilation)) for name, (size, dilation) in content.items()}
 
 
 def with_kernels(network: nn.Module, architecture: Architecture) -> nn.Module:

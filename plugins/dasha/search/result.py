@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from dasha.metrics import prediction_of
-from dasha.search.plan import NetworkPlan
+from dasha.search.plan import NetworkPlan, architecture_of
 from dasha.tasks import TaskSpec
 
 # Pairs that a picture shows.
@@ -81,7 +81,7 @@ class RunResult:
     @classmethod
     def of_dict(cls, content: Mapping[str, Any]) -> RunResult:
         """What `as_dict` gave, after JSON."""
-        architecture = {name: (int(size), int(dilation)) for name, (size, dilation) in content["architecture"].items()}
+        architecture = architecture_of(content["architecture"])
         scores = {name: -math.inf if score is None else score for name, score in content["backbone_scores"].items()}
         return cls(**{**content, "architecture": architecture, "backbone_scores": scores})
 

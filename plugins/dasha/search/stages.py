@@ -15,7 +15,7 @@ from dasha.search.cost import affordable, expected_passes, operations_of
 from dasha.search.course import MakeNetwork, TrialWork, initial_network
 from dasha.search.kernels import random_architecture, search_kernels
 from dasha.search.networks import NetworkSource
-from dasha.search.plan import NetworkPlan, with_kernels
+from dasha.search.plan import NetworkPlan, architecture_of, with_kernels
 from dasha.search.progress import stage
 from dasha.search.result import RunResult, SearchResult
 from dasha.search.retrain import Curves, retrain
@@ -162,8 +162,7 @@ def find_kernels(run: Run, source: NetworkSource) -> tuple[Architecture, float]:
     if run.folder.has(_SEARCH):
         with run.folder.reading(_SEARCH):
             stored = run.folder.read_json(_SEARCH)
-            found = {name: (int(size), int(dilation)) for name, (size, dilation) in stored["architecture"].items()}
-            return found, float(stored["seconds"])
+            return architecture_of(stored["architecture"]), float(stored["seconds"])
     supernet, settings = make_supernet(run, source), run.budget.search
     kernels = {"kernel_sizes": settings.kernel_sizes, "dilations": settings.dilations}
     if run.config.search == "random":

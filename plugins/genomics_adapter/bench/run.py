@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dasha.bench.beside import Place, mean_place, place, published_rows
+from dasha.bench.beside import mean_place, place, published_rows
 from dasha.bench.cases import Case
 from dasha.bench.kernels import cluster, comparable
+from dasha.bench.place import Place
 from dasha.bench.search import PACKAGES, BenchData, Effort, search_case
 from dasha.bench.summary import Summary, as_rows, summarise
 from genomics_adapter.bench.data import benchmarks_of, info_of, means_of

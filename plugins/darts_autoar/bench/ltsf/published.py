@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from dasha.bench.place import Place
 from dasha.published import PublishedResult, published_forecasting
 
 CAPTION = (
@@ -20,22 +21,6 @@ GROUPS: dict[str, Callable[[PublishedResult], bool]] = {
     "zero_shot": lambda figure: figure.is_zero_shot,
 }
 """Published figures that ours are ranked among."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Rank of one of our figures among published ones.
-
-    Attributes:
-        rank: 1 is the best; equal figures share the mean of their ranks.
-        of: Figures ranked, ours included.
-    """
-
-    rank: float
-    of: int
-
-    def __str__(self) -> str:
-        return f"{self.rank:g} of {self.of}"
 
 
 def settings_of(results: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
