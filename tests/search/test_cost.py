@@ -18,10 +18,11 @@ def test_operations_are_those_of_one_sample():
     assert operations_of(nn.Linear(3, 1), (2, 8)) == 0  # cannot be computed
 
 
-@pytest.mark.parametrize(("max_cost", "seen"), [(None, 100), (3e-3, 100), (1.5e-3, 50), (1e-9, 1)])
-def test_passes_see_what_can_be_afforded(max_cost, seen):
-    # 3 × 100 samples × 10 passes × 1e6 operations are 3e-3 tera operations.
-    split = affordable(SPLIT, max_cost, passes=10, operations=1_000_000)
+@pytest.mark.parametrize(("max_cost", "seen"), [(None, 100), (1.44e-6, 100), (0.72e-6, 50), (1e-12, 1)])
+def test_passes_see_what_the_costliest_network_can_afford(max_cost, seen):
+    # 3 × 100 samples × 10 passes × 480 operations are 1.44e-6 tera operations.
+    networks = [nn.Conv1d(2, 1, 3), nn.Conv1d(2, 5, 3, padding=1)]
+    split = affordable(SPLIT, max_cost, passes=10, shape=(2, 8), networks=networks)
     assert sum(len(inputs) for inputs, _ in split.batches(1, shuffle=True)) == seen
 
 

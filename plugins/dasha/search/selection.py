@@ -9,7 +9,7 @@ from dasha.data.split import Split
 from dasha.errors import DashaError
 from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
-from dasha.search.cost import affordable, operations_of
+from dasha.search.cost import affordable
 from dasha.search.networks import NetworkSource
 from dasha.search.progress import stage
 from dasha.search.run import Run
@@ -43,7 +43,10 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
             chosen = {source.name: source for source in sources}[stored["chosen"]]
             return chosen, known, float(stored.get("seconds", 0.0))
     watch = Stopwatch()
-    train = _affordable(run, sources)
+    with seeded(0):
+        networks = [source.make(width=run.budget.width) for source in sources]
+    passes, most = run.budget.selection_epochs, run.budget.search.max_cost
+    train = affordable(run.train, most, passes=passes, shape=run.summary.shape, networks=networks)
     scores: dict[str, float] = {}
     with stage("backbone", len(sources), is_shown=run.is_shown) as shown:
         for source in sources:
@@ -59,13 +62,6 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
     seconds = watch.total
     run.folder.write_json(_SELECT, {"chosen": chosen.name, "scores": scores, "seconds": seconds})
     return chosen, scores, seconds
-
-
-def _affordable(run: Run, sources: list[NetworkSource]) -> Split:
-    with seeded(0):
-        networks = [source.make(width=run.budget.width) for source in sources]
-    operations = max(operations_of(network, run.summary.shape) for network in networks)
-    return affordable(run.train, run.budget.search.max_cost, passes=run.budget.selection_epochs, operations=operations)
 
 
 def _short_score(run: Run, source: NetworkSource, train: Split) -> float:

@@ -172,7 +172,7 @@ def find_kernels(run: Run, source: NetworkSource) -> tuple[Architecture, float]:
     with seeded(0):
         plain = source.make(width=settings.width)
     passes = settings.epochs * settings.batch_fraction
-    train = affordable(run.train, settings.max_cost, passes=passes, operations=operations_of(plain, run.summary.shape))
+    train = affordable(run.train, settings.max_cost, passes=passes, shape=run.summary.shape, networks=[plain])
     with stage("search", settings.epochs, is_shown=run.is_shown) as shown:
         outcome = search_kernels(
             supernet, train, settings, run.learning, seed=run.config.seed, folder=run.folder, stage=shown
@@ -199,8 +199,9 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
         with run.folder.reading(_TUNE):
             return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
     with seeded(0):
-        operations = operations_of(make({}), run.summary.shape)
-    train = affordable(run.train, settings.max_cost, passes=expected_passes(settings), operations=operations)
+        network = make({})
+    passes = expected_passes(settings)
+    train = affordable(run.train, settings.max_cost, passes=passes, shape=run.summary.shape, networks=[network])
     work = TrialWork(make, train, run.validation, settings, run.learning, run.config.seed, run.folder)
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
         outcome = tune(work, stage=shown, space=run.space, engine=run.config.engine)
@@ -224,7 +225,7 @@ def _retrain(run: Run, make: MakeNetwork, tuned: TuneOutcome, number: int) -> tu
     whole = run.config.include_validation
     train = run.train.joined(run.validation) if whole else run.train
     train = affordable(
-        train, settings.max_cost, passes=settings.epochs, operations=operations_of(network, run.summary.shape)
+        train, settings.max_cost, passes=settings.epochs, shape=run.summary.shape, networks=[network]
     )
     title = "retrain" if run.config.n_seeds == 1 else f"retrain {number + 1}/{run.config.n_seeds}"
     with stage(title, settings.epochs, is_shown=run.is_shown) as shown:
