@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dasha.backbones import WideResNet1d, WideResNet2d
+from dasha.backbones import AlignedResNet1d, WideResNet1d, WideResNet2d
+from dasha.backbones.heads import AlignedHead, VectorHead
 from dasha.errors import InvalidArgumentError
 
 
@@ -135,3 +136,52 @@ def test_outputs_of_a_sequence_reach_both_ways_as_far_as_the_kernels():
 def test_kernel_sizes_that_are_not_allowed(kernel_sizes, message):
     with pytest.raises(InvalidArgumentError, match=message):
         WideResNet1d(in_channels=4, num_outputs=2, kernel_sizes=kernel_sizes)
+
+
+def test_one_place_is_the_mean_over_all_positions():
+    features = torch.randn(3, 6, 11, dtype=torch.float64)
+    aligned, plain = AlignedHead(6, 4, places=1).double(), VectorHead([6], 4).double()
+    plain.load_state_dict(aligned.state_dict())
+    torch.testing.assert_close(aligned(features), plain(features))
+
+
+def test_averages_are_taken_around_places_from_the_first_position_to_the_last():
+    head = AlignedHead(1, 3, places=3).double()
+    head.linear.weight.data, head.linear.bias.data = torch.eye(3).double(), torch.zeros(3).double()
+    # Places at positions 0, 2 and 4; a position between two places counts half for each.
+    weights = torch.tensor([[1, 0.5, 0, 0, 0], [0, 0.5, 1, 0.5, 0], [0, 0, 0, 0.5, 1]]).double()
+    features = torch.tensor([[[3.0, 1, 4, 1, 5]]]).double()
+    expected = features[:, 0] @ (weights / weights.sum(1, keepdim=True)).T
+    torch.testing.assert_close(head(features), expected)
+    torch.testing.assert_close(head(features.flip(-1)), expected.flip(-1))
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9])
+def test_sequences_shorter_than_the_places_pass(length):
+    network = AlignedResNet1d(in_channels=4, num_outputs=2, width=1).eval()
+    outputs = network(torch.randn(3, 4, length))
+    assert outputs.shape == (3, 2)
+    assert outputs.isfinite().all()
+
+
+def test_places_tell_apart_what_a_mean_cannot():
+    bump = torch.zeros(2, 1, 400)
+    bump[0, 0, 100:110] = bump[1, 0, 290:300] = 1
+    plain, aligned = (
+        network(in_channels=1, num_outputs=1, width=1).eval() for network in (WideResNet1d, AlignedResNet1d)
+    )
+    torch.testing.assert_close(*plain(bump))
+    assert aligned(bump).diff(dim=0).abs().item() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"places": 0}, "places"),
+        ({"places": 2.5}, "places"),
+        ({"output": "dense"}, r"output is 'dense', but an AlignedResNet1d .* take WideResNet1d or UNet1d"),
+    ],
+)
+def test_what_an_aligned_network_cannot_be_is_refused(arguments, match):
+    with pytest.raises(InvalidArgumentError, match=match):
+        AlignedResNet1d(**{"in_channels": 4, "num_outputs": 2, **arguments})

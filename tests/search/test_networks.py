@@ -8,6 +8,7 @@ from dasha.tasks import TaskSpec
 from .tiny import TASK, Tiny
 
 IMAGES = TaskSpec("multiclass", 3, 2)
+DENSE = TaskSpec("segmentation", 1, 2)
 
 
 def test_a_name_a_factory_and_a_module_give_networks():
@@ -32,6 +33,16 @@ def test_auto_is_every_backbone_of_the_dimensions():
     assert "wide_resnet_1d" in names
     assert "unet_1d" in names
     assert not any(name.endswith("_2d") for name in names)
+
+
+def test_auto_leaves_out_what_cannot_make_the_output():
+    names = {source.name for source in network_sources("auto", TASK, ndim=1, options={})}
+    dense = {source.name for source in network_sources("auto", DENSE, ndim=1, options={})}
+    assert names - dense == {"aligned_resnet_1d"}
+    with pytest.raises(
+        InvalidArgumentError, match=r"has outputs vector, but the task is segmentation, which needs dense"
+    ):
+        network_sources("aligned_resnet_1d", DENSE, ndim=1, options={})
 
 
 def test_unsuitable_names_are_refused():

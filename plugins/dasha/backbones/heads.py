@@ -39,6 +39,34 @@ class VectorHead(nn.Module):
         return self.linear(torch.cat(averages, dim=1))  # type: ignore[no-any-return]
 
 
+class AlignedHead(nn.Module):
+    """Average a map around several places of the sequence, lay the averages side by side, and map them linearly.
+
+    The places are spread evenly from the first position to the last, and weights fall linearly to 0 at the neighbouring
+    ones. Of one place, this is `VectorHead`.
+
+    Args:
+        channels: Channels of the map.
+        num_outputs: Length of the output.
+        places: How many.
+    """
+
+    def __init__(self, channels: int, num_outputs: int, *, places: int) -> None:
+        super().__init__()
+        self.places = places
+        self.linear = nn.Linear(channels * places, num_outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """A map ``(N, C, L)`` to ``(N, num_outputs)``."""
+        # Not in the precision of the features: half of it cannot tell long sequences' positions apart.
+        positions = torch.linspace(0, self.places - 1, features.shape[-1], device=features.device)
+        distances = (positions[:, None] - torch.arange(self.places, device=features.device)).abs()
+        weights = (1 - distances).clamp(min=0)
+        # A place of which a short sequence has no position counts as 0.
+        weights = weights / weights.sum(0).clamp(min=1e-6)
+        return self.linear((features @ weights.to(features)).flatten(1))  # type: ignore[no-any-return]
+
+
 class DenseHead(nn.Module):
     """Map every position of every map linearly, enlarge the results to the size of the finest map, and add them.
 

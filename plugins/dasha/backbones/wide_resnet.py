@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Unpack
+from typing import Any, Unpack
 
 from torch import Tensor, nn
 
+from dasha.arguments import whole_number
 from dasha.backbones.base import Arguments, Backbone, odd
-from dasha.backbones.heads import make_head
+from dasha.backbones.heads import AlignedHead, make_head
 from dasha.backbones.layers import convolution, initialise
 from dasha.errors import InvalidArgumentError
 
@@ -149,3 +150,29 @@ class WideResNet1d(Backbone):
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the one map there is, as long as the input."""
         return (self.blocks(x),)
+
+
+class AlignedResNet1d(WideResNet1d):
+    """`WideResNet1d` whose output depends on where in the sequence something is found.
+
+    For inputs in which a position means the same in every sample: DNA centred on a site, heartbeats cut at the beat,
+    spectra. The mean over all positions, which the other networks take, knows of places only what padding tells.
+
+    Args:
+        places: Places along the sequence around which features are averaged, at least 1.
+        **arguments: Those of `WideResNet1d`; ``output`` must be ``"vector"``.
+
+    Raises:
+        InvalidArgumentError: If an argument is not allowed.
+    """
+
+    def __init__(self, *, places: int = 8, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if self.output != "vector":
+            raise InvalidArgumentError(
+                f"output is {self.output!r}, but an AlignedResNet1d gives one output per input, 'vector'; take "
+                "WideResNet1d or UNet1d for an output at every position"
+            )
+        self.places = whole_number("places", places, minimum=1)
+        self.head = AlignedHead(2 * 16 * self.width, self.num_outputs, places=self.places)
+        initialise(self.head)

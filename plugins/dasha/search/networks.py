@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from torch import nn
 
+from dasha.backbones.heads import Output
 from dasha.errors import InvalidArgumentError
 from dasha.manager import get_manager
 from dasha.registry import close_matches
@@ -76,14 +77,12 @@ def network_sources(
         name = getattr(backbone, "__qualname__", type(backbone).__name__)
         return [NetworkSource(name, False, backbone, task, options)]
     registered = get_manager().backbones
-    suitable = {name: factory for name, factory in registered.items() if getattr(factory, "ndim", ndim) == ndim}
+    suitable = {name: factory for name, factory in registered.items() if _suits(factory, task, ndim)}
     if backbone != "auto" and backbone not in suitable:
-        why = (
-            f"is for {getattr(registered[backbone], 'ndim', None)}-D inputs" if backbone in registered else "is unknown"
-        )
+        why = _why_not(registered[backbone], task, ndim) if backbone in registered else "is unknown"
         raise InvalidArgumentError(
-            f"backbone={backbone!r} {why}, but data has {ndim} spatial dimensions;{close_matches(backbone, suitable)} "
-            f"allowed: 'auto', {', '.join(map(repr, suitable))}"
+            f"backbone={backbone!r} {why};{close_matches(backbone, suitable)} allowed: 'auto', "
+            f"{', '.join(map(repr, suitable))}"
         )
     if not suitable:
         raise InvalidArgumentError(f"no registered backbone is for {ndim}-D inputs; run 'dasha doctor'")
@@ -95,6 +94,22 @@ def network_sources(
 
     names = list(suitable) if backbone == "auto" else [backbone]
     return [NetworkSource(name, True, suitable[name], task, taken(suitable[name])) for name in names]
+
+
+def _suits(factory: Factory, task: TaskSpec, ndim: int) -> bool:
+    return getattr(factory, "ndim", ndim) == ndim and task.output in outputs_of(factory)
+
+
+def _why_not(factory: Factory, task: TaskSpec, ndim: int) -> str:
+    own = getattr(factory, "ndim", ndim)
+    if own != ndim:
+        return f"is for {own}-D inputs, but data has {ndim} spatial dimensions"
+    return f"has outputs {', '.join(outputs_of(factory))}, but the task is {task.kind}, which needs {task.output}"
+
+
+def outputs_of(factory: Factory) -> tuple[str, ...]:
+    """Kinds of output that a factory says it can make: all, unless it says otherwise."""
+    return tuple(getattr(factory, "outputs", get_args(Output)))
 
 
 def options_of(factory: Factory) -> tuple[str, ...]:

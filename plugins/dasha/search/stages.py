@@ -224,9 +224,7 @@ def _retrain(run: Run, make: MakeNetwork, tuned: TuneOutcome, number: int) -> tu
             network = make(tuned.hyperparameters)
     whole = run.config.include_validation
     train = run.train.joined(run.validation) if whole else run.train
-    train = affordable(
-        train, settings.max_cost, passes=settings.epochs, shape=run.summary.shape, networks=[network]
-    )
+    train = affordable(train, settings.max_cost, passes=settings.epochs, shape=run.summary.shape, networks=[network])
     title = "retrain" if run.config.n_seeds == 1 else f"retrain {number + 1}/{run.config.n_seeds}"
     with stage(title, settings.epochs, is_shown=run.is_shown) as shown:
         return retrain(

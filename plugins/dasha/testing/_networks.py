@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dasha.search.networks import outputs_of
+
 CHANNELS = 3
 NUM_OUTPUTS = 2
 BATCH = 8
-OUTPUTS = ("vector", "dense")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Subject:
     ndim: int
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The kinds of output that the factory offers."""
+        return outputs_of(self.factory)
+
+    @property
     def sizes(self) -> tuple[tuple[int, ...], ...]:
         """Spatial sizes that a network must take, even and odd, square and not; the first is the usual one."""
         return ((33,), (8,), (100,)) if self.ndim == 1 else ((16, 16), (17, 24), (33, 9), (8, 8))
@@ -36,10 +42,14 @@ class Subject:
         """Spatial sizes that a network may refuse."""
         return ((1,), (2,), (3,), (5,)) if self.ndim == 1 else ((1, 1), (2, 3), (1, 9), (5, 1))
 
-    def make(self, *, output: str = "vector", width: int = 1, dropout: float = 0.0) -> nn.Module:
-        """Make a network in training mode."""
+    def make(self, *, output: str = "", width: int = 1, dropout: float = 0.0) -> nn.Module:
+        """Make a network in training mode, by default with the first output that the factory offers."""
         return self.factory(
-            in_channels=CHANNELS, num_outputs=NUM_OUTPUTS, output=output, width=width, dropout=dropout
+            in_channels=CHANNELS,
+            num_outputs=NUM_OUTPUTS,
+            output=output or self.outputs[0],
+            width=width,
+            dropout=dropout,
         ).train()
 
     def draw(self, size: tuple[int, ...] | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from dasha.testing._networks import BATCH, OUTPUTS, Subject
+from dasha.testing._networks import BATCH, Subject
 
 _STEPS = 60
 _LOSS = 0.1
@@ -16,7 +16,7 @@ def gradient_reaches_every_parameter(subject: Subject) -> None:
 
     In the first step alone some may have none: behind a layer whose weights start at 0.
     """
-    for output in OUTPUTS:
+    for output in subject.outputs:
         network, x = subject.make(output=output), subject.draw()
         unreached = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
         optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
@@ -32,7 +32,7 @@ def gradient_reaches_every_parameter(subject: Subject) -> None:
 
 def learns_a_tiny_batch(subject: Subject) -> None:
     """Check that Adam brings the cross-entropy of a few random inputs and two classes from about 0.7 below 0.1."""
-    for output in OUTPUTS:
+    for output in subject.outputs:
         torch.manual_seed(0)
         network, x = subject.make(output=output), subject.draw()
         labels = torch.arange(BATCH) % 2

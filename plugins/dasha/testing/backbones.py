@@ -11,7 +11,7 @@ from torch import nn
 
 from dasha.backbones import searchable_layers
 from dasha.errors import DashaError
-from dasha.testing._networks import CHANNELS, OUTPUTS, Subject
+from dasha.testing._networks import CHANNELS, Subject
 from dasha.testing._randomness import drops_as_told, seeds_nothing
 from dasha.testing._training import gradient_reaches_every_parameter, learns_a_tiny_batch
 
@@ -50,7 +50,7 @@ def check_backbone(factory: Callable[..., nn.Module], *, ndim: int | None = None
 
 
 def _makes_modules_with_shapes(subject: Subject) -> None:
-    for output in OUTPUTS:
+    for output in subject.outputs:
         network = subject.make(output=output)
         assert isinstance(network, nn.Module), f"the factory made {type(network).__name__}, not a torch.nn.Module"
         for size in subject.sizes:
@@ -58,7 +58,7 @@ def _makes_modules_with_shapes(subject: Subject) -> None:
 
 
 def _takes_small_inputs_or_says_why(subject: Subject) -> None:
-    for output in OUTPUTS:
+    for output in subject.outputs:
         network = subject.make(output=output).eval()
         for size in subject.small_sizes:
             try:
@@ -72,7 +72,7 @@ def _takes_small_inputs_or_says_why(subject: Subject) -> None:
 
 
 def _leaves_its_input_alone(subject: Subject) -> None:
-    for output in OUTPUTS:
+    for output in subject.outputs:
         network, x = subject.make(output=output), subject.draw()
         before = x.clone()
         for mode in (True, False):
@@ -81,7 +81,7 @@ def _leaves_its_input_alone(subject: Subject) -> None:
 
 
 def _is_deterministic_in_evaluation(subject: Subject) -> None:
-    for output in OUTPUTS:
+    for output in subject.outputs:
         network = subject.make(output=output, dropout=0.5).double()
         x = subject.draw().double()
         network(x)  # running statistics that are not those of the start
@@ -106,7 +106,7 @@ def _can_be_copied_and_saved(subject: Subject) -> None:
 
 
 def _names_its_layers_alike(subject: Subject) -> None:
-    for output in OUTPUTS:
+    for output in subject.outputs:
         narrow, wide = (subject.make(output=output, width=width) for width in (1, 2))
         sizes = [sum(parameter.numel() for parameter in network.parameters()) for network in (narrow, wide)]
         assert sizes[0] < sizes[1], f"width=2 has {sizes[1]} parameters, but must have more than width=1, {sizes[0]}"
@@ -119,7 +119,7 @@ def _names_its_layers_alike(subject: Subject) -> None:
 
 
 def _computes_in_other_precisions(subject: Subject) -> None:
-    for output in OUTPUTS:
+    for output in subject.outputs:
         network = subject.make(output=output).eval()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             subject.evaluate(network, subject.draw(), output=output)
