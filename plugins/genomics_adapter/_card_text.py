@@ -54,15 +54,23 @@ def _metrics(card: Mapping[str, Any]) -> Iterator[str]:
     if test is None:
         yield "There is none: nothing here says how well the model does on new data."
         return
+    trainings, count = test["trainings"], card["trainings"]["count"]
     rows = [
-        [_title(name), _number(row["value"]), f"{_number(row['low'])} to {_number(row['high'])}"]
+        [
+            _title(name),
+            _number(row["value"]),
+            f"{_number(row['low'])} to {_number(row['high'])}",
+            *([_spread(trainings[name])] if trainings else []),
+        ]
         for name, row in test["metrics"].items()
     ]
-    yield from _table(["metric", "value", "95 % interval"], rows)
+    further = [f"mean of {count} trainings"] if trainings else []
+    yield from _table(["metric", "value", "95 % interval", *further], rows)
     yield ""
     yield (
         f"{test['samples']:,} sequences, each metric once over all predictions; intervals are percentiles of "
-        f"{test['resamples']} bootstrap samples. They do not cover what another training would change."
+        f"{test['resamples']} bootstrap samples. They do not cover what another training would change"
+        + ("; the means with their 95 % intervals (Student's t) do." if trainings else ".")
     )
 
 
@@ -89,6 +97,17 @@ def _network(card: Mapping[str, Any]) -> Iterator[str]:
     values = ", ".join(f"{key} {_number(value)}" for key, value in card["hyperparameters"].items())
     seconds = ", ".join(f"{key} {value:.0f} s" for key, value in card["seconds"].items())
     yield from ("", "## Training", "", f"Budget {settings['budget']}, seed {settings['seed']}; {values}; {seconds}.")
+    yield from _trainings(card)
+
+
+def _trainings(card: Mapping[str, Any]) -> Iterator[str]:
+    count, decides = card["trainings"]["count"], card["task"]["metric"]
+    if count > 1:
+        which = "the mean of their networks" if card["trainings"]["is_ensemble"] else "the network of the first"
+        yield f"There were {count} final trainings with different seeds; the model is {which}."
+    if decides in card["validation"]:
+        score = _spread(card["validation"][decides]) + ("" if count == 1 else f", mean of {count} trainings")
+        yield f"{_title(decides)} on validation data, where all choices were made: {score}."
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -105,6 +124,11 @@ def _number(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _spread(row: Mapping[str, Any]) -> str:
+    """A mean, and its interval where there is one."""
+    return _number(row["mean"]) + ("" if row["interval"] is None else f" ± {_number(row['interval'])}")
 
 
 def _safe(text: str) -> str:

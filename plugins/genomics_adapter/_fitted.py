@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 from dasha.errors import InvalidArgumentError, StateFileError
-from dasha.search.model import load_model, save_members
+from dasha.search.model import Ensemble, load_model, save_members
 from dasha.search.plan import NetworkPlan
 from dasha.search.run_folder import RunFolder
 from genomics_adapter._targets import Labels, Numbers
 
 if TYPE_CHECKING:
-    from genomics_adapter.estimator import DashaSequenceEstimator
+    from genomics_adapter._estimator import DashaSequenceEstimator
 
     Estimator = TypeVar("Estimator", bound=DashaSequenceEstimator)
 
@@ -46,7 +46,8 @@ def write_fitted(folder: Path, estimator: DashaSequenceEstimator) -> Path:
         "hyperparameters": estimator.hyperparameters_,
     }
     run = RunFolder(folder)
-    save_members(run, [estimator.network_], estimator.plan_, is_ensemble=False)
+    members = members_of(estimator.network_)
+    save_members(run, members, estimator.plan_, is_ensemble=len(members) > 1)
     run.write_json(FILE, content)
     return folder
 
@@ -81,6 +82,11 @@ def read_fitted(kind: type[Estimator], folder: Path, network: Any) -> Estimator:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StateFileError(f"{file} does not hold a fitted estimator: {type(error).__name__}: {error}") from error
     return estimator
+
+
+def members_of(network: nn.Module) -> list[nn.Module]:
+    """The networks of an ensemble; of another network, itself."""
+    return list(network.members) if isinstance(network, Ensemble) else [network]
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Metrics with intervals from resampled predictions."""
+"""Metrics with intervals: of resampled predictions, and over several trainings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import Metrics
+from dasha.search.result import over_seeds
 from dasha.tasks import TaskSpec
 
 
@@ -47,3 +48,21 @@ def with_intervals(
         low, high = np.quantile(drawn, [0.025, 0.975]).tolist() if len(drawn) else (None, None)
         result[name] = {"value": value, "low": low, "high": high}
     return result
+
+
+def over_trainings(per_seed: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    """``mean`` of every metric, and ``interval``, the half-width of its 95 % interval; None where there is no number.
+
+    Args:
+        per_seed: Metrics of every training; None for those that have no value. Nothing is known without any.
+    """
+    if not per_seed:
+        return {}
+    numbers = [{name: np.nan if value is None else value for name, value in one.items()} for one in per_seed]
+    mean, interval = over_seeds(numbers)
+    return {name: {"mean": finite(mean[name]), "interval": finite(interval.get(name))} for name in mean}
+
+
+def finite(value: float | None) -> float | None:
+    """A number that JSON has; None otherwise."""
+    return value if value is not None and np.isfinite(value) else None

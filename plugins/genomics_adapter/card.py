@@ -15,21 +15,22 @@ from torch import Tensor, nn
 
 from dasha import Dasha
 from dasha.errors import InvalidArgumentError
-from dasha.metrics import metric_names
+from dasha.metrics import Metrics, metric_names
 from dasha.report.run_record import RunRecord, read_record
-from dasha.search.model import load_model
+from dasha.search.model import load_members, load_model
+from dasha.search.networks import BackboneArgument
+from dasha.search.plan import Normalize
 from dasha.tasks import TaskSpec
-from genomics_adapter._fitted import on_device
+from genomics_adapter._fitted import members_of, on_device
 from genomics_adapter._inputs import batches_of, read_sequences
-from genomics_adapter._intervals import with_intervals
+from genomics_adapter._intervals import finite, over_trainings, with_intervals
 from genomics_adapter.leaks import LeakReport
 from genomics_adapter.reverse_complement import StrandAverage
 from genomics_adapter.sequences.data import SequenceData, SequenceSplits
 
 if TYPE_CHECKING:
-    from genomics_adapter.estimator import DashaSequenceEstimator
+    from genomics_adapter._estimator import DashaSequenceEstimator
 
-Reader = Callable[[Any, Any, str], tuple[Tensor, Tensor]]
 _PACKAGES = ("tangermeme", "scikit-learn", "lightning", "pyfaidx")
 
 
@@ -76,6 +77,7 @@ def model_card(
     resamples: int = 500,
     seed: int = 0,
     device: str = "auto",
+    network: Any = None,
 ) -> ModelCard:
     """Describe a finished run.
 
@@ -90,6 +92,8 @@ def model_card(
         resamples: Of the test data, for the intervals.
         seed: Of the draws.
         device: ``"auto"``, or a device of torch.
+        network: The module or factory that was the backbone, where that is not registered and networks are read from
+            the folder: of a run given by its folder, or of one with several final trainings.
 
     Raises:
         InvalidArgumentError: If the run is not finished, or test data does not fit.
@@ -99,32 +103,45 @@ def model_card(
     record = read_record(folder)
     if record.result is None:
         raise InvalidArgumentError(f"the run in {folder} is not finished; finish it first")
-    model, read = _opened(run)
+    opened = _opened(run, record, network)
     if test is None and splits is not None:
         test = splits.test
     task = TaskSpec(**record.config["task"])
-    measured = None
-    if test is not None:
-        outputs, targets = read(*_pair(test), device)
-        names = metric_names(task.kind)
-        values = with_intervals(task, outputs, targets, names=names, resamples=resamples, seed=seed)
-        finite = {key: {k: _finite(v) for k, v in row.items()} for key, row in values.items()}
-        measured = {"samples": len(outputs), "resamples": resamples, "metrics": finite}
+    measured = None if test is None else _measured(opened, task, _pair(test), resamples=resamples, seed=seed, on=device)
+    settings, curves = record.config["settings"], record.result["curves"]
     content = {
         "name": name or f"{task.kind} of DNA sequences",
         "notes": notes,
         "task": record.config["task"],
         "data": _data(record, splits),
         "leaks": None if leaks is None else {**leaks.as_dict(), "text": str(leaks)},
-        "architecture": _architecture(record, model),
-        "settings": record.config["settings"],
+        "architecture": _architecture(record, opened.members[0]),
+        "settings": settings,
         "hyperparameters": record.result["hyperparameters"],
         "seconds": record.result["seconds"],
-        "validation": (record.result["curves"][0]["validation"] or [None])[-1],
+        "trainings": {"count": len(opened.members), "is_ensemble": settings["is_ensemble"]},
+        "validation": over_trainings([curve["validation"][-1] for curve in curves if curve["validation"]]),
         "test": measured,
         "versions": {**record.config["versions"], **_versions()},
     }
     return ModelCard(json.loads(json.dumps(content, default=str)))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Networks, and how sequences and targets become what they take and give.
+
+    Attributes:
+        model: What predicts, in the units of the run.
+        members: The networks of all final trainings, alone.
+        predicting: Makes of one of them what predicts.
+        read: Sequences and targets as users have them, as codes or shares and as a tensor.
+    """
+
+    model: nn.Module
+    members: list[nn.Module]
+    predicting: Callable[[nn.Module], nn.Module]
+    read: Callable[[Any, Any], tuple[np.ndarray, Tensor]]
 
 
 def _folder_of(run: Any) -> Path:
@@ -135,22 +152,57 @@ def _folder_of(run: Any) -> Path:
     return Path(own.run_dir if isinstance(own, Dasha) else own)
 
 
-def _opened(run: Any) -> tuple[nn.Module, Reader]:
-    """The network, and how sequences and targets become its outputs and its targets."""
+def _opened(run: Any, record: RunRecord, network: Any) -> _Opened:
+    count = record.config["settings"]["n_seeds"]
     if hasattr(run, "model_"):
-        # In the units of the run, which its metrics have, too.
-        network = StrandAverage(run.network_) if run.reverse_complement else run.network_
 
-        def by_estimator(X: Any, y: Any, device: str) -> tuple[Tensor, Tensor]:
-            return _outputs(network, run._read(X), device), torch.as_tensor(run._encode(y))
+        def by_estimator(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
+            return run._read(X), torch.as_tensor(run._encode(y))
 
-        return run.network_, by_estimator
-    model = run.model if isinstance(run, Dasha) else load_model(run)
+        predicting = StrandAverage if run.reverse_complement else _same
+        members = _members(run.network_, record.path, count, network or _own(run.backbone))
+        return _Opened(predicting(run.network_), members, predicting, by_estimator)
+    model = run.model if isinstance(run, Dasha) else load_model(run, network=network)
 
-    def plain(X: Any, y: Any, device: str) -> tuple[Tensor, Tensor]:
-        return _outputs(model, read_sequences(X), device), torch.as_tensor(np.asarray(y))
+    def plain(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
+        return read_sequences(X), torch.as_tensor(np.asarray(y))
 
-    return model, plain
+    return _Opened(model, _members(model, record.path, count, network), _same, plain)
+
+
+def _members(model: nn.Module, folder: Path, count: int, network: Any) -> list[nn.Module]:
+    """The networks of all final trainings, from the folder where the model is but the first of them."""
+    members = members_of(model)
+    return members if len(members) == count else load_members(folder, network=network)
+
+
+def _same(network: nn.Module) -> nn.Module:
+    return network
+
+
+def _own(backbone: BackboneArgument) -> Any:
+    """A backbone of the user's own; None for a registered one, which its name tells."""
+    return None if isinstance(backbone, str) else backbone
+
+
+def _measured(
+    opened: _Opened, task: TaskSpec, test: tuple[Any, Any], *, resamples: int, seed: int, on: str
+) -> dict[str, Any]:
+    """Metrics of the model with intervals, and those of all trainings where there are several."""
+    sequences, targets = opened.read(*test)
+    outputs, names = _outputs(opened.model, sequences, on), metric_names(task.kind)
+    values = with_intervals(task, outputs, targets, names=names, resamples=resamples, seed=seed)
+    per_seed: list[dict[str, float]] = []
+    for member in opened.members if len(opened.members) > 1 else []:
+        metrics = Metrics(task, names)
+        metrics.update(_outputs(opened.predicting(member), sequences, on), targets)
+        per_seed.append(metrics.compute())
+    return {
+        "samples": len(outputs),
+        "resamples": resamples,
+        "metrics": {name: {key: finite(value) for key, value in row.items()} for name, row in values.items()},
+        "trainings": over_trainings(per_seed),
+    }
 
 
 def _outputs(model: nn.Module, sequences: np.ndarray, device: str) -> Tensor:
@@ -180,6 +232,7 @@ def _data(record: RunRecord, splits: SequenceSplits | None) -> dict[str, Any]:
 
 def _architecture(record: RunRecord, model: nn.Module) -> dict[str, Any]:
     assert record.result is not None
+    plain = model[1] if isinstance(model, nn.Sequential) and isinstance(model[0], Normalize) else model
     layers = [
         {
             "name": name,
@@ -189,7 +242,7 @@ def _architecture(record: RunRecord, model: nn.Module) -> dict[str, Any]:
             "reach": (layer.kernel_size[0] - 1) * layer.dilation[0] + 1,
             "is_searched": name in record.result["architecture"],
         }
-        for name, layer in model.named_modules()
+        for name, layer in plain.named_modules()
         if isinstance(layer, nn.Conv1d)
     ]
     result = record.result
@@ -209,7 +262,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None

@@ -2,248 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from dasha import Dasha
 from dasha.errors import InvalidArgumentError
-from dasha.metrics import prediction_of
-from dasha.randomness import derive_seed
-from dasha.search.found import load_search
-from dasha.search.networks import BackboneArgument
-from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
-from genomics_adapter._fitted import on_device, read_fitted, write_fitted
-from genomics_adapter._inputs import batches_of, dataset_of, is_matrix, read_sequences
+from genomics_adapter._estimator import DashaSequenceEstimator
 from genomics_adapter._sklearn import (
-    BaseEstimator,
     ClassifierMixin,
     RegressorMixin,
     Tags,
     check_array,
     check_is_fitted,
-    check_random_state,
     column_or_1d,
-    validate_data,
 )
-from genomics_adapter._split import split_off
 from genomics_adapter._targets import InUnits, Labels, Numbers
-from genomics_adapter.augment import Augmentation
-from genomics_adapter.encoding import Crop
-from genomics_adapter.reverse_complement import StrandAverage
-
-_PREDICTED_AT_ONCE = 256
-
-
-class DashaSequenceEstimator(BaseEstimator):
-    """What the classifier and the regressor share; it is not used itself.
-
-    Args:
-        budget: ``"smoke"`` (seconds), ``"quick"`` (minutes on two cores), ``"standard"`` or ``"paper"``.
-        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
-        backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score.
-        overrides: Values of the budget that are replaced, such as ``{"tune.trials": 8}``.
-        metric: Name in `dasha.metrics.METRICS` that decides in tuning; by default MCC of classes, average precision of
-            labels, mean squared error of numbers.
-        loss: See `dasha.TaskSpec`; by default cross-entropy or the squared error.
-        length: Bases that a network sees; by default those of the longest training sequence. Others are cropped or
-            padded.
-        crop: What keeps its place then: ``"center"``, ``"start"`` or ``"end"``.
-        reverse_complement: Whether training shows either strand at random, and predictions are the mean of both.
-        shift: Training moves sequences by up to so many bases at random.
-        validation_fraction: Share of the training data that everything is chosen on, where `fit` gets no validation
-            data; the same sequence, on either strand, never is in both.
-        random_state: Seed, NumPy's ``RandomState``, or None for another run every time.
-        run_dir: Folder of the run, which a second `fit` on the same data continues; by default a temporary one. Leave
-            it at that under cross-validation, where every fit is another run.
-        device: ``"auto"``, or a device of torch.
-        verbose: Above 0, progress is shown on standard error.
-
-    Attributes:
-        model_: The trained network, a plain ``nn.Module`` from one-hot float ``(N, 4, L)`` to ``(N, targets)``, on the
-            CPU, in evaluation mode.
-        architecture_: Kernel size and dilation of every searched layer.
-        hyperparameters_: Of the winning trial.
-        run_: The finished `dasha.Dasha`.
-        network_: The network alone: neither averaged over strands nor in the units of the targets.
-        plan_: The `dasha.search.plan.NetworkPlan` that builds it.
-        task_: The `dasha.TaskSpec` that was learnt.
-        length_: Bases that the network sees.
-        n_features_in_: The same, where ``X`` were codes ``(N, L)``.
-    """
-
-    length_: int
-
-    def __init__(
-        self,
-        *,
-        budget: str = "quick",
-        search: Literal["on", "off", "random"] = "on",
-        backbone: BackboneArgument = "auto",
-        overrides: Mapping[str, Any] | None = None,
-        metric: str | None = None,
-        loss: str | None = None,
-        length: int | None = None,
-        crop: Crop = "center",
-        reverse_complement: bool = True,
-        shift: int = 0,
-        validation_fraction: float = 0.15,
-        random_state: int | np.random.RandomState | None = 0,
-        run_dir: str | Path | None = None,
-        device: str = "auto",
-        verbose: int = 0,
-    ) -> None:
-        self.budget = budget
-        self.search = search
-        self.backbone = backbone
-        self.overrides = overrides
-        self.metric = metric
-        self.loss = loss
-        self.length = length
-        self.crop = crop
-        self.reverse_complement = reverse_complement
-        self.shift = shift
-        self.validation_fraction = validation_fraction
-        self.random_state = random_state
-        self.run_dir = run_dir
-        self.device = device
-        self.verbose = verbose
-
-    def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Self:
-        """Search kernels, tune hyperparameters and train.
-
-        Args:
-            X: Sequences: texts ``(N,)``, codes ``(N, L)`` or one-hot values ``(N, 4, L)``. A matrix of other numbers is
-                refused: two axes mean codes.
-            y: Classes ``(N,)``, labels 0 and 1 ``(N, T)``, or numbers ``(N,)`` or ``(N, T)``.
-            X_val: Data that everything is chosen on; by default a share of ``X``.
-            y_val: Its targets.
-
-        Returns:
-            This object.
-
-        Raises:
-            InvalidArgumentError: If data or a parameter is not allowed.
-        """
-        if (X_val is None) != (y_val is None):
-            raise InvalidArgumentError("X_val and y_val must be given together")
-        if y is None:
-            raise InvalidArgumentError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        sequences = self._read(X, reset=True)
-        targets, task = self._learn_targets(y)
-        _check_lengths(sequences, targets, "")
-        seed = self._seed()
-        if X_val is None:
-            own, other = split_off(
-                sequences,
-                targets if task.has_classes else None,
-                fraction=self.validation_fraction,
-                seed=derive_seed(seed, "validation"),
-            )
-            train, validation = (sequences[own], targets[own]), (sequences[other], targets[other])
-        else:
-            train, validation = (sequences, targets), (self._read(X_val), self._encode(y_val))
-            _check_lengths(*validation, " of validation")
-        augmented = self.reverse_complement or self.shift
-        self.run_ = Dasha(
-            task,
-            self.run_dir,
-            backbone=self.backbone,
-            budget=self.budget,
-            overrides=dict(self.overrides or {}),
-            search=self.search,
-            seed=seed,
-            normalize=False,
-            augment=Augmentation(reverse_complement=self.reverse_complement, shift=self.shift) if augmented else None,
-            device=self.device,
-            is_shown=self.verbose > 0,
-        )
-        self.run_.fit(dataset_of(*train, task), dataset_of(*validation, task))
-        self._take(load_search(self.run_.run_dir).plan, self.run_.model)
-        self.hyperparameters_ = self.run_.hyperparameters
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Classes, labels or numbers of sequences, in the form that ``y`` had."""
-        return self._decode(self._values(X))
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the fitted estimator as JSON and safetensors; `dasha.search.load_model` reads the bare network.
-
-        Returns:
-            The folder.
-        """
-        check_is_fitted(self)
-        return write_fitted(Path(folder), self)
-
-    @classmethod
-    def load(cls, folder: str | Path, *, network: Any = None) -> Self:
-        """Read what `save` wrote; nothing in the files is executed.
-
-        Args:
-            folder: As given to `save`.
-            network: The module or factory that was the backbone, where that is not registered.
-
-        Raises:
-            StateFileError: If the files are absent, damaged, or of another kind of estimator.
-        """
-        return read_fitted(cls, Path(folder), network)
-
-    def _values(self, X: Any) -> np.ndarray:
-        """Probabilities of the network's outputs, or expected numbers, ``(N, num_outputs)``."""
-        check_is_fitted(self)
-        sequences = self._read(X)
-        with on_device(self.model_, self.device) as (model, device), torch.no_grad():
-            parts = [model(part.to(device)).cpu() for part in batches_of(sequences, _PREDICTED_AT_ONCE)]
-        return prediction_of(self.task_, torch.cat(parts)).numpy()
-
-    def _read(self, X: Any, *, reset: bool = False) -> np.ndarray:
-        """Codes or shares of the sequences; a matrix of numbers is checked first as every estimator does."""
-        if is_matrix(X):
-            X = validate_data(self, X, reset=reset, dtype="numeric")
-        sequences = read_sequences(X, length=self.length if reset else self.length_, crop=self.crop)
-        if reset:
-            self.length_ = sequences.shape[-1]
-        return sequences
-
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    def _take(self, plan: NetworkPlan, network: nn.Module) -> None:
-        """Keep the trained network, and make of it the model that users see."""
-        self.plan_, self.network_, self.task_ = plan, network, plan.task
-        self.architecture_ = dict(plan.architecture)
-        plain = self._in_units(network)
-        self.model_ = (StrandAverage(plain) if self.reverse_complement else plain).eval()
-
-    def _in_units(self, network: nn.Module) -> nn.Module:
-        return network
-
-    def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
-        raise NotImplementedError
-
-    def _encode(self, y: Any) -> np.ndarray:
-        raise NotImplementedError
-
-    def _decode(self, values: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    def __sklearn_tags__(self) -> Tags:
-        """Say what goes in: texts, codes and one-hot arrays, not matrices of features."""
-        tags: Tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.non_deterministic = False
-        return tags
 
 
 class DashaSequenceClassifier(ClassifierMixin, DashaSequenceEstimator):
@@ -322,8 +97,3 @@ def _numbers(y: Any) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] == 1:
         return np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
     return np.asarray(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
-
-
-def _check_lengths(sequences: np.ndarray, targets: np.ndarray, which: str) -> None:
-    if len(sequences) != len(targets):
-        raise InvalidArgumentError(f"X{which} has {len(sequences)} sequences, but y{which} has {len(targets)} rows")

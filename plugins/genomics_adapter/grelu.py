@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dasha._optional import require
 from dasha.errors import InvalidArgumentError
+from dasha.search.model import Ensemble
 from dasha.search.plan import NetworkPlan
 from dasha.search.result import SearchResult
 
@@ -62,7 +63,7 @@ def grelu_model(found: Any, *, train_params: Mapping[str, Any] | None = None, is
         is_trained: Whether the weights of a finished run are taken over; a search alone has none.
 
     Raises:
-        InvalidArgumentError: If the task is none of gReLU's.
+        InvalidArgumentError: If the task is none of gReLU's, or weights of an ensemble are to be taken over.
         OptionalDependencyError: If gReLU is missing.
     """
     plan, hyperparameters, network = _parts(found)
@@ -73,6 +74,11 @@ def grelu_model(found: Any, *, train_params: Mapping[str, Any] | None = None, is
     own = {"task": task, "loss": loss, "lr": hyperparameters["lr"], "optimizer": "sgd", "checkpoint": True}
     params = {"model_type": "dasha", "plan": plan.as_dict()}
     model = DashaLightningModel(params, {**own, **dict(train_params or {})})
+    if is_trained and isinstance(network, Ensemble):
+        raise InvalidArgumentError(
+            f"the model is the mean of {len(network.members)} networks, but gReLU's holds one; fit with "
+            "is_ensemble=False, or take the network without its weights, is_trained=False"
+        )
     if is_trained and network is not None:
         model.model.embedding.load_state_dict(network.state_dict())
     return model.eval()

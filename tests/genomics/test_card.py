@@ -6,13 +6,17 @@ import torch
 
 pytest.importorskip("sklearn")
 
-from dasha import TaskSpec
+from dasha import Dasha, TaskSpec
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.metrics import Metrics
-from genomics_adapter._intervals import with_intervals
+from dasha.search.model import load_members
+from genomics_adapter._intervals import over_trainings, with_intervals
 from genomics_adapter.card import model_card
+from genomics_adapter.dataset import SequenceDataset
+from genomics_adapter.encoding import one_hot
 from genomics_adapter.estimator import DashaSequenceClassifier, DashaSequenceRegressor
 from genomics_adapter.leaks import leak_report
+from genomics_adapter.reverse_complement import StrandAverage
 from genomics_adapter.sequences import SequenceData, SequenceSplits
 from genomics_adapter.sequences.data import Source
 
@@ -74,6 +78,8 @@ def test_a_card_says_everything(fitted, tmp_path):
 
 def test_a_card_of_a_folder_without_test_data(fitted):
     card = model_card(fitted.run_.run_dir)
+    assert "final trainings" not in card.markdown
+    assert "on validation data, where all choices were made: " in card.markdown
     assert "There is none: nothing here says" in card.markdown
     assert "The parts were not compared." in card.markdown
     measured = model_card(fitted.run_, splits=SPLITS, resamples=2).content["test"]
@@ -85,6 +91,55 @@ def test_a_card_of_numbers():
     own = DashaSequenceRegressor(**QUICK).fit(train, train.labels * 5.0, validation, validation.labels * 5.0)
     content = model_card(own, test=(test, test.labels * 5.0), resamples=5).content
     assert set(content["test"]["metrics"]) == {"mse", "rmse", "mae", "r2", "pearson"}
+
+
+@pytest.mark.parametrize("is_ensemble", [True, False])
+def test_a_card_of_several_trainings_has_their_spread(is_ensemble):
+    train, validation, test = SPLITS
+    own = DashaSequenceClassifier(**QUICK, n_seeds=3, is_ensemble=is_ensemble)
+    own.fit(train, train.labels, validation, validation.labels)
+    card = model_card(own, test=test, resamples=5)
+    content, text = card.content, card.markdown
+    assert content["trainings"] == {"count": 3, "is_ensemble": is_ensemble}
+    curves = [curve["validation"][-1]["mcc"] for curve in own.run_.result.curves]
+    assert content["validation"]["mcc"]["mean"] == pytest.approx(np.mean(curves))
+    expected = []
+    for member in load_members(own.run_.run_dir):
+        with torch.no_grad():
+            outputs = StrandAverage(member)(one_hot(test.codes))
+        expected.append(float(((outputs[:, 0] > 0).numpy() == test.labels).mean()))
+    row = content["test"]["trainings"]["accuracy"]
+    assert row["mean"] == pytest.approx(np.mean(expected))
+    assert row["interval"] == pytest.approx(4.302653 * np.std(expected, ddof=1) / 3**0.5)
+    assert content["test"]["metrics"]["accuracy"]["value"] == pytest.approx(own.score(test, test.labels))
+    assert "| mean of 3 trainings |" in text
+    assert f"| {row['mean']:.4g} ± {row['interval']:.4g} |" in text
+    assert f"the model is {'the mean of their networks' if is_ensemble else 'the network of the first'}." in text
+    names = [layer["name"] for layer in content["architecture"]["layers"]]
+    assert len(names) == len(set(names))
+    assert set(own.architecture_) <= set(names)
+
+
+def test_a_card_of_a_run_of_the_core(tmp_path):
+    run = Dasha(TaskSpec("binary", 4, 1), tmp_path / "run", n_seeds=2, is_shown=False, **QUICK)
+    train, validation, test = (SequenceDataset(one, run.task) for one in SPLITS)
+    run.fit(train, validation)
+    content = model_card(run, splits=SPLITS, resamples=0).content
+    assert content == model_card(tmp_path / "run", splits=SPLITS, resamples=0).content
+    found = run.evaluate(test)
+    trainings = content["test"]["trainings"]
+    for name in set(trainings) & set(found.metrics):
+        assert trainings[name]["mean"] == pytest.approx(found.metrics[name], abs=1e-6)
+        assert trainings[name]["interval"] == pytest.approx(found.interval[name], abs=1e-6)
+    assert {"mcc", "accuracy", "auroc"} <= set(trainings) & set(found.metrics)
+    searched = {layer["name"] for layer in content["architecture"]["layers"] if layer["is_searched"]}
+    assert searched == set(run.architecture)  # also behind the normalisation of inputs
+
+
+def test_metrics_without_a_value_have_no_interval():
+    rows = over_trainings([{"auroc": None, "mcc": 0.5}, {"auroc": 0.7, "mcc": 0.5}])
+    assert rows == {"auroc": {"mean": None, "interval": None}, "mcc": {"mean": 0.5, "interval": 0.0}}
+    assert over_trainings([]) == {}
 
 
 def test_what_has_no_card(fitted, tmp_path):

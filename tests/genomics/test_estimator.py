@@ -207,6 +207,56 @@ def test_saved_and_loaded(fitted, tmp_path):
         own.save(tmp_path / "other")
 
 
+@pytest.fixture(scope="module")
+def ensemble():
+    return DashaSequenceClassifier(**QUICK, n_seeds=2, is_ensemble=True).fit(X, Y)
+
+
+def test_an_ensemble_is_a_plain_module_whose_outputs_are_the_mean_of_its_networks(ensemble):
+    columns = one_hot(encode(X_TEST))
+    assert isinstance(ensemble.model_, torch.nn.Module)
+    with torch.no_grad():
+        outputs = ensemble.model_(columns)
+        parts = [(own(columns) + own(columns.flip(-2, -1))) / 2 for own in ensemble.network_.members]
+    assert outputs.shape == (100, 1)
+    assert (parts[0] - parts[1]).abs().max() > 1e-4
+    torch.testing.assert_close(outputs, (parts[0] + parts[1]) / 2)
+    np.testing.assert_allclose(ensemble.predict_proba(X_TEST)[:, 1], outputs.sigmoid()[:, 0].numpy(), rtol=1e-5)
+
+
+def test_an_ensemble_is_cloned_pickled_and_saved(ensemble, tmp_path):
+    expected = ensemble.predict_proba(X_TEST)
+    parameters = clone(ensemble).get_params()
+    assert (parameters["n_seeds"], parameters["is_ensemble"]) == (2, True)
+    again = pickle.loads(pickle.dumps(ensemble))
+    np.testing.assert_array_equal(again.predict_proba(X_TEST), expected)
+    folder = ensemble.save(tmp_path / "saved")
+    loaded = DashaSequenceClassifier.load(folder)
+    np.testing.assert_array_equal(loaded.predict_proba(X_TEST), expected)
+    assert loaded.get_params()["n_seeds"] == 2
+    assert load_model(folder)(one_hot(encode(X_TEST))).shape == (100, 1)
+    np.testing.assert_array_equal(
+        DashaSequenceClassifier.load(loaded.save(tmp_path / "twice")).predict_proba(X_TEST), expected
+    )
+
+
+def test_without_an_ensemble_the_model_is_the_first_of_several_trainings(ensemble):
+    one = DashaSequenceClassifier(**QUICK).fit(X, Y)
+    own = DashaSequenceClassifier(**QUICK, n_seeds=2).fit(X, Y)
+    np.testing.assert_array_equal(own.predict_proba(X_TEST), one.predict_proba(X_TEST))
+    assert np.abs(own.predict_proba(X_TEST) - ensemble.predict_proba(X_TEST)).max() > 0
+    assert len(own.run_.result.curves) == 2
+
+
+def test_an_ensemble_of_numbers_is_in_their_units(tmp_path):
+    own = DashaSequenceRegressor(**QUICK, n_seeds=2, is_ensemble=True).fit(X, 1e6 + 1e3 * Y)
+    assert own.predict(X_TEST) == pytest.approx(1e6, rel=0.1)
+    outputs = own.model_(one_hot(encode(X_TEST))).detach()[:, 0]
+    np.testing.assert_allclose(outputs, own.predict(X_TEST), rtol=1e-6)
+    again = DashaSequenceRegressor.load(own.save(tmp_path / "saved"))
+    np.testing.assert_array_equal(again.predict(X_TEST), own.predict(X_TEST))
+
+
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
@@ -242,6 +292,8 @@ def test_what_cannot_be_learnt_from(x, y, message):
         ({"crop": "left"}, "crop is 'left'"),
         ({"device": "abacus"}, "device='abacus' cannot be used"),
         ({"overrides": {"tune.trails": 3}}, "did you mean 'trials'"),
+        ({"n_seeds": 0}, "n_seeds=0 must be a whole number"),
+        ({"is_ensemble": True}, "is_ensemble=True needs n_seeds of at least 2"),
     ],
 )
 def test_parameters_are_checked(options, message):
@@ -306,8 +358,10 @@ class DigitRegressor(Digits, DashaSequenceRegressor):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", [DigitClassifier, DigitRegressor])
-def test_checks_of_scikit_learn_pass(kind):
-    outcomes = check_estimator(kind(**{**QUICK, "overrides": {**TINY, "tune.lr": (0.01, 0.01)}}), on_fail=None)
+@pytest.mark.parametrize("trainings", [{}, {"n_seeds": 2, "is_ensemble": True}], ids=["one", "ensemble"])
+def test_checks_of_scikit_learn_pass(kind, trainings):
+    options = {**QUICK, "overrides": {**TINY, "tune.lr": (0.01, 0.01)}, **trainings}
+    outcomes = check_estimator(kind(**options), on_fail=None)
     failed = {outcome["check_name"]: outcome["exception"] for outcome in outcomes if outcome["status"] == "failed"}
     assert failed == {}
     assert sum(outcome["status"] == "passed" for outcome in outcomes) > 50
@@ -315,5 +369,7 @@ def test_checks_of_scikit_learn_pass(kind):
 
 @pytest.mark.filterwarnings("ignore:Can't test estimator:sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize("kind", [DashaSequenceClassifier, DashaSequenceRegressor])
-def test_checks_of_scikit_learn_that_need_no_matrix_of_features_pass(kind):
-    assert all(outcome["status"] == "passed" for outcome in check_estimator(kind(**QUICK), on_fail=None))
+@pytest.mark.parametrize("trainings", [{}, {"n_seeds": 2, "is_ensemble": True}], ids=["one", "ensemble"])
+def test_checks_of_scikit_learn_that_need_no_matrix_of_features_pass(kind, trainings):
+    outcomes = check_estimator(kind(**QUICK, **trainings), on_fail=None)
+    assert all(outcome["status"] == "passed" for outcome in outcomes)

@@ -15,6 +15,7 @@ from torch import nn
 from dasha.backbones import UNet1d, WideResNet1d
 from dasha.errors import InvalidArgumentError, OptionalDependencyError
 from dasha.randomness import seeded
+from dasha.search.model import Ensemble
 from dasha.search.supernet import apply_architecture
 from genomics_adapter.attribution import attribute, seqlets
 from genomics_adapter.encoding import encode, one_hot
@@ -126,6 +127,16 @@ def test_attribute_leaves_the_network_as_it_was(wide):
     assert first.shape == (6, 4, LENGTH)
     assert torch.equal(first, second)
     assert not (first * (1 - X)).any()
+
+
+@pytest.mark.parametrize("method", ["deep_lift_shap", "saturation_mutagenesis"])
+def test_contributions_to_an_ensemble_are_the_mean_of_those_to_its_networks(wide, method):
+    with seeded(1):
+        other = WideResNet1d(in_channels=4, num_outputs=2, width=1).eval()
+    ensemble = StrandAverage(Ensemble([wide.network, other])).eval()
+    options = {"method": method, "n_shuffles": 2, "device": "cpu"}
+    here, first, second = (attribute(one, CODES[:2], **options) for one in (ensemble, wide, StrandAverage(other)))
+    torch.testing.assert_close(here, (first + second) / 2, rtol=1e-3, atol=1e-5)
 
 
 def test_contributions_point_at_planted_motifs(planted):
