@@ -89,8 +89,10 @@ class LeakReport:
             InvalidArgumentError: If there are any.
         """
         if self.count:
+            found = str(self).replace("\n", ";\n")
             raise InvalidArgumentError(
-                f"{self}\nremove them from one part, or split with genomics_adapter.splits.similarity_split"
+                f"{self.count} sequences of one part of the data are in another, too:\n{found};\nremove them from one "
+                "part, or split with genomics_adapter.splits.similarity_split"
             )
 
     def as_dict(self) -> dict[str, Any]:

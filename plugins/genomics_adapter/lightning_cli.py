@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from genomics_adapter.encoding import Crop
 from genomics_adapter.sequences import read_splits
 from genomics_adapter.splits import similarity_split
 from genomics_adapter.tasks import DashaSequenceTask
+
+_FAIL_ON_LEAK = ("--fail-on-leak", "--fail_on_leak")
 
 
 class SequenceFiles(LightningDataModule):
@@ -31,7 +34,8 @@ class SequenceFiles(LightningDataModule):
         reverse_complement: Whether the strand of training sequences is random.
         num_workers: Processes that make batches.
         seed: Of random splits.
-        fail_on_leak: Whether a sequence in two parts is an error.
+        fail_on_leak: Whether a sequence in two parts is an error, before anything is searched or trained. On the
+            command line --fail-on-leak says so, too.
     """
 
     def __init__(
@@ -92,18 +96,25 @@ class SequenceCLI(LightningCLI):
         parser.link_arguments("model.num_outputs", "data.num_outputs")
         parser.link_arguments("model.reverse_complement", "data.reverse_complement")
 
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse what `run_cli` was given, of which Lightning would warn."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LightningCLI's args parameter is intended")
+            super().parse_arguments(parser, args)
+
 
 def run_cli(args: Sequence[str]) -> SequenceCLI:
     """Run Lightning's command line.
 
     Args:
-        args: ``fit``, ``validate``, ``test`` or ``predict``, and what follows.
+        args: ``fit``, ``validate``, ``test`` or ``predict``, and what follows; ``--fail-on-leak`` stands for
+            ``--data.fail_on_leak=true``.
     """
     require("jsonargparse", extra="genomics")
     return SequenceCLI(
         DashaSequenceTask,
         SequenceFiles,
-        args=list(args),
+        args=["--data.fail_on_leak=true" if word in _FAIL_ON_LEAK else word for word in args],
         seed_everything_default=False,
         save_config_kwargs={"overwrite": True},
         parser_kwargs={"prog": "dasha genomics"},

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -129,21 +131,24 @@ def test_what_a_task_refuses(trained, tmp_path):
         trainer(tmp_path).fit(DashaSequenceTask(**SETTINGS), datamodule=other)
 
 
-def write_csv(folder):
+def write_csv(folder, *, leaks=()):
+    """Files of the parts; of the training sequences ``leaks`` the first is in the test file as it is, others turned."""
     folder.mkdir()
     for name, one in zip(("train", "dev", "test"), SPLITS, strict=True):
-        rows = "".join(f"{text},{label}\n" for text, label in zip(decode(one.codes), one.labels.tolist(), strict=True))
+        codes, labels = one.codes, one.labels
+        if name == "test" and leaks:
+            own = SPLITS.train.codes[list(leaks)]
+            own[1:] = reverse_complement(own[1:])
+            codes = np.concatenate([codes, own])
+            labels = np.concatenate([labels, SPLITS.train.labels[list(leaks)]])
+        rows = "".join(f"{text},{label}\n" for text, label in zip(decode(codes), labels.tolist(), strict=True))
         (folder / f"{name}.csv").write_text("sequence,label\n" + rows)
 
 
-def test_the_command_fits_and_tests_by_a_file_of_settings(tmp_path, monkeypatch, capsys):
-    from dasha.cli import main
-
-    monkeypatch.chdir(tmp_path)
-    write_csv(tmp_path / "data")
+def write_settings(folder, **data):
     settings = {
         "model": {"kind": "binary", **SETTINGS},
-        "data": {"path": "data", "batch_size": 16},
+        "data": {"path": "data", "batch_size": 16, **data},
         "trainer": {
             "max_epochs": 1,
             "accelerator": "cpu",
@@ -152,10 +157,55 @@ def test_the_command_fits_and_tests_by_a_file_of_settings(tmp_path, monkeypatch,
             "default_root_dir": "run",
         },
     }
-    (tmp_path / "fit.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "fit.yaml").write_text(yaml.safe_dump(settings))
+
+
+def test_the_command_fits_and_tests_by_a_file_of_settings(tmp_path, monkeypatch, capsys, recwarn):
+    from dasha.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "data")
+    write_settings(tmp_path)
     assert main(["genomics", "fit", "--config", "fit.yaml"]) == 0
     (checkpoint,) = (tmp_path / "run").rglob("*.ckpt")
     assert (tmp_path / "run" / "dasha" / "plan.json").is_file()
     capsys.readouterr()
-    assert main(["genomics", "test", "--config", "fit.yaml", "--ckpt_path", str(checkpoint)]) == 0
+    assert main(["genomics", "test", "--config", "fit.yaml", "--ckpt_path", str(checkpoint), "--fail-on-leak"]) == 0
     assert "test_mcc" in capsys.readouterr().out
+    assert not [warning for warning in recwarn if "args parameter" in str(warning.message)]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"fail_on_leak": True}, []),
+        ({}, ["--fail-on-leak"]),
+        ({"fail_on_leak": False}, ["--fail_on_leak"]),
+        ({}, ["--data.fail_on_leak=true"]),
+    ],
+    ids=["settings", "flag", "flag_over_settings", "option"],
+)
+def test_the_command_refuses_leaks_before_anything_is_searched(data, words, tmp_path, monkeypatch, capsys):
+    from dasha.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "data", leaks=(3, 4, 5))
+    write_settings(tmp_path, **data)
+    monkeypatch.setattr(DashaSequenceTask, "_search", lambda self: pytest.fail("searched"))
+    assert main(["genomics", "fit", "--config", "fit.yaml", *words]) == 2
+    error = capsys.readouterr().err
+    assert "dasha: error: 3 sequences of one part of the data are in another, too: " in error
+    assert "6.98 % of test is in train: 1 sequences, and 2 more as reverse complements; exact: " in error
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
+@pytest.mark.slow
+def test_a_process_that_finds_leaks_ends_with_status_2(tmp_path):
+    write_csv(tmp_path / "data", leaks=(3,))
+    write_settings(tmp_path)
+    words = [sys.executable, "-m", "dasha", "genomics", "fit", "--config", "fit.yaml", "--fail-on-leak"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "1 sequences, and 0 more as reverse complements" in done.stderr
+    assert "args parameter" not in done.stderr
+    assert not (tmp_path / "run").exists()
