@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from dasha.data.split import Batch, Joined, Split
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
-from genomics_adapter.encoding import Ambiguous, one_hot
+from genomics_adapter.encoding import ALPHABET, Ambiguous, one_hot
 from genomics_adapter.sequences.data import SequenceData
 from genomics_adapter.targets import targets_of
 
@@ -32,6 +32,8 @@ class SequenceDataset(Dataset[tuple[Tensor, Tensor]]):
 
     Attributes:
         codes: uint8, shape ``(N, L)``; not a copy.
+        columns: One-hot column of every code, shape ``(16, 4)``, so that data is inspected without unfolding it
+            (`dasha.data.codes.CodedSplit`).
         targets: int64 for classes and labels, float32 for numbers.
 
     Raises:
@@ -47,7 +49,7 @@ class SequenceDataset(Dataset[tuple[Tensor, Tensor]]):
         self.codes = torch.from_numpy(np.require(data.codes, requirements=["C", "W"]))
         self.targets = torch.from_numpy(np.require(targets, requirements=["C", "W"]))
         self.ambiguous: Ambiguous = ambiguous
-        one_hot(self.codes[:0], ambiguous=ambiguous)  # refuses what is not allowed, now rather than in training
+        self.columns = one_hot(torch.arange(len(ALPHABET), dtype=torch.uint8), ambiguous=ambiguous).T
 
     def __len__(self) -> int:
         return len(self.codes)

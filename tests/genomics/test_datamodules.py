@@ -46,7 +46,6 @@ def test_every_way_to_a_batch_gives_the_same():
         assert torch.equal(torch.cat([y for _, y in split.batches(7, shuffle=True)]), first)
     assert sorted(first.tolist()) == sorted(targets.tolist())
     assert split.joined(split).size == 120
-    assert inspect(BINARY, split, "train") == inspect(BINARY, as_split((inputs, targets), "train"), "train")
 
 
 def test_arrays_that_cannot_be_written_to_are_taken_silently():
@@ -110,6 +109,31 @@ def test_targets_have_the_type_of_the_task():
         SequenceDataset(read_arrays(texts), BINARY)
     with pytest.raises(InvalidArgumentError, match="label 2, but kind='multilabel'"):
         SequenceDataset(read_arrays(texts, [[0, 2], [1, 1]]), TaskSpec("multilabel", 4, 2))
+
+
+@pytest.mark.parametrize("ambiguous", ["zeros", "fractions"])
+def test_data_is_inspected_as_bytes(ambiguous, monkeypatch):
+    data = read_arrays(["ACGTNRYACG", "ACCTNRYAAA", "TTTTTT"] * 20, [0, 1, 1] * 20)
+    dataset = SequenceDataset(data, BINARY, ambiguous=ambiguous)
+    columns = one_hot(data.codes, ambiguous=ambiguous)
+    expected = inspect(BINARY, as_split((columns, dataset.targets), "train"), "train")
+    monkeypatch.setattr(dataset, "batch", lambda indices: pytest.fail("unfolded"))
+    found = inspect(BINARY, as_split(dataset, "train"), "train")
+    assert (found.count, found.shape, found.class_counts) == (60, (4, 10), (20, 40))
+    assert found.mean == pytest.approx(expected.mean)
+    assert found.std == pytest.approx(expected.std)
+
+
+def test_fingerprints_know_bases_and_not_how_uncertain_ones_are_written():
+    def fingerprint(texts, **options):
+        data = read_arrays(texts, [0, 1])
+        return inspect(BINARY, SequenceDataset(data, BINARY, **options), "train").fingerprint
+
+    assert fingerprint(["ACGTN", "AAAAA"]) == fingerprint(["ACGTR", "AAAAA"])  # zeros either way
+    assert fingerprint(["ACGTN", "AAAAA"]) != fingerprint(["ACGTA", "AAAAA"])
+    fractions = {"ambiguous": "fractions"}
+    assert fingerprint(["ACGTN", "AAAAA"], **fractions) != fingerprint(["ACGTR", "AAAAA"], **fractions)
+    assert fingerprint(["ACGTT", "AAAAA"], **fractions) == fingerprint(["ACGTT", "AAAAA"])
 
 
 def test_dasha_learns_from_bytes(tmp_path):

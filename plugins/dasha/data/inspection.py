@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from dasha.data.codes import CodedSplit, CodeTable
 from dasha.data.moments import ChannelMoments
 from dasha.data.split import Batch, Split
 from dasha.errors import DashaWarning, InvalidArgumentError
@@ -32,7 +33,8 @@ class DataSummary:
         mean: Of every channel.
         std: Of every channel, 1 for a constant one.
         is_partial: Whether the pass may have left out samples.
-        fingerprint: Changes with any change of a value, of the shape or of the order; batches and types do not matter.
+        fingerprint: Changes with any change of a value, of the shape or of the order; batches and types do not matter,
+            but values that are kept as codes have another one than the same values by themselves.
     """
 
     count: int
@@ -55,7 +57,7 @@ class DataSummary:
 
 
 def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
-    """Go once over a split.
+    """Go once over a split; of a `dasha.data.codes.CodedSplit`, over its codes.
 
     Args:
         task: What the data must fit.
@@ -66,23 +68,52 @@ def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
         InvalidArgumentError: If the split is empty, inputs have the wrong number of channels, unequal shapes, or values
             that are not finite; if targets have the wrong shape or type, or values out of range.
     """
+    with seeded(0):
+        if isinstance(split, CodedSplit) and split.size:
+            table = CodeTable(split.codes, split.columns)
+            if table.is_finite:  # otherwise a pass over the values says where they are not
+                return _of_codes(task, split, table, name)
+        return _of_batches(task, split, name)
+
+
+def _of_batches(task: TaskSpec, split: Split, name: str) -> DataSummary:
     count = 0
     shape: tuple[int, ...] = ()
     digests = hashlib.sha256(), hashlib.sha256()
     classes = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
     moments = ChannelMoments(task.in_channels)
-    with seeded(0):
-        for inputs, targets in _on_cpu(split):
-            shape = _checked_shape(task, inputs, shape, name)
-            _check_values(inputs, name, count)
-            _check_targets(task, inputs, targets, name)
-            for digest, part in zip(digests, (inputs, _plain(task, targets)), strict=True):
-                digest.update(part.contiguous().numpy().data)
-            count += len(inputs)
-            moments.add(inputs)
-            classes += _class_counts(task, targets)
+    for inputs, targets in _on_cpu(split):
+        shape = _checked_shape(task, inputs, shape, name)
+        _check_values(inputs, name, count)
+        _check_targets(task, inputs, targets, name)
+        for digest, part in zip(digests, (inputs, _plain(task, targets)), strict=True):
+            digest.update(part.contiguous().numpy().data)
+        count += len(inputs)
+        moments.add(inputs)
+        classes += _class_counts(task, targets)
     if count == 0:
         raise InvalidArgumentError(f"{name} is empty; at least one sample is needed, and many more are wise")
+    return _summary(task, split, count, shape, classes, moments, [digest.digest() for digest in digests])
+
+
+def _of_codes(task: TaskSpec, split: CodedSplit, table: CodeTable, name: str) -> DataSummary:
+    """The summary of inputs that are never unfolded; targets are looked at together."""
+    inputs, targets = torch.empty(table.shape, device="meta"), split.targets.cpu()
+    shape = _checked_shape(task, inputs, (), name)
+    _check_targets(task, inputs, targets, name)
+    digests = [table.digest(), hashlib.sha256(_plain(task, targets).contiguous().numpy().data).digest()]
+    return _summary(task, split, len(inputs), shape, _class_counts(task, targets), table.moments, digests)
+
+
+def _summary(
+    task: TaskSpec,
+    split: Split,
+    count: int,
+    shape: tuple[int, ...],
+    classes: Tensor,
+    moments: ChannelMoments,
+    digests: Sequence[bytes],
+) -> DataSummary:
     is_counted = task.has_classes or task.kind == "multilabel"
     return DataSummary(
         count=count,
@@ -91,7 +122,7 @@ def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
         mean=tuple(moments.mean.tolist()),
         std=tuple(moments.std.tolist()),
         is_partial=split.is_partial,
-        fingerprint=_fingerprint(shape, *(digest.digest() for digest in digests)),
+        fingerprint=_fingerprint(shape, *digests),
     )
 
 
