@@ -55,6 +55,7 @@ def _metrics(card: Mapping[str, Any]) -> Iterator[str]:
         yield "There is none: nothing here says how well the model does on new data."
         return
     trainings, count = test["trainings"], card["trainings"]["count"]
+    strands = ", which are means over both strands" if test["is_strand_average"] else ""
     rows = [
         [
             _title(name),
@@ -68,7 +69,7 @@ def _metrics(card: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(["metric", "value", "95 % interval", *further], rows)
     yield ""
     yield (
-        f"{test['samples']:,} sequences, each metric once over all predictions; intervals are percentiles of "
+        f"{test['samples']:,} sequences, each metric once over all predictions{strands}; intervals are percentiles of "
         f"{test['resamples']} bootstrap samples. They do not cover what another training would change"
         + ("; the means with their 95 % intervals (Student's t) do." if trainings else ".")
     )

@@ -31,6 +31,7 @@ def attribute(
     batch_size: int = 64,
     seed: int = 0,
     device: str = "auto",
+    hypothetical: bool = False,
 ) -> Tensor:
     """Contribution of every base to one output of a network.
 
@@ -44,10 +45,12 @@ def attribute(
         batch_size: Sequences that go through the network together.
         seed: Of the shuffles.
         device: ``"auto"``, or a device of torch.
+        hypothetical: Whether the bases that are not there have values, too: what they would contribute in the place of
+            the one that is. TF-MoDISco needs them.
 
     Returns:
-        Float32 ``(N, 4, L)``, 0 for the bases that are not there; the sum over a sequence is what distinguishes its
-        output from those of its shuffles.
+        Float32 ``(N, 4, L)``, 0 for the bases that are not there unless ``hypothetical``; the sum over those of a
+        sequence is what distinguishes its output from those of its shuffles.
 
     Raises:
         InvalidArgumentError: If ``method`` or ``target`` is not allowed.
@@ -62,7 +65,8 @@ def attribute(
     try:
         with on_device(network, device) as (own, where):
             _check_target(own, inputs[:1].to(where), target)
-            common = {"target": target, "batch_size": batch_size, "device": str(where)}
+            common: dict[str, Any] = {"target": target, "batch_size": batch_size, "device": str(where)}
+            common["hypothetical"] = hypothetical
             if method == "saturation_mutagenesis":
                 own_method = require("tangermeme.saturation_mutagenesis", extra="genomics").saturation_mutagenesis
                 values: Tensor = own_method(own, inputs, **common)
@@ -87,7 +91,7 @@ def seqlets(
     """Stretches whose contributions stand out, those for the output first, then those against it.
 
     Args:
-        attributions: Of `attribute`, shape ``(N, 4, L)``.
+        attributions: Of `attribute`, shape ``(N, 4, L)``, not hypothetical ones.
         caller: ``"recursive"``, short stretches with a p-value; or ``"tfmodisco"``, windows of a fixed length.
         threshold: p-value of the recursive caller. It ranks stretches; it is no rate of errors.
         flank: Bases that are added on both sides, of the recursive caller.

@@ -199,6 +199,7 @@ def _measured(
         per_seed.append(metrics.compute())
     return {
         "samples": len(outputs),
+        "is_strand_average": isinstance(opened.model, StrandAverage),
         "resamples": resamples,
         "metrics": {name: {key: finite(value) for key, value in row.items()} for name, row in values.items()},
         "trainings": over_trainings(per_seed),

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dasha._optional import require
+from dasha._optional import Requirement
 from dasha.errors import InvalidArgumentError
 from genomics_adapter._inputs import batches_of, read_sequences
 from genomics_adapter.attribution import seqlets
@@ -59,20 +59,22 @@ def motifs(
 
     ``"correlation"`` starts with the strongest seqlet, gathers all that correlate with it at some offset on either
     strand, averages them, gathers again around the average, and goes on with what is left. ``"modisco"`` is
-    TF-MoDISco, where ``modiscolite`` is installed: slower, finer, and for a thousand seqlets or more.
+    TF-MoDISco, where ``modiscolite`` is installed (``pip install modisco-lite``): it finds seqlets of its own, compiles
+    for minutes when it is first used, and leaves patterns out of a hundred seqlets or fewer.
 
     Args:
-        attributions: Of `attribute`, shape ``(N, 4, L)``.
+        attributions: Of `attribute`, shape ``(N, 4, L)``; hypothetical ones for ``"modisco"``.
         X: The sequences, as given there.
         found: Seqlets; by default those of `seqlets`.
         grouping: ``"correlation"`` or ``"modisco"``.
         width: Bases of a pattern, at most.
         similarity: Least correlation of the contributions of a seqlet with its pattern.
         min_members: Seqlets of a pattern, at least.
-        **options: Further arguments of `seqlets`, or of ``modiscolite.tfmodisco.TFMoDISco``.
+        **options: Further arguments of `seqlets`, or of ``modiscolite.tfmodisco.TFMoDISco``, to which the four above
+            do not go.
 
     Raises:
-        InvalidArgumentError: If ``grouping`` is not allowed.
+        InvalidArgumentError: If ``grouping`` is not allowed, or ``"modisco"`` gets no hypothetical contributions.
         OptionalDependencyError: If modiscolite or tangermeme is needed and missing.
     """
     if grouping not in get_args(Grouping):
@@ -81,6 +83,7 @@ def motifs(
     inputs = torch.cat(list(batches_of(read_sequences(X, length=attributions.shape[-1]), 4096)))
     if grouping == "modisco":
         return _by_modisco(attributions, inputs, options)
+    attributions = attributions * inputs  # what is there, of hypothetical ones
     found = seqlets(attributions, **options) if found is None else found
     windows = _Windows(attributions.numpy(), inputs.numpy(), found, width)
     left = np.argsort(-np.abs(found["attribution"].to_numpy()), kind="stable")
@@ -149,12 +152,8 @@ class _Windows:
     def motif(self, members: np.ndarray, offsets: np.ndarray, turned: np.ndarray) -> Motif:
         """The pattern of aligned windows, cut to the columns that matter."""
         contributions, bases = self.mean(members, offsets, turned)
-        weight = np.abs(contributions).sum(0)
-        columns = np.flatnonzero(weight >= _LEAST_COVER * 0.5 * weight.max())
-        kept = slice(columns[0], columns[-1] + 1)
-        shares = bases[:, kept] + 1e-9
         frame = self.found.iloc[members].assign(strand=np.where(turned, "-", "+")).reset_index(drop=True)
-        return Motif(contributions[:, kept], shares / shares.sum(0), frame)
+        return _cut(contributions, bases, frame)
 
     def _cut(self, kind: int, steps: np.ndarray, members: np.ndarray | None = None) -> np.ndarray:
         chosen = np.arange(len(self._rows)) if members is None else members
@@ -175,15 +174,28 @@ def _moved(pattern: np.ndarray, step: int) -> np.ndarray:
     return result
 
 
+def _cut(contributions: np.ndarray, bases: np.ndarray, members: pd.DataFrame) -> Motif:
+    """A pattern without the columns at its ends that do not matter."""
+    weight = np.abs(contributions).sum(0)
+    columns = np.flatnonzero(weight >= _LEAST_COVER * 0.5 * weight.max())
+    kept = slice(columns[0], columns[-1] + 1)
+    shares = bases[:, kept] + 1e-9
+    return Motif(contributions[:, kept], shares / shares.sum(0), members)
+
+
 def _by_modisco(attributions: Tensor, inputs: Tensor, options: dict[str, Any]) -> list[Motif]:
-    module: Any = require("modiscolite", extra="genomics")
+    if not bool((attributions * (1 - inputs)).any()):
+        raise InvalidArgumentError(
+            "attributions are 0 for all bases that are not there, but TF-MoDISco compares what every base would "
+            "contribute; make them with attribute(…, hypothetical=True)"
+        )
+    module: Any = Requirement("modiscolite.tfmodisco", install="modisco-lite").load()
     one_hot, values = (part.numpy().transpose(0, 2, 1).astype("float32") for part in (inputs, attributions))
-    positive, negative = module.tfmodisco.TFMoDISco(hypothetical_contribs=values, one_hot=one_hot, **options)
+    positive, negative = module.TFMoDISco(hypothetical_contribs=values, one_hot=one_hot, **options)
     patterns = sorted([*(positive or ()), *(negative or ())], key=lambda pattern: -len(pattern.seqlets))
     result = []
     for pattern in patterns:
         rows = [(own.example_idx, own.start, own.end, "-" if own.is_revcomp else "+") for own in pattern.seqlets]
         frame = pd.DataFrame(rows, columns=["example_idx", "start", "end", "strand"])
-        shares = pattern.sequence.T + 1e-9
-        result.append(Motif(pattern.contrib_scores.T, shares / shares.sum(0), frame))
+        result.append(_cut(pattern.contrib_scores.T, pattern.sequence.T, frame))
     return result

@@ -90,6 +90,7 @@ def test_a_card_of_numbers():
     train, validation, test = SPLITS
     own = DashaSequenceRegressor(**QUICK).fit(train, train.labels * 5.0, validation, validation.labels * 5.0)
     content = model_card(own, test=(test, test.labels * 5.0), resamples=5).content
+    assert content["test"]["is_strand_average"]
     assert set(content["test"]["metrics"]) == {"mse", "rmse", "mae", "r2", "pearson"}
 
 
@@ -124,7 +125,9 @@ def test_a_card_of_a_run_of_the_core(tmp_path):
     run = Dasha(TaskSpec("binary", 4, 1), tmp_path / "run", n_seeds=2, is_shown=False, **QUICK)
     train, validation, test = (SequenceDataset(one, run.task) for one in SPLITS)
     run.fit(train, validation)
-    content = model_card(run, splits=SPLITS, resamples=0).content
+    card = model_card(run, splits=SPLITS, resamples=0)
+    assert "strands" not in card.markdown
+    content = card.content
     assert content == model_card(tmp_path / "run", splits=SPLITS, resamples=0).content
     found = run.evaluate(test)
     trainings = content["test"]["trainings"]

@@ -25,6 +25,12 @@ def test_the_demo_writes_report_card_and_scores(small, tmp_path, capsys, page_ta
     assert 0 <= outcome["recovery"] <= 1
     assert [row["planted"] for row in outcome["motifs"]] == ["TGACTCA", "CCGGAAGT"]
     page = (out / "report.html").read_text()
+    evaluated = json.loads((out / "evaluation.json").read_text())["metrics"]
+    for name, value in outcome["test"].items():
+        assert evaluated[name] == pytest.approx(value, abs=1e-6)
+    assert f"{evaluated['mcc']:.4g} on test" in page
+    assert "averaged over both strands" in page
+    assert "means over both strands" in (out / "model_card.md").read_text()
     assert "What the network looks for" in page
     assert "svg" in page_tags(page)
     assert "share no sequence" in (out / "model_card.md").read_text()

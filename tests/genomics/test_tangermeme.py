@@ -1,3 +1,7 @@
+import re
+import sys
+from types import ModuleType, SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -230,8 +234,77 @@ def test_callers_and_groupings_are_checked(planted):
         motifs(contributions, made.data.codes[rows], grouping="magic")
 
 
-def test_modisco_is_optional(planted, monkeypatch):
+@pytest.fixture
+def hypothetical(planted):
+    """What every base would contribute around the planted motifs, beside some noise."""
+    made, rows, _ = planted
+    mask = torch.from_numpy(made.mask[rows])[:, None]
+    own = one_hot(made.data.codes[rows])
+    noise = 0.03 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0))
+    return noise + mask * (own - 0.25)
+
+
+def test_hypothetical_contributions_agree_where_bases_are(wide):
+    plain, every = (attribute(wide, CODES, n_shuffles=2, device="cpu", hypothetical=own) for own in (False, True))
+    assert (every * (1 - X)).abs().max() > 1e-4
+    torch.testing.assert_close(every * X, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_patterns_need_only_what_is_there_of_hypothetical_contributions(planted, hypothetical):
+    made, rows, _ = planted
+    codes = made.data.codes[rows]
+    found = seqlets(hypothetical * one_hot(codes), caller="tfmodisco", window_size=9, flank=3)
+    first, second = (motifs(part, codes, found=found) for part in (hypothetical, hypothetical * one_hot(codes)))
+    assert [one.consensus for one in first] == [one.consensus for one in second] != []
+
+
+def test_modisco_is_optional_and_needs_hypothetical_contributions(planted, hypothetical, monkeypatch):
     made, rows, contributions = planted
-    monkeypatch.setitem(__import__("sys").modules, "modiscolite", None)
-    with pytest.raises(OptionalDependencyError, match="'modiscolite' is not installed"):
+    monkeypatch.setitem(sys.modules, "modiscolite", None)
+    with pytest.raises(OptionalDependencyError, match="is not installed; run: pip install 'modisco-lite'"):
+        motifs(hypothetical, made.data.codes[rows], grouping="modisco")
+    with pytest.raises(InvalidArgumentError, match=r"make them with attribute\(…, hypothetical=True\)"):
         motifs(contributions, made.data.codes[rows], grouping="modisco")
+
+
+def test_what_modisco_is_given_and_gives(planted, hypothetical, monkeypatch):
+    made, rows, _ = planted
+    codes, given = made.data.codes[rows], {}
+
+    def run(**arguments):
+        given.update(arguments)
+        sequence = one_hot(encode(["AATGACTCAA"]))[0].T.numpy()
+        scores = sequence * np.array([0, 0, *[1.0] * 7, 0])[:, None]
+        seqlet = SimpleNamespace(example_idx=3, start=5, end=15, is_revcomp=True)
+        return None, [SimpleNamespace(sequence=sequence, contrib_scores=-scores, seqlets=[seqlet])]
+
+    module = ModuleType("modiscolite.tfmodisco")
+    module.TFMoDISco = run
+    monkeypatch.setitem(sys.modules, "modiscolite", ModuleType("modiscolite"))
+    monkeypatch.setitem(sys.modules, "modiscolite.tfmodisco", module)
+    (pattern,) = motifs(hypothetical, codes, grouping="modisco", flank_size=5)
+    assert given["flank_size"] == 5
+    assert given["one_hot"].dtype == given["hypothetical_contribs"].dtype == np.float32
+    np.testing.assert_array_equal(given["one_hot"], one_hot(codes).numpy().transpose(0, 2, 1))
+    np.testing.assert_array_equal(given["hypothetical_contribs"], hypothetical.numpy().transpose(0, 2, 1))
+    assert pattern.consensus == "TGACTCA"
+    assert pattern.contributions.shape == (4, 7)
+    assert (pattern.contributions <= 0).all()
+    np.testing.assert_allclose(pattern.frequencies.sum(0), 1)
+    assert pattern.members.to_dict("records") == [{"example_idx": 3, "start": 5, "end": 15, "strand": "-"}]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_modisco_itself_finds_seqlets_where_motifs_were_planted(capfd):
+    pytest.importorskip("modiscolite")
+    made = plant(1000, seed=2)
+    rows = np.flatnonzero(made.mask.any(1))
+    own, mask = one_hot(made.data.codes[rows]), torch.from_numpy(made.mask[rows])[:, None]
+    noise = 0.03 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0))
+    options = {"grouping": "modisco", "n_leiden_runs": 2, "verbose": True}
+    patterns = motifs(noise + mask * (own - 0.25), made.data.codes[rows], **options)
+    (count,) = re.findall(r"Using (\d+) positive seqlets", capfd.readouterr().out)
+    assert 400 <= int(count) <= 600  # one in nearly every sequence of label 1
+    for pattern in patterns:
+        assert max(similarity(pattern, known) for known in made.frequencies) > 0.9
