@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +63,55 @@ def test_validation_data_is_drawn_where_there_is_none(write_sequences, tmp_path)
     assert data.validation.targets.bincount().tolist() == [2, 2, 2]
     assert "a tenth of every class" in data.facts["split"]
     assert torch.equal(load("splice_uci", data_dir=tmp_path).validation.codes, data.validation.codes)
+
+
+def test_all_tasks_of_the_nucleotide_transformer_are_read_from_folders(write_sequences, tmp_path):
+    for name in nt_names():
+        classes = 3 if name in ("nt_enhancers_types", "nt_splice_sites_all") else 2
+        write_sequences(name, count=60, classes=classes, parts=("train", "test"))
+    assert names_there(tmp_path) == nt_names()
+    for name in nt_names():
+        data = load(name, data_dir=tmp_path)
+        assert (data.name, data.task.metric) == (name, info_of(name).metric)
+        assert data.task.kind == ("multiclass" if data.task.num_outputs == 3 else "binary")
+        assert (data.predictor is None) == ("splice" in name)
+        assert [len(part) for part in (data.train, data.validation, data.test)] == [54, 6, 60]
+        assert len(info_of(name).published) >= 5
+
+
+class Hub:
+    """Stands in for ``datasets`` without a network."""
+
+    def __init__(self):
+        self.asked = []
+
+    def load_dataset(self, name, config, *, split):
+        self.asked.append((name, config, split))
+        raise ConnectionError("Couldn't reach the Hub")
+
+
+def test_tasks_on_hugging_face_are_asked_for_by_their_names(monkeypatch):
+    hub = Hub()
+    monkeypatch.setattr("genomics_adapter.sequences.hub._DATASETS", SimpleNamespace(load=lambda: hub))
+    for name in nt_names():
+        with pytest.raises(InvalidArgumentError, match=r"datasets cannot read 'some/tasks'.*ConnectionError: Couldn't"):
+            load(name, data_dir=None, hub="some/tasks")
+    assert hub.asked == [("some/tasks", name.removeprefix("nt_"), "train") for name in nt_names()]
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_the_benchmark_without_network_or_package(script, tmp_path, capsys, monkeypatch, is_installed):
+    if is_installed:
+        monkeypatch.setattr("genomics_adapter.sequences.hub._DATASETS", SimpleNamespace(load=Hub))
+        match = "error: --datasets names 'nt_H3', but datasets cannot read 'some/tasks', split 'train' of conf"
+    else:
+        monkeypatch.setitem(sys.modules, "datasets", None)
+        match = "'datasets' is not installed; run: pip install 'datasets>=4'"
+    (tmp_path / "data").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        script("genomics", "--hub", "some/tasks", "--datasets", "nt_H3", results=False, tiny=False)
+    assert stop.value.code == 2
+    assert match in " ".join(capsys.readouterr().err.split())
 
 
 def test_data_that_does_not_do(write_sequences, tmp_path):

@@ -44,15 +44,23 @@ def read_hugging_face(
         crop: Which part of a sequence of another length keeps its place; see `genomics_adapter.encode`.
 
     Raises:
-        InvalidArgumentError: If there is no such split or column, or something in it is not allowed.
+        InvalidArgumentError: If the data cannot be had, there is no such split or column, or something in it is not
+            allowed.
         OptionalDependencyError: If ``datasets`` is not installed.
     """
     datasets: Any = _DATASETS.load()
     place = Path(name)
-    if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
-        data = datasets.load_from_disk(str(place))
-    else:
-        data = datasets.load_dataset(str(name), config, split=split)
+    try:
+        if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
+            data = datasets.load_from_disk(str(place))
+        else:
+            data = datasets.load_dataset(str(name), config, split=split)
+    except Exception as error:  # of the network, the hub, the cache or the files, in classes of several packages
+        part = f"split {split!r}" + ("" if config is None else f" of configuration {config!r}")
+        raise InvalidArgumentError(
+            f"datasets cannot read {str(name)!r}, {part} ({type(error).__name__}: {error}); check name and network, or "
+            "give a folder that holds the files"
+        ) from error
     if hasattr(data, "keys"):
         if split not in data:
             raise InvalidArgumentError(f"split is {split!r}, but {name} has {', '.join(data.keys())}")
