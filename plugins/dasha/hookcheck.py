@@ -8,7 +8,7 @@ from dasha._optional import Requirement
 from dasha.errors import PluginError
 from dasha.registry import close_matches
 
-KINDS = ("backbones", "forecasters", "tasks", "adapters", "commands")
+KINDS = ("backbones", "forecasters", "tasks", "adapters", "configurations", "commands")
 HOOKS = tuple(f"register_{kind}" for kind in KINDS)
 
 

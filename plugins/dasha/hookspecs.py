@@ -13,7 +13,7 @@ from dasha._markers import hookspec
 if TYPE_CHECKING:
     from torch import nn
 
-    from dasha.types import Forecaster, SupervisedTask
+    from dasha.types import ConfigurationSearch, Forecaster, SupervisedTask
 
 Made = TypeVar("Made", contravariant=True)
 
@@ -71,6 +71,11 @@ def register_tasks(register: Register[SupervisedTask]) -> None:
 @hookspec
 def register_adapters(register: Register[object]) -> None:
     """Offer adapters: a factory makes the object that a host library's users expect, for example a Darts model."""
+
+
+@hookspec
+def register_configurations(register: Register[ConfigurationSearch]) -> None:
+    """Offer searches that files of a host describe: a factory makes a :class:`~dasha.types.ConfigurationSearch`."""
 
 
 @hookspec

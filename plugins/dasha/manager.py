@@ -38,6 +38,7 @@ class PluginManager:
         forecasters: Forecasters by name.
         tasks: Tasks by name.
         adapters: Host objects by name.
+        configurations: Searches that files of a host describe, by name.
         commands: Commands of the command line by name.
     """
 
@@ -46,6 +47,7 @@ class PluginManager:
         self.forecasters: Registry[Factory] = Registry("forecasters", advice=self.advice)
         self.tasks: Registry[Factory] = Registry("tasks", advice=self.advice)
         self.adapters: Registry[Factory] = Registry("adapters", advice=self.advice)
+        self.configurations: Registry[Factory] = Registry("configurations", advice=self.advice)
         self.commands: Registry[Command] = Registry("commands", advice=self.advice)
         self._found = found
         self._disabled = frozenset(_disabled_by_environment() if disabled is None else disabled)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -101,6 +102,26 @@ class SupervisedTask:
     test: Any = field(default=None, repr=False, compare=False)
     description: str = ""
     source: str = ""
+
+
+class ConfigurationSearch(Protocol):
+    """What a factory of `register_configurations` returns: it searches as a host's configuration files say.
+
+    Changes are values that replace those of a file, as pairs of a dotted name and a text.
+    """
+
+    @property
+    def form(self) -> str:
+        """What its files are, for messages."""
+
+    def reads(self, content: Mapping[str, Any]) -> bool:
+        """Whether a file with this content is one of the host's; imports nothing heavy."""
+
+    def search(self, path: Path, *, changes: Sequence[tuple[str, str]], run_dir: Path | None) -> Path:
+        """Search into the folder of a run, or go on there, and return it; without a folder, where the host looks."""
+
+    def fit_command(self, path: Path, *, changes: Sequence[tuple[str, str]], run_dir: Path) -> Sequence[str]:
+        """Words of the host's command line that train what was found."""
 
 
 def innovation_errors(psi: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -9,6 +9,7 @@ from dasha import Requirement, hookimpl
 
 if TYPE_CHECKING:
     from dasha.hookspecs import CommandTable, Register
+    from dasha.types import ConfigurationSearch
 
 requires = (Requirement("torchgeo", install="dasha-plugins[torchgeo]"),)
 
@@ -29,6 +30,12 @@ def register_adapters(register: Register[object]) -> None:
 
 
 @hookimpl
+def register_configurations(register: Register[ConfigurationSearch]) -> None:
+    """Offer to search as files of ``torchgeo fit`` say."""
+    register("torchgeo", _files)
+
+
+@hookimpl
 def register_commands(cli: CommandTable) -> None:
     """Offer the command that uses what was trained."""
     cli.add_command(
@@ -36,6 +43,12 @@ def register_commands(cli: CommandTable) -> None:
         "torchgeo_dasha.commands.predict:predict",
         help="Predict the classes of a whole satellite scene, as a GeoTIFF.",
     )
+
+
+def _files() -> ConfigurationSearch:
+    from torchgeo_dasha.configuration import TorchGeoFiles
+
+    return TorchGeoFiles()
 
 
 @dataclass(frozen=True)

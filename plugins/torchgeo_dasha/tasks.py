@@ -92,7 +92,7 @@ class Searched(host.BaseTask):
     def configure_models(self) -> None:
         """Check the arguments; build the network if there is a finished search."""
         self.spec = self.make_spec(self.hparams)
-        settings = self._settings
+        settings = self.settings
         RunConfig(settings.backbone, settings.budget, settings.overrides, settings.search, settings.seed)
         network_sources(settings.backbone, self.spec, ndim=2, options=self._budget.backbone_options)
         self.model: nn.Module = NotBuilt()
@@ -103,7 +103,7 @@ class Searched(host.BaseTask):
         """Search, on the first process, before the trainer makes optimizers."""
         if stage != "fit" or self.found is not None:
             return
-        trainer, settings = self.trainer, self._settings
+        trainer, settings = self.trainer, self.settings
         folder = searching.folder_of(trainer, self.spec, settings, self.hparams["run_dir"])
 
         def work() -> None:
@@ -174,14 +174,15 @@ class Searched(host.BaseTask):
         )
 
     @property
-    def _settings(self) -> searching.Settings:
+    def settings(self) -> searching.Settings:
+        """What the task says about its search."""
         given = self.hparams
         overrides = dict(given["overrides"] or {})
         return searching.Settings(given["backbone"], given["budget"], overrides, given["search"], given["seed"])
 
     @property
     def _budget(self) -> Budget:
-        return budget_of(self._settings.budget, 2).replaced(self._settings.overrides)
+        return budget_of(self.settings.budget, 2).replaced(self.settings.overrides)
 
     def _take(self, found: SearchResult, weights: Weights | None) -> None:
         self.model = self.make_model(build(found, weights, seed=self.hparams["seed"]))

@@ -279,7 +279,7 @@ def test_a_registered_task_is_fitted_and_read_again(tmp_path, capsys, monkeypatc
 
 def told(data, *options):
     """The task that options make of data."""
-    table = FitOptions(str(data), Path("out"), **dict(options))
+    table = FitOptions(data=str(data), out=Path("out"), **dict(options))
     return task_of(read_data(str(data)), table)
 
 

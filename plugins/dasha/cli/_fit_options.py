@@ -1,4 +1,4 @@
-"""The options that ``dasha fit`` and ``dasha search`` share, and commands made of a table of options."""
+"""The options of ``dasha fit`` and ``dasha search``, and commands made of a table of options."""
 
 import ast
 import inspect
@@ -31,21 +31,20 @@ SetOption = Annotated[
         "--set", help="Replace a value of the budget, such as tune.trials=8; may be repeated.", show_default=False
     ),
 ]
+_DATA = typer.Argument(
+    help=".npz file, folder of PNG or JPEG images, or name of a task, see dasha plugins.", show_default=False
+)
+_OUT_HELP = "Folder of the run; an earlier run of the same in it is continued."
 # A command that repeats a run leaves these out, or names them first or last.
 _SPECIAL = ("data", "out", "device", "as_json")
+# Beside --config; the file says all else.
+_WITH_CONFIG = ("config", "out", "changes", "as_json")
 
 
-@dataclass(frozen=True)
-class FitOptions:
-    """What ``dasha fit`` and ``dasha search`` are told; the annotations are those of typer."""
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a run is told besides its data and its folder; the annotations are those of typer."""
 
-    data: Annotated[
-        str,
-        typer.Argument(
-            help=".npz file, folder of PNG or JPEG images, or name of a task, see dasha plugins.", show_default=False
-        ),
-    ]
-    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier run of the same in it is continued.")]
     task: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +115,14 @@ class FitOptions:
             "device": self.device,
         }
 
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions(RunOptions):
+    """What ``dasha fit`` is told."""
+
+    data: Annotated[str, _DATA]
+    out: Annotated[Path, typer.Option(help=_OUT_HELP)]
+
     def words(self, command: str, spec: "TaskSpec") -> list[str]:
         """Words that repeat a command, with what was inferred about the task."""
         known = replace(self, task=spec.kind, metric=spec.metric)
@@ -128,6 +135,51 @@ class FitOptions:
             for part in value if isinstance(value, list) else [value]:
                 words += [flag] if part is True else [flag, str(part)]
         return [*words, "--out", str(self.out)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(RunOptions):
+    """What ``dasha search`` is told: the data, or a configuration file."""
+
+    data: Annotated[str | None, _DATA] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(help=f"{_OUT_HELP} [default, with --config: where the host looks for it]", show_default=False),
+    ] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration file of a host, such as that of torchgeo fit, instead of data and options; --set "
+            "replaces its values.",
+            show_default=False,
+        ),
+    ] = None
+
+    def of_data(self) -> FitOptions:
+        """The same without a configuration file.
+
+        Raises:
+            InvalidArgumentError: If there is no data, or no folder.
+        """
+        if self.data is None or self.out is None:
+            missing = "the data" if self.data is None else "--out"
+            raise InvalidArgumentError(f"{missing} is missing: give data and --out FOLDER, or --config FILE")
+        shared = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions)}
+        return FitOptions(data=self.data, out=self.out, **shared)
+
+    def check_config_alone(self) -> None:
+        """Refuse options that the configuration file decides.
+
+        Raises:
+            InvalidArgumentError: Naming the first.
+        """
+        for entry in fields(self):
+            if entry.name not in _WITH_CONFIG and getattr(self, entry.name) != entry.default:
+                name = "data" if entry.name == "data" else f"--{entry.name.replace('_', '-')}"
+                raise InvalidArgumentError(
+                    f"{name} is given beside --config, but {self.config} says that; write it there, or replace a value "
+                    "of the file with --set, such as --set data.init_args.batch_size=8"
+                )
 
 
 def takes(table: type[Table]) -> Callable[[Callable[[Table], None]], Callable[..., None]]:
@@ -143,7 +195,10 @@ def takes(table: type[Table]) -> Callable[[Callable[[Table], None]], Callable[..
 
         command.__name__, command.__doc__ = work.__name__, work.__doc__
         command.__annotations__ = get_type_hints(table, include_extras=True)
-        command.__signature__ = inspect.signature(table)  # type: ignore[attr-defined]
+        listed = inspect.signature(table).parameters.values()
+        # Those of the command itself come first, then those that it shares.
+        ordered = sorted(listed, key=lambda parameter: parameter.name not in table.__annotations__)
+        command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         return command
 
     return decorate
@@ -156,13 +211,23 @@ def parse_changes(given: Sequence[str]) -> dict[str, Any]:
         InvalidArgumentError: If a pair has no equals sign.
     """
     changes = {}
-    for pair in given:
-        name, sign, text = pair.partition("=")
-        if not sign or not name.strip() or not text.strip():
-            raise InvalidArgumentError(f"--set is {pair!r}, but must be like tune.trials=8")
+    for name, text in change_pairs(given):
         try:
-            value = ast.literal_eval(text.strip())
+            value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
-            value = {"true": True, "false": False}.get(text.strip().lower(), text.strip())
-        changes[name.strip()] = list(value) if isinstance(value, tuple) else value
+            value = {"true": True, "false": False}.get(text.lower(), text)
+        changes[name] = list(value) if isinstance(value, tuple) else value
     return changes
+
+
+def change_pairs(given: Sequence[str]) -> list[tuple[str, str]]:
+    """Take ``name=value`` apart.
+
+    Raises:
+        InvalidArgumentError: If a pair has no equals sign.
+    """
+    pairs = [(name.strip(), text.strip()) for name, _, text in (pair.partition("=") for pair in given)]
+    for (name, text), pair in zip(pairs, given, strict=True):
+        if not name or not text:
+            raise InvalidArgumentError(f"--set is {pair!r}, but must be like tune.trials=8")
+    return pairs

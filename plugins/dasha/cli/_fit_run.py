@@ -80,8 +80,8 @@ def go_on(path: Path, *, device: str) -> dict[str, Any]:
         return finish(Dasha.resume(path, device=device), None if is_tested else stored_data(path))
     if record.source is None:
         raise InvalidArgumentError(
-            f"the run in {path} was not begun by 'dasha fit', so nothing says where its data is; go on in Python with "
-            f"Dasha.resume({str(path)!r}, train, validation)"
+            f"the run in {path} was not begun by 'dasha fit', so nothing says where its data is; repeat the command "
+            f"that began it, or go on in Python with Dasha.resume({str(path)!r}, train, validation)"
         )
     task, arguments = stored_arguments(path, {"device": device})
     return _carried_out(goal, Dasha(task, path, **arguments), stored_data(path))
