@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torchgeo.main  # noqa: F401 - imports all classes that a file may name without their modules
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningCLI
 from torchgeo.datamodules import BaseDataModule
@@ -18,10 +19,11 @@ from torchgeo_dasha._compat import BaseTask
 from torchgeo_dasha.searching import folder_of
 from torchgeo_dasha.tasks import Searched
 
+# TorchGeo's pixelwise regression is a regression, too.
 _TASKS = (
     tasks.DashaClassificationTask,
-    tasks.DashaRegressionTask,
     tasks.DashaPixelwiseRegressionTask,
+    tasks.DashaRegressionTask,
     tasks.DashaSemanticSegmentationTask,
     tasks.DashaChangeDetectionTask,
 )
@@ -130,10 +132,10 @@ def _check_class(path: Path, name: str) -> None:
     given = getattr(import_module(module), attribute)
     if issubclass(given, Searched):
         return
-    ours = [task.__name__ for task in _TASKS if issubclass(task, given)]
+    ours = [task.__name__ for task in _TASKS if issubclass(given, task.__bases__[1])]
     way_out = (
         f"change it to torchgeo_dasha.{ours[0]}"
-        if len(ours) == 1
+        if ours
         else f"there are {', '.join(task.__name__ for task in _TASKS)} in torchgeo_dasha"
     )
     raise InvalidArgumentError(f"{path} has class_path={name!r} below model, which searches no network; {way_out}")

@@ -191,7 +191,8 @@ def test_files_that_leave_nothing_to_search(options, message, write, tmp_path, c
     ("class_path", "message"),
     [
         ("ClassificationTask", r"'torchgeo\..*' below model, .* change it to torchgeo_dasha.DashaClassificationTask"),
-        ("torchgeo.trainers.SimCLRTask", r"which searches no network; there are DashaClassificationTask, DashaRegress"),
+        ("torchgeo.trainers.SimCLRTask", r"which searches no network; there are DashaClassificationTask, DashaPixel"),
+        ("PixelwiseRegressionTask", r"change it to torchgeo_dasha.DashaPixelwiseRegressionTask"),
     ],
 )
 def test_tasks_that_search_nothing(class_path, message, tmp_path, capsys):
