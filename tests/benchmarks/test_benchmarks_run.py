@@ -186,6 +186,20 @@ def test_scale(tmp_path: Path) -> None:
     assert "slope" in finished.stdout
 
 
+@pytest.mark.slow
+def test_scene(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio")
+    pytest.importorskip("torchgeo")
+    small = ("--columns", "70", "--rows", "50", "--tile", "32", "--classes", "3", "--folder", tmp_path)
+    content, finished = run("scene.py", *small, folder=tmp_path)
+    check_environment(content)
+    assert 50 < content["peak_mb_of_imports"] < content["peak_mb"]
+    assert (content["rows"], content["columns"], content["overlap"]) == (50, 70, 8)
+    assert content["scene_mb"] > 0.01
+    assert "dasha predict, 50 × 70 pixels" in finished.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
 def test_mixture(tmp_path: Path) -> None:
     content, finished = run(
         "mixture.py", "--cases", "1-D depthwise", "--batch-share", "0.02", "--repeats", "1", folder=tmp_path
