@@ -27,13 +27,23 @@ class GeneratedImages(NonGeoDataset):
         bands: Channels.
         size: Height and width in pixels.
         count: Images of the split.
+        offset: Added to numbers and heights.
+        factor: Multiplies them before.
     """
 
     def __init__(
-        self, split: str = "train", target: Target = "class", bands: int = 4, size: int = 16, count: int = 16
+        self,
+        split: str = "train",
+        target: Target = "class",
+        bands: int = 4,
+        size: int = 16,
+        count: int = 16,
+        offset: float = 0.0,
+        factor: float = 1.0,
     ) -> None:
         self.split, self.target = split, target
         self.bands, self.size, self.count = bands, size, count
+        self.offset, self.factor = offset, factor
 
     def __len__(self) -> int:
         return self.count
@@ -49,7 +59,7 @@ class GeneratedImages(NonGeoDataset):
         image[band] += 200.0 * square
         if self.target == "change":
             return {"image": torch.stack([before, image]), "mask": square[None]}
-        masks = {"mask": square * (band + 1), "binary mask": square, "height": image.mean(0) / 100}
+        masks = {"mask": square * (band + 1), "binary mask": square, "height": self._number(image.mean(0))}
         if self.target in masks:
             return {"image": image, "mask": masks[self.target]}
         bright = image.flatten(1).mean(1)
@@ -57,9 +67,12 @@ class GeneratedImages(NonGeoDataset):
             "class": torch.tensor(band),
             "binary": torch.tensor(int(band < self.bands // 2)),
             "labels": (bright > 40).long(),
-            "number": bright.mean() / 100,
+            "number": self._number(bright.mean()),
         }
         return {"image": image, "label": labels[self.target]}
+
+    def _number(self, brightness: Tensor) -> Tensor:
+        return self.offset + self.factor * brightness / 100
 
     def plot(self, sample: dict[str, Any]) -> Figure:
         """The first band, and what was predicted."""

@@ -110,6 +110,11 @@ class TaskSpec:
         return 2 if self.kind == "binary" else self.num_outputs
 
     @property
+    def has_standard_targets(self) -> bool:
+        """Whether the network learns targets of mean 0 and standard deviation 1: numbers, but counts."""
+        return self.kind in ("regression", "dense_regression") and self.loss != "poisson"
+
+    @property
     def output(self) -> Literal["vector", "dense"]:
         """What a backbone's head has to give."""
         return "dense" if self.is_dense else "vector"

@@ -117,9 +117,7 @@ class DashaSequenceTask(LightningModule):
             return
         folder = self._folder()
         on_first_process(self.trainer, folder, self._search)
-        self._build(json.dumps(load_search(folder).as_dict()))
-        assert self.network is not None
-        self.network.load_state_dict(initial_weights(folder))
+        self._build(json.dumps(load_search(folder).as_dict()), initial_weights(folder))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of."""
@@ -136,7 +134,8 @@ class DashaSequenceTask(LightningModule):
         """Loss of a batch, on a strand drawn at random."""
         inputs, targets = self.augment(*_pair(batch))
         assert self.network is not None
-        loss = self.task.loss_function(self.device)(self.network(inputs), targets)
+        assert self.result is not None
+        loss = self.result.plan.loss_function(self.device)(self.network(inputs), targets)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(inputs))
         return loss
 
@@ -201,13 +200,16 @@ class DashaSequenceTask(LightningModule):
         )
         run.search(datamodule.train_dataloader(), datamodule.val_dataloader())
 
-    def _build(self, found: str) -> None:
-        """Make the network that a search found, and keep what it found among the hyperparameters."""
+    def _build(self, found: str, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Make the network that a search found, with weights, and keep what was found among the hyperparameters."""
         self.result = SearchResult.of_dict(json.loads(found))
         if asdict(self.result.plan.task) != asdict(self.task):
             raise InvalidArgumentError("found= belongs to another task; leave it out to search again")
         with seeded(self.hparams["seed"]):  # replaced by the weights found, or of the checkpoint
-            self.network = self.result.plan.build().to(self.device)
+            plain = self.result.plan.build_plain()
+        if weights is not None:
+            plain.load_state_dict(weights)
+        self.network = self.result.plan.normalized(plain).to(self.device)
         self.hparams["found"] = found
 
     def _keep(self, batch: Any) -> None:
@@ -221,7 +223,8 @@ class DashaSequenceTask(LightningModule):
             outputs, targets = (cast("Tensor", self.all_gather(part)).flatten(0, 1) for part in (outputs, targets))
         metrics = Metrics(self.task)
         metrics.update(outputs, targets)
-        loss = self.task.loss_function(outputs.device)(outputs, targets)
+        assert self.result is not None
+        loss = self.result.plan.loss_function(outputs.device)(outputs, targets)
         values = {**metrics.compute(), "loss": float(loss)}
         self.log_dict({f"{name}_{key}": value for key, value in values.items()}, prog_bar=False)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
@@ -50,8 +51,30 @@ class OneLogit(nn.Module):
         return outputs[:, 1:2] - outputs[:, 0:1]
 
 
+class InSpreads(nn.Module):
+    """A loss of numbers in standard deviations of the targets, as in the search.
+
+    Args:
+        loss: Of outputs and targets ``(N, num_outputs, …)``; the difference alone must count.
+        spread: Standard deviation of every target.
+    """
+
+    spread: Tensor
+
+    def __init__(self, loss: nn.Module, spread: Sequence[float]) -> None:
+        super().__init__()
+        self.loss = loss
+        self.register_buffer("spread", torch.tensor(spread, dtype=torch.float32), persistent=False)
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Outputs and targets in the units of the data to a scalar."""
+        spread = self.spread.view(-1, *(outputs.ndim - 2) * (1,))
+        loss: Tensor = self.loss(outputs / spread, targets / spread)
+        return loss
+
+
 def build(found: SearchResult, weights: Weights | None, *, seed: int) -> nn.Module:
-    """The network behind its normalisation.
+    """The network from the units of the images to those of the targets.
 
     Args:
         found: Result of a search.
@@ -104,4 +127,6 @@ def _adapted(found: SearchResult, spec: TaskSpec) -> SearchResult:
             f"{before.kind!r}, but this task has images with {spec.in_channels} channels and kind={spec.kind!r}; "
             "search again, or name another run"
         )
-    return replace(found, plan=replace(found.plan, task=spec))
+    is_same = (before.kind, before.num_outputs) == (spec.kind, spec.num_outputs)
+    scale = found.plan.target_scale if is_same else {}
+    return replace(found, plan=replace(found.plan, task=spec, target_scale=scale))

@@ -41,7 +41,7 @@ def register_commands(cli: CommandTable) -> None:
     cli.add_command(
         "predict",
         "torchgeo_dasha.commands.predict:predict",
-        help="Predict the classes of a whole satellite scene, as a GeoTIFF.",
+        help="Predict classes or numbers of a whole satellite scene, as a GeoTIFF.",
     )
 
 

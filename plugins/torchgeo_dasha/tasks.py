@@ -27,7 +27,7 @@ from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
 from torchgeo_dasha import batches, logged, searching, specs
-from torchgeo_dasha.networks import NotBuilt, OneLogit, Weights, build, plain, read_architecture
+from torchgeo_dasha.networks import InSpreads, NotBuilt, OneLogit, Weights, build, plain, read_architecture
 
 
 class Searched(host.BaseTask):
@@ -76,6 +76,7 @@ class Searched(host.BaseTask):
         patience: int | None = None,
         **kwargs: Any,
     ) -> None:
+        kwargs.pop("_class_path", None)  # Lightning's command line stores it beside the arguments
         specs.refuse_networks(model, kwargs)
         self.found = None
         self._folder: Path | None = None
@@ -99,6 +100,11 @@ class Searched(host.BaseTask):
         if self.hparams["architecture"] is not None:
             self._take(*read_architecture(self.hparams["architecture"], self.spec))
 
+    def configure_losses(self) -> None:
+        """The loss of TorchGeo's task; of numbers, in standard deviations of the targets."""
+        super().configure_losses()
+        self._scale_loss()
+
     def setup(self, stage: str) -> None:
         """Search, on the first process, before the trainer makes optimizers."""
         if stage != "fit" or self.found is not None:
@@ -115,6 +121,14 @@ class Searched(host.BaseTask):
         on_first_process(trainer, folder, work)
         self._folder = folder
         self._take(*read_architecture(str(folder), self.spec))
+        if self.found is not None and (scale := self.found.plan.target_scale):
+            shown = " and ".join(
+                f"{name} {', '.join(f'{value:.4g}' for value in values)}" for name, values in scale.items()
+            )
+            rank_zero_info(
+                f"dasha: targets have {shown} on the training batches; losses are in units of this spread, predictions "
+                "and metrics in those of the data"
+            )
 
     def on_fit_start(self) -> None:
         """Clear up, now that all processes have the network."""
@@ -188,6 +202,16 @@ class Searched(host.BaseTask):
         self.model = self.make_model(build(found, weights, seed=self.hparams["seed"]))
         self.found = found
         self.hparams["architecture"] = plain(found)
+        self._scale_loss()
+
+    def _scale_loss(self) -> None:
+        """Let the loss be of what the network learns, once both are there."""
+        criterion = getattr(self, "criterion", None)
+        if self.found is None or criterion is None:
+            return
+        criterion = criterion.loss if isinstance(criterion, InSpreads) else criterion
+        spread = self.found.plan.target_scale.get("std")
+        self.criterion = InSpreads(criterion, spread) if spread else criterion
 
 
 class DashaClassificationTask(Searched, host.Classification):

@@ -13,6 +13,7 @@ from torchgeo.trainers import ClassificationTask, SemanticSegmentationTask
 
 from dasha.cli import main
 from dasha.errors import InvalidArgumentError
+from tests.torchgeo.conftest import OPTIONS
 from torchgeo_dasha import ImageFolderDataModule, TileSegmentationDataModule
 from torchgeo_dasha.inputs import KEY, InputSpec
 from torchgeo_dasha.prediction.checkpoint import load_trained
@@ -26,9 +27,13 @@ def trained(task, data, path):
     )  # fmt: skip
     trainer.fit(task, data)
     trainer.save_checkpoint(path)
+    return marked(path, f"torchgeo.trainers.{type(task).__name__}")
+
+
+def marked(path, class_path):
+    """A checkpoint as torchgeo fit stores it."""
     content = torch.load(path, weights_only=True)
-    # as torchgeo fit stores it
-    content["hyper_parameters"]["_class_path"] = f"torchgeo.trainers.{type(task).__name__}"
+    content["hyper_parameters"]["_class_path"] = class_path
     content["hyper_parameters"]["_instantiator"] = "lightning.pytorch.cli.instantiate_module"
     torch.save(content, path)
     return path
@@ -130,6 +135,45 @@ def test_a_run_folder_of_dasha(tmp_path, write_tif, read_tif):
         predict_file(scene, tmp_path / "c.tif", tmp_path / "run", tile=8, mean=[0], std=[1])
 
 
+def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, tmp_path, write_tif, read_tif, capsys):
+    from torchgeo_dasha import DashaPixelwiseRegressionTask
+
+    data = data_of("height", offset=300, factor=500)
+    trainer, task = trainer_of(), DashaPixelwiseRegressionTask(in_channels=4, **OPTIONS)
+    trainer.fit(task, data)
+    path, out = trainer.checkpoint_callback.best_model_path, tmp_path / "heights.tif"
+    marked(path, "torchgeo_dasha.tasks.DashaPixelwiseRegressionTask")
+    data.setup("test")
+    pixels = data.test_dataset[0]["image"].numpy()
+    scene = write_tif(tmp_path / "scene.tif", pixels)
+    arguments = ["predict", str(scene), "--checkpoint", path, "--out", str(out), "--tile", "8", "--device", "cpu"]
+    assert main([*arguments, "--mean", "0", "--std", "255"]) == 0
+    assert "numbers of pixels, 8 × 8, in" in capsys.readouterr().out
+    values, profile, _ = read_tif(out)
+    with torch.inference_mode():
+        expected = task.eval()(torch.from_numpy(pixels)[None] / 255)[0].numpy()
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+    assert profile["dtype"] == "float32"
+    assert 300 < values.mean() < 600
+    assert main([*arguments, "--mean", "0", "--std", "255", "--probabilities"]) == 2
+    assert "the network gives numbers, which have no probabilities" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("loss", "offset"), [("mse", 300), ("poisson", 0)])
+def test_a_run_folder_that_gives_numbers(loss, offset, tmp_path, write_tif, read_tif):
+    from dasha import Dasha, TaskSpec
+
+    x = np.random.default_rng(0).normal(size=(24, 2, 8, 8)).astype("float32")
+    y = (offset + 5 * np.abs(x.mean((1, 2, 3)))).astype("float32")
+    tiny = {"tune.trials": 1, "tune.max_resource": 1, "retrain.epochs": 1}
+    task = TaskSpec("regression", 2, 1, loss=loss)
+    run = Dasha(task, tmp_path / "run", backbone="wide_resnet_2d", search="off", budget="smoke", overrides=tiny)
+    run.fit((x[:16], y[:16]), (x[16:], y[16:]))
+    done = predict_file(write_tif(tmp_path / "s.tif", x[0]), tmp_path / "n.tif", tmp_path / "run", tile=8)
+    assert (done.kind, done.is_number) == ("patches", True)
+    np.testing.assert_allclose(read_tif(tmp_path / "n.tif")[0][:, 0, 0], run.predict(x[:1])[0], rtol=1e-5)
+
+
 def test_files_that_are_no_checkpoints(patches, tmp_path, changed):
     hyperparameters = torch.load(patches, weights_only=True)["hyper_parameters"]
 
@@ -141,7 +185,7 @@ def test_files_that_are_no_checkpoints(patches, tmp_path, changed):
     refused("does not say what class", hyper_parameters={"in_channels": 4})
     refused("class torchgeo.Nothing cannot be imported", hyper_parameters={"_class_path": "torchgeo.Nothing"})
     refused("is no task", hyper_parameters={"_class_path": "torchgeo.datasets.EuroSAT"})
-    refused("gives no classes", hyper_parameters={"_class_path": "torchgeo.trainers.RegressionTask"})
+    refused("neither classes nor numbers", hyper_parameters={"_class_path": "torchgeo.trainers.SimCLRTask"})
     refused("does not fit ClassificationTask", hyper_parameters=hyperparameters | {"model": "resnet34"})
     refused("no checkpoint of a TorchGeo task", hyper_parameters=None)
     torch.save({"x": InputSpec}, tmp_path / "code.ckpt")

@@ -263,3 +263,52 @@ def test_tasks_are_offered_by_name():
     }
     made = offers["torchgeo_classification"](in_channels=4, num_classes=3)
     assert isinstance(made, torchgeo_dasha.DashaClassificationTask)
+
+
+def bright(seed, *, is_dense, mean, spread):
+    """Images of 8 × 8 pixels; their brightness, or that of every pixel, tells the target."""
+    generator = torch.Generator().manual_seed(seed)
+    level = torch.randn(48, 1, 4, 4, generator=generator) if is_dense else torch.randn(48, 1, 1, 1, generator=generator)
+    level = level.expand(48, 1, 4, 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    images = level + 0.2 * torch.randn(48, 4, 8, 8, generator=generator)
+    targets = mean + spread * (level[:, 0] if is_dense else level[:, 0, 0, 0])
+    key = "mask" if is_dense else "label"
+    samples = [{"image": image, key: target} for image, target in zip(images, targets, strict=True)]
+    return torch.utils.data.Subset(samples, range(48))
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "spread"),
+    [
+        ("DashaRegressionTask", 300.0, 5.0),
+        ("DashaRegressionTask", 0.0, 1e4),
+        ("DashaPixelwiseRegressionTask", 300.0, 5.0),
+    ],
+)
+def test_numbers_of_any_scale_are_learnt(name, mean, spread, trainer_of, tmp_path, caplog):
+    from lightning.pytorch import LightningDataModule
+
+    cls = getattr(torchgeo_dasha, name)
+    parts = [bright(seed, is_dense="Pixel" in name, mean=mean, spread=spread) for seed in range(3)]
+    data = LightningDataModule.from_datasets(*parts, batch_size=8)
+    options = {**OPTIONS, "overrides": {**OVERRIDES, "tune.lr": (0.003, 0.01)}}  # one trial must not diverge
+    task, trainer = cls(in_channels=4, **options), trainer_of(max_epochs=8)
+    with caplog.at_level("INFO"):
+        trainer.fit(task, data)
+    scale = task.found.plan.target_scale
+    assert f"targets have mean {scale['mean'][0]:.4g} and std {scale['std'][0]:.4g}" in caplog.text
+    targets = torch.stack([sample[task.target_key] for sample in parts[2]])
+    (result,) = trainer.test(task, data, verbose=False)
+    assert result["test_MSE"] < 0.5 * targets.var()  # in the units of the data; 1 is the best constant's
+    assert result["test_loss"] == pytest.approx(result["test_MSE"] / scale["std"][0] ** 2, rel=0.01)
+
+    # The checkpoint and the run folder are enough, and hold plain values.
+    loaded = cls.load_from_checkpoint(
+        trainer.checkpoint_callback.best_model_path, map_location="cpu", weights_only=True
+    )
+    assert loaded.found.plan.target_scale == scale
+    (again,) = trainer_of().test(loaded, data, verbose=False)
+    assert again["test_loss"] == pytest.approx(result["test_loss"], rel=1e-4)
+    named = cls(in_channels=4, architecture=str(next((tmp_path / "dasha").iterdir())))
+    assert named.found.plan.target_scale == scale
+    assert float(named.eval()(torch.zeros(1, 4, 8, 8)).mean()) == pytest.approx(mean, abs=4 * spread)

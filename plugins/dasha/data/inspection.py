@@ -32,6 +32,8 @@ class DataSummary:
         class_counts: Samples (positions, for dense targets) of every class or with every label; empty for numbers.
         mean: Of every channel.
         std: Of every channel, 1 for a constant one.
+        target_mean: Of every target, for numbers that are learnt in units of their spread; otherwise empty.
+        target_std: Likewise; 1 for a constant target.
         is_partial: Whether the pass may have left out samples.
         fingerprint: Changes with any change of a value, of the shape or of the order; batches and types do not matter,
             but values that are kept as codes have another one than the same values by themselves.
@@ -42,6 +44,8 @@ class DataSummary:
     class_counts: tuple[int, ...]
     mean: tuple[float, ...] = field(repr=False)
     std: tuple[float, ...] = field(repr=False)
+    target_mean: tuple[float, ...] = field(default=(), repr=False)
+    target_std: tuple[float, ...] = field(default=(), repr=False)
     is_partial: bool = False
     fingerprint: str = ""
 
@@ -81,7 +85,7 @@ def _of_batches(task: TaskSpec, split: Split, name: str) -> DataSummary:
     shape: tuple[int, ...] = ()
     digests = hashlib.sha256(), hashlib.sha256()
     classes = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
-    moments = ChannelMoments(task.in_channels)
+    moments, scale = ChannelMoments(task.in_channels), ChannelMoments(task.num_outputs)
     for inputs, targets in _on_cpu(split):
         shape = _checked_shape(task, inputs, shape, name)
         _check_values(inputs, name, count)
@@ -91,9 +95,10 @@ def _of_batches(task: TaskSpec, split: Split, name: str) -> DataSummary:
         count += len(inputs)
         moments.add(inputs)
         classes += _class_counts(task, targets)
+        _measure_targets(task, targets, scale)
     if count == 0:
         raise InvalidArgumentError(f"{name} is empty; at least one sample is needed, and many more are wise")
-    return _summary(task, split, count, shape, classes, moments, [digest.digest() for digest in digests])
+    return _summary(task, split, count, shape, classes, (moments, scale), [digest.digest() for digest in digests])
 
 
 def _of_codes(task: TaskSpec, split: CodedSplit, table: CodeTable, name: str) -> DataSummary:
@@ -102,7 +107,14 @@ def _of_codes(task: TaskSpec, split: CodedSplit, table: CodeTable, name: str) ->
     shape = _checked_shape(task, inputs, (), name)
     _check_targets(task, inputs, targets, name)
     digests = [table.digest(), hashlib.sha256(_plain(task, targets).contiguous().numpy().data).digest()]
-    return _summary(task, split, len(inputs), shape, _class_counts(task, targets), table.moments, digests)
+    scale = ChannelMoments(task.num_outputs)
+    _measure_targets(task, targets, scale)
+    return _summary(task, split, len(inputs), shape, _class_counts(task, targets), (table.moments, scale), digests)
+
+
+def _measure_targets(task: TaskSpec, targets: Tensor, scale: ChannelMoments) -> None:
+    if task.has_standard_targets:
+        scale.add(targets.reshape(len(targets), task.num_outputs, -1))
 
 
 def _summary(
@@ -111,9 +123,11 @@ def _summary(
     count: int,
     shape: tuple[int, ...],
     classes: Tensor,
-    moments: ChannelMoments,
+    measured: tuple[ChannelMoments, ChannelMoments],
     digests: Sequence[bytes],
 ) -> DataSummary:
+    """Put together what a pass over inputs and targets gave."""
+    moments, scale = measured
     is_counted = task.has_classes or task.kind == "multilabel"
     return DataSummary(
         count=count,
@@ -121,6 +135,8 @@ def _summary(
         class_counts=tuple(classes.tolist()) if is_counted else (),
         mean=tuple(moments.mean.tolist()),
         std=tuple(moments.std.tolist()),
+        target_mean=tuple(scale.mean.tolist()) if task.has_standard_targets else (),
+        target_std=tuple(scale.std.tolist()) if task.has_standard_targets else (),
         is_partial=split.is_partial,
         fingerprint=_fingerprint(shape, *digests),
     )

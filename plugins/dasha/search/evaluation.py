@@ -12,6 +12,7 @@ from dasha.data.split import Split
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.search.devices import evaluating
+from dasha.search.plan import TargetScale
 from dasha.search.result import Collected, Evaluation, over_seeds
 from dasha.search.trained import Trained
 from dasha.search.training import Learning, evaluate, predict
@@ -57,7 +58,9 @@ def evaluation_of(
         device: Where to compute.
         is_ensemble: Whether the ensemble is what counts.
     """
-    learning = Learning(task, _PREDICTED_AT_ONCE // 4, device)
+    scales = [part for part in trained.model.modules() if isinstance(part, TargetScale)]
+    scale = scales[0] if scales else None
+    learning = Learning(task, _PREDICTED_AT_ONCE // 4, device, target_scale=scale, gives_units=True)
     per_seed = []
     for member in trained.members:
         with evaluating(member, device) as network:

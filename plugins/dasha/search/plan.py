@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dasha.errors import InvalidArgumentError
 from dasha.search.networks import Factory, network_sources
 from dasha.search.supernet import Architecture, apply_architecture
-from dasha.tasks import TaskSpec
+from dasha.tasks import Loss, TaskSpec
 
 
 class Normalize(nn.Module):
@@ -38,6 +38,47 @@ class Normalize(nn.Module):
         return (x - self.mean) / self.std
 
 
+class TargetScale(nn.Module):
+    """Brings outputs of mean 0 and standard deviation 1 to the units of the targets.
+
+    Args:
+        mean: Of every target on the training data.
+        std: Of every target.
+        ndim: Spatial dimensions of the outputs, 0 for vectors.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], ndim: int) -> None:
+        super().__init__()
+        shape = (-1, *ndim * (1,))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(shape))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(shape))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Outputs ``(N, num_outputs, …)`` in the units of the targets, on the device where they are."""
+        return outputs * self.std.to(outputs.device) + self.mean.to(outputs.device)
+
+    def standardized(self, targets: Tensor) -> Tensor:
+        """The inverse, for targets of the shape of outputs."""
+        return (targets - self.mean.to(targets.device)) / self.std.to(targets.device)
+
+    def loss_function(self, loss_of: Loss, *, gives_units: bool) -> Loss:
+        """The loss in standard deviations of the targets.
+
+        Args:
+            loss_of: Of outputs and targets of mean 0 and standard deviation 1.
+            gives_units: Whether outputs come in the units of the targets.
+        """
+
+        def standard(outputs: Tensor, targets: Tensor) -> Tensor:
+            outputs = self.standardized(outputs) if gives_units else outputs
+            return loss_of(outputs, self.standardized(targets.reshape(outputs.shape)))
+
+        return standard
+
+
 @dataclass(frozen=True)
 class NetworkPlan:
     """What builds a network, without its weights; every value is plain, so that JSON and safe checkpoints hold it.
@@ -52,6 +93,7 @@ class NetworkPlan:
         options: Further options of the backbone.
         architecture: Kernel size and dilation of every searched layer; empty for the backbone's own kernels.
         normalization: ``mean`` and ``std`` of every channel; empty where inputs go in as they are.
+        target_scale: ``mean`` and ``std`` of every target; empty where outputs are what they are.
     """
 
     task: TaskSpec
@@ -63,9 +105,10 @@ class NetworkPlan:
     options: Mapping[str, Any] = field(default_factory=dict)
     architecture: Architecture = field(default_factory=dict)
     normalization: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    target_scale: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def build(self, network: nn.Module | Factory | None = None) -> nn.Module:
-        """The network behind its normalisation, with initial weights from torch's global generator.
+        """The network in the units of the data, with initial weights from torch's global generator.
 
         Args:
             network: The module or factory that was given as the backbone, for those that are not registered.
@@ -76,7 +119,7 @@ class NetworkPlan:
         return self.normalized(self.build_plain(network))
 
     def build_plain(self, network: nn.Module | Factory | None = None) -> nn.Module:
-        """The network without normalisation; otherwise as `build`."""
+        """The network alone; otherwise as `build`."""
         if network is None and not self.is_registered:
             raise InvalidArgumentError(
                 f"backbone {self.backbone!r} is not registered with dasha; pass network= with the module or factory"
@@ -86,10 +129,21 @@ class NetworkPlan:
         return with_kernels(source.make(width=self.width, dropout=self.dropout), self.architecture)
 
     def normalized(self, plain: nn.Module) -> nn.Module:
-        """The network behind the normalisation of the plan, if there is one."""
-        if not self.normalization:
-            return plain
-        return nn.Sequential(Normalize(self.normalization["mean"], self.normalization["std"], self.ndim), plain)
+        """The network in the units of the data: between normalisation and target scale, where there are such."""
+        parts = [plain]
+        if self.normalization:
+            parts.insert(0, Normalize(**self.normalization, ndim=self.ndim))
+        if self.target_scale:
+            parts.append(self._scale())
+        return nn.Sequential(*parts) if len(parts) > 1 else plain
+
+    def loss_function(self, device: torch.device | str = "cpu") -> Loss:
+        """Loss of the network in the units of the data, as it was searched with."""
+        loss_of = self.task.loss_function(device)
+        return self._scale().loss_function(loss_of, gives_units=True) if self.target_scale else loss_of
+
+    def _scale(self) -> TargetScale:
+        return TargetScale(**self.target_scale, ndim=self.ndim if self.task.is_dense else 0)
 
     def as_dict(self) -> dict[str, Any]:
         """All values, for JSON."""

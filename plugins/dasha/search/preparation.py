@@ -16,7 +16,7 @@ from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict
 from dasha.search.devices import deterministic
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
-from dasha.search.plan import Normalize
+from dasha.search.plan import Normalize, TargetScale
 from dasha.search.run import Run
 from dasha.search.run_folder import RunFolder
 from dasha.search.supernet import Rule
@@ -98,7 +98,10 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     )
     if run.normalization:
         normalize = Normalize(**run.normalization, ndim=ndim).to(setup.device)
-        run = replace(run, learning=replace(learning, normalize=normalize))
+        run = replace(run, learning=replace(run.learning, normalize=normalize))
+    if run.target_scale:
+        scale = TargetScale(**run.target_scale, ndim=ndim if task.is_dense else 0).to(setup.device)
+        run = replace(run, learning=replace(run.learning, target_scale=scale))
     with folder.locked(), deterministic(config.is_deterministic):
         about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict()}
         claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})

@@ -52,3 +52,10 @@ class Run:
     def normalization(self) -> Mapping[str, Sequence[float]]:
         """Mean and standard deviation of every channel of the training data; empty where they are not wanted."""
         return {"mean": list(self.summary.mean), "std": list(self.summary.std)} if self.config.normalize else {}
+
+    @property
+    def target_scale(self) -> Mapping[str, Sequence[float]]:
+        """Mean and standard deviation of every target of the training data; empty where they are learnt as they are."""
+        if not self.learning.task.has_standard_targets:
+            return {}
+        return {"mean": list(self.summary.target_mean), "std": list(self.summary.target_std)}

@@ -101,6 +101,7 @@ def plan_of(run: Run, found: Found) -> NetworkPlan:
         options=dict(found.source.options),
         architecture=found.architecture,
         normalization=run.normalization,
+        target_scale=run.target_scale,
     )
 
 

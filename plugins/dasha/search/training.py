@@ -15,8 +15,9 @@ from dasha.data.split import Batch, Split
 from dasha.errors import DashaError, InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.randomness import seeded
+from dasha.search.plan import TargetScale
 from dasha.search.settings import Precision, RetrainSettings
-from dasha.tasks import TaskSpec
+from dasha.tasks import Loss, TaskSpec
 
 Augment = Callable[[Tensor, Tensor], Batch]
 # A loss this many times the one of the first epoch, or of a guess at random, has exploded.
@@ -44,6 +45,9 @@ class Learning:
         max_norm: Gradients are clipped to this length; None for no clipping.
         augment: Changes training batches ``(inputs, targets)``, on the device; draws from torch's global generator.
         normalize: Applied to inputs before the network, after ``augment``; None for nothing.
+        target_scale: Of targets that the network learns with mean 0 and standard deviation 1, and the loss is of; None
+            for targets as they are.
+        gives_units: Whether the network brings its outputs to the units of the targets itself.
     """
 
     task: TaskSpec
@@ -54,12 +58,24 @@ class Learning:
     max_norm: float | None = None
     augment: Augment | None = None
     normalize: nn.Module | None = None
+    target_scale: TargetScale | None = None
+    gives_units: bool = False
 
     def forward(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Outputs of the network for inputs in the units of the data."""
         with self.autocast():
             outputs: Tensor = network(inputs if self.normalize is None else self.normalize(inputs))
         return outputs
+
+    def loss_function(self, device: torch.device | str = "cpu") -> Loss:
+        """Loss of what the network gives and targets in the units of the data."""
+        loss_of = self.task.loss_function(device)
+        scale = self.target_scale
+        return loss_of if scale is None else scale.loss_function(loss_of, gives_units=self.gives_units)
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """What the network gives, in the units of the targets."""
+        return outputs if self.target_scale is None or self.gives_units else self.target_scale(outputs)
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Context of the forward pass."""
@@ -145,7 +161,7 @@ def train_epoch(
     """
     network.train()
     scaler = scaler or learning.scaler()
-    loss_of = learning.task.loss_function(learning.device)
+    loss_of = learning.loss_function(learning.device)
     total = seen = first = 0.0
     pending = samples = number = largest = 0
     full = learning.batch_size * learning.accumulate
@@ -230,7 +246,7 @@ def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[
 
 
 def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_deciding: bool = False) -> dict[str, float]:
-    """Metrics of a split, each computed once over all predictions, and the mean ``loss``.
+    """Metrics of a split in the units of the data, each computed once over all predictions, and the mean ``loss``.
 
     All of them are NaN if any output is not finite: decisions among such outputs would look like a score.
 
@@ -242,14 +258,14 @@ def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_decid
     """
     names = [learning.task.metric] if only_deciding else list(metric_names(learning.task.kind))
     metrics = Metrics(learning.task, names)
-    loss_of = learning.task.loss_function()
+    loss_of = learning.loss_function()
     sum_of_losses, count, is_finite = 0.0, 0, True
 
     def use(outputs: Tensor, targets: Tensor) -> None:
         nonlocal sum_of_losses, count, is_finite
         is_finite = is_finite and bool(torch.isfinite(outputs).all())
         if is_finite:
-            metrics.update(outputs, targets)
+            metrics.update(learning.in_units(outputs), targets)
             sum_of_losses += float(loss_of(outputs, targets)) * len(outputs)
             count += len(outputs)
 

@@ -1,4 +1,4 @@
-"""``dasha predict``: the classes of a whole scene as a GeoTIFF."""
+"""``dasha predict``: the classes of a whole scene, or numbers, as a GeoTIFF."""
 
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -53,10 +53,11 @@ def predict(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict the class of every pixel of a scene, or of every patch, by a trained network.
+    """Predict the class or the number of every pixel of a scene, or of every patch, by a trained network.
 
-    Segmentation gives a file of the scene's size, classification one pixel for every patch. Coordinates are kept; where
-    the scene has no data, the file has none. Memory does not grow with the height of the scene.
+    Segmentation and pixelwise regression give a file of the scene's size, classification and regression one pixel for
+    every patch. Coordinates are kept; where the scene has no data, the file has none. Memory does not grow with the
+    height of the scene.
     """
     from dasha._optional import require
 
@@ -82,7 +83,8 @@ def predict(
     if as_json:
         print_json(done.as_dict())
         return
-    unit = "classes of pixels" if done.kind == "segmentation" else f"classes of patches of {done.tile} pixels"
+    what = "numbers" if done.is_number else "classes"
+    unit = f"{what} of pixels" if done.kind == "segmentation" else f"{what} of patches of {done.tile} pixels"
     names = ", ".join(f"{place} {name}" for place, name in enumerate(done.class_names))
     typer.echo(f"{unit}, {done.height} × {done.width}, in {done.path}" + (f"; {names}" if names else ""))
 

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dasha.errors import InvalidArgumentError
+from dasha.metrics import prediction_of
+from dasha.tasks import TaskSpec
+from torchgeo_dasha._compat import Regression
 from torchgeo_dasha.inputs import KEY, InputSpec
 
 _OURS = ("torchgeo.", "torchgeo_dasha.")
@@ -31,6 +34,7 @@ class Trained:
         inputs: How its inputs were made, if the file says so.
         normalizes: Whether the network normalises its inputs itself.
         fill: What it takes for no data, for every band, if it normalises.
+        is_number: Whether outputs are numbers in the units of the targets.
     """
 
     network: nn.Module
@@ -40,6 +44,24 @@ class Trained:
     inputs: InputSpec | None = None
     normalizes: bool = False
     fill: tuple[float, ...] = ()
+    is_number: bool = False
+
+
+class Expected(nn.Module):
+    """Expected numbers, where the network of a run gives them or their logarithms.
+
+    Args:
+        network: Of the run.
+        task: What its outputs mean.
+    """
+
+    def __init__(self, network: nn.Module, task: TaskSpec) -> None:
+        super().__init__()
+        self.network, self._task = network, task
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Inputs to numbers ``(N, num_outputs, …)``."""
+        return prediction_of(self._task, self.network(x))
 
 
 def load_trained(path: Path, *, task: str | None = None) -> Trained:
@@ -59,10 +81,12 @@ def load_trained(path: Path, *, task: str | None = None) -> Trained:
     content = _read(path)
     hyperparameters = dict(content["hyper_parameters"])
     cls = _task_class(path, task or hyperparameters.get("_class_path"), is_named=task is not None)
-    if not any(hyperparameters.get(name) for name in ("num_classes", "num_labels")) and (
-        hyperparameters.get("task") not in _CLASSES
-    ):
-        raise InvalidArgumentError(f"{path} holds {cls.__name__}, which gives no classes; only these can be mapped")
+    is_number = issubclass(cls, Regression)
+    has_classes = any(hyperparameters.get(name) for name in ("num_classes", "num_labels"))
+    if not (is_number or has_classes or hyperparameters.get("task") in _CLASSES):
+        raise InvalidArgumentError(
+            f"{path} holds {cls.__name__}, which gives neither classes nor numbers; only these can be mapped"
+        )
     try:
         # Without an instantiator, Lightning calls the class itself: no other class that the file names is imported.
         module = cls.load_from_checkpoint(path, map_location="cpu", weights_only=True, _instantiator=None)
@@ -73,7 +97,8 @@ def load_trained(path: Path, *, task: str | None = None) -> Trained:
     inputs = _inputs(content)
     channels = hyperparameters.get("in_channels") or (len(inputs.bands) if inputs else None)
     is_sigmoid = hyperparameters.get("task") in ("binary", "multilabel")
-    return Trained(module.eval(), channels, is_sigmoid, inputs.class_names if inputs else (), inputs)
+    names = inputs.class_names if inputs else ()
+    return Trained(module.eval(), channels, is_sigmoid, names, inputs, is_number=is_number)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -129,14 +154,15 @@ def _of_run(path: Path) -> Trained:
 
     plan = read_plan(path)
     task = plan.task
-    if task.kind not in _CLASSES:
-        raise InvalidArgumentError(f"{path} is for {task.kind}, which gives no classes; only these can be mapped")
+    is_number = task.kind in ("regression", "dense_regression")
+    network = load_model(path)
     fill = tuple(plan.normalization["mean"]) if plan.normalization else (0.0,) * task.in_channels
     return Trained(
-        load_model(path),
+        Expected(network, task) if is_number else network,
         task.in_channels,
         task.kind in ("binary", "multilabel"),
         task.class_names,
         normalizes=True,
         fill=fill,
+        is_number=is_number,
     )

@@ -1,4 +1,4 @@
-"""From a scene and a trained network to a file of classes."""
+"""From a scene and a trained network to a file of classes or numbers."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Mapped:
         overlap: Likewise.
         class_names: In the order of their numbers; may be empty.
         nodata: Number that stands for no data.
+        is_number: Whether the values are numbers in the units of the targets, instead of classes.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Mapped:
     overlap: int
     class_names: tuple[str, ...]
     nodata: float
+    is_number: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """All values, for JSON."""
@@ -62,10 +64,11 @@ def map_scene(
     batch_size: int = 8,
     is_sigmoid: bool = False,
     is_probability: bool = False,
+    is_number: bool = False,
     class_names: tuple[str, ...] = (),
     is_shown: bool = False,
 ) -> Mapped:
-    """Write the classes of a scene, of every pixel or of every patch, by what the network gives.
+    """Write classes or numbers of a scene, of every pixel or of every patch, by what the network gives.
 
     Args:
         scene: What is read.
@@ -76,6 +79,7 @@ def map_scene(
         batch_size: Tiles at once.
         is_sigmoid: Whether every output stands for itself.
         is_probability: Whether a band of probabilities is written for every class, instead of classes.
+        is_number: Whether outputs are numbers, which are written as they are.
         class_names: Of the outputs.
         is_shown: Whether there is a progress bar.
 
@@ -83,7 +87,9 @@ def map_scene(
         InvalidArgumentError: If a value is not allowed, or the file cannot be written.
     """
     probe = predict_tile(torch.zeros(1, len(scene.bands), tile, tile))
-    decision = decision_of(probe, is_sigmoid=is_sigmoid, names=class_names, is_probability=is_probability)
+    decision = decision_of(
+        probe, is_sigmoid=is_sigmoid, names=class_names, is_probability=is_probability, is_number=is_number
+    )
     is_dense = probe.ndim == 4
     tiling = Tiling(tile, (tile // 4 if is_dense else 0) if overlap is None else overlap, batch_size)
     stride = 1 if is_dense else tiling.stride
@@ -109,6 +115,7 @@ def map_scene(
         overlap=tiling.overlap,
         class_names=class_names,
         nodata=decision.nodata,
+        is_number=is_number,
     )
 
 
@@ -125,7 +132,7 @@ def predict_file(
     device: str = "auto",
     **options: Any,
 ) -> Mapped:
-    """Write the classes of a scene in a file, by a checkpoint.
+    """Write classes or numbers of a scene in a file, by a checkpoint.
 
     Args:
         source: Any raster that rasterio reads.
@@ -156,6 +163,7 @@ def predict_file(
             out,
             tile=_TILE if tile is None and trained.inputs is None else tile or _trained_size(trained),
             is_sigmoid=trained.is_sigmoid,
+            is_number=trained.is_number,
             class_names=trained.class_names,
             **options,
         )
