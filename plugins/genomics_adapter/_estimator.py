@@ -67,7 +67,7 @@ class DashaSequenceEstimator(BaseEstimator):
         architecture_: Kernel size and dilation of every searched layer.
         hyperparameters_: Of the winning trial.
         run_: The finished `dasha.Dasha`.
-        network_: The network, or the ensemble, alone: neither averaged over strands nor in the units of the targets.
+        network_: The network, or the ensemble, alone: not averaged over strands.
         plan_: The `dasha.search.plan.NetworkPlan` that builds it.
         task_: The `dasha.TaskSpec` that was learnt.
         length_: Bases that the network sees.
@@ -223,11 +223,7 @@ class DashaSequenceEstimator(BaseEstimator):
         """Keep the trained network, and make of it the model that users see."""
         self.plan_, self.network_, self.task_ = plan, network, plan.task
         self.architecture_ = dict(plan.architecture)
-        plain = self._in_units(network)
-        self.model_ = (StrandAverage(plain) if self.reverse_complement else plain).eval()
-
-    def _in_units(self, network: nn.Module) -> nn.Module:
-        return network
+        self.model_ = (StrandAverage(network) if self.reverse_complement else network).eval()
 
     def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
         raise NotImplementedError

@@ -73,7 +73,7 @@ def read_fitted(kind: type[Estimator], folder: Path, network: Any) -> Estimator:
             classes = np.array(targets["classes"], dtype=targets["dtype"])
             estimator.labels_ = Labels(targets["kind"], classes)
         else:
-            estimator.numbers_ = Numbers(np.array(targets["mean"]), np.array(targets["std"]), targets["is_flat"])
+            estimator.numbers_ = Numbers(targets["columns"], targets["is_flat"])
         estimator.length_ = content["length"]
         if content["n_features_in"] is not None:
             estimator.n_features_in_ = content["n_features_in"]
@@ -113,4 +113,4 @@ def _targets_dict(estimator: DashaSequenceEstimator) -> dict[str, Any]:
     if labels is not None:
         dtype = "object" if labels.classes.dtype.kind == "O" else labels.classes.dtype.str
         return {"kind": labels.kind, "classes": labels.classes.tolist(), "dtype": dtype}
-    return {name: np.asarray(value).tolist() for name, value in asdict(estimator.numbers_).items()}
+    return asdict(estimator.numbers_)

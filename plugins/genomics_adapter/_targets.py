@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import Kind, TaskSpec
@@ -92,55 +90,25 @@ class Numbers:
     """Real numbers or counts.
 
     Attributes:
-        mean: Of every target, which the network learns as a difference from it; 0 of counts.
-        std: Unit of every target; 1 of counts.
+        columns: Targets of a sample.
         is_flat: Whether ``y`` has one axis.
     """
 
-    mean: np.ndarray
-    std: np.ndarray
+    columns: int
     is_flat: bool
 
     @classmethod
-    def of(cls, y: np.ndarray, *, is_count: bool) -> Numbers:
-        """Measure targets ``(N,)`` or ``(N, T)``."""
-        columns = y.reshape(len(y), -1)
-        mean, std = columns.mean(0), columns.std(0)
-        std = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
-        if is_count:
-            mean, std = np.zeros_like(mean), np.ones_like(std)
-        return cls(mean, std, y.ndim == 1)
+    def of(cls, y: np.ndarray) -> Numbers:
+        """Look at targets ``(N,)`` or ``(N, T)``."""
+        return cls(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Targets of the network, float32 ``(N, T)``."""
+        """Targets ``(N, T)``, float32."""
         columns = y.reshape(len(y), -1)
-        if columns.shape[1] != len(self.mean):
-            raise InvalidArgumentError(f"y has {columns.shape[1]} columns, but must have {len(self.mean)}")
-        return np.asarray((columns - self.mean) / self.std, dtype=np.float32)
+        if columns.shape[1] != self.columns:
+            raise InvalidArgumentError(f"y has {columns.shape[1]} columns, but must have {self.columns}")
+        return np.asarray(columns, dtype=np.float32)
 
     def decode(self, numbers: np.ndarray) -> np.ndarray:
         """Numbers ``(N, T)`` in the shape that ``y`` had."""
         return numbers[:, 0] if self.is_flat else numbers
-
-
-class InUnits(nn.Module):
-    """A network whose outputs come back in the units of the targets.
-
-    Args:
-        network: Gives outputs ``(N, T)`` of mean 0 and standard deviation 1.
-        numbers: Mean and unit of every target.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, network: nn.Module, numbers: Numbers) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", torch.tensor(numbers.mean, dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(numbers.std, dtype=torch.float32))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Outputs ``(N, T)``."""
-        outputs: Tensor = self.network(inputs)
-        return outputs * self.std + self.mean

@@ -19,7 +19,7 @@ from dasha.metrics import Metrics, metric_names
 from dasha.report.run_record import RunRecord, read_record
 from dasha.search.model import load_members, load_model
 from dasha.search.networks import BackboneArgument
-from dasha.search.plan import Normalize
+from dasha.search.plan import Normalize, TargetScale
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import members_of, on_device
 from genomics_adapter._inputs import batches_of, read_sequences
@@ -233,7 +233,8 @@ def _data(record: RunRecord, splits: SequenceSplits | None) -> dict[str, Any]:
 
 def _architecture(record: RunRecord, model: nn.Module) -> dict[str, Any]:
     assert record.result is not None
-    plain = model[1] if isinstance(model, nn.Sequential) and isinstance(model[0], Normalize) else model
+    around = [part for part in model.children() if isinstance(part, Normalize | TargetScale)]
+    plain = next(part for part in model.children() if part not in around) if around else model
     layers = [
         {
             "name": name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
@@ -18,7 +17,7 @@ from genomics_adapter._sklearn import (
     check_is_fitted,
     column_or_1d,
 )
-from genomics_adapter._targets import InUnits, Labels, Numbers
+from genomics_adapter._targets import Labels, Numbers
 
 
 class DashaSequenceClassifier(ClassifierMixin, DashaSequenceEstimator):
@@ -62,18 +61,16 @@ class DashaSequenceClassifier(ClassifierMixin, DashaSequenceEstimator):
 class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
     """Numbers or counts from DNA sequences; the arguments are those of `DashaSequenceEstimator`.
 
-    With ``loss="poisson"`` targets are counts, and ``model_`` gives the logarithm of their expectation. With the others
-    the network learns targets of mean 0 and standard deviation 1, which is what errors in the run folder refer to;
-    ``model_`` and ``predict`` give the units of ``y``.
+    With ``loss="poisson"`` targets are counts, and ``model_`` gives the logarithm of their expectation. Otherwise it
+    gives the units of ``y``, whatever they are.
     """
 
     def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
         values = _numbers(y)
-        is_count = self.loss == "poisson"
-        if is_count and (values < 0).any():
+        if self.loss == "poisson" and (values < 0).any():
             raise InvalidArgumentError("y has negative values, but loss='poisson' is for counts")
-        self.numbers_ = Numbers.of(values, is_count=is_count)
-        task = TaskSpec("regression", 4, len(self.numbers_.mean), loss=self.loss or "", metric=self.metric or "")
+        self.numbers_ = Numbers.of(values)
+        task = TaskSpec("regression", 4, self.numbers_.columns, loss=self.loss or "", metric=self.metric or "")
         return self.numbers_.encode(values), task
 
     def _encode(self, y: Any) -> np.ndarray:
@@ -81,9 +78,6 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
 
     def _decode(self, values: np.ndarray) -> np.ndarray:
         return self.numbers_.decode(values.astype(np.float64))
-
-    def _in_units(self, network: nn.Module) -> nn.Module:
-        return network if self.task_.loss == "poisson" else InUnits(network, self.numbers_)
 
     def __sklearn_tags__(self) -> Tags:
         """Say that targets may be several."""
