@@ -12,6 +12,13 @@ def test_budgets_have_valid_values(name, ndim):
     assert (ndim == 1) == (11 in budget.search.kernel_sizes)
 
 
+@pytest.mark.parametrize("name", ["smoke", "quick", "standard", "paper"])
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_only_thorough_budgets_search_a_wider_network_than_they_train(name, ndim):
+    budget = budget_of(name, ndim)
+    assert budget.search.width <= budget.width or name == "standard"
+
+
 def test_the_paper_of_images_is_the_default():
     assert budget_of("paper", 2) == Budget()
 

@@ -93,7 +93,9 @@ def _test(record: RunRecord) -> Iterator[Section]:
     if evaluation is None:
         return
     text, figures = [], []
-    tables: list[Table] = [metric_table(evaluation, record.metric)]
+    tables: list[Table] = [
+        metric_table(evaluation, record.metric, is_ensemble=record.config["settings"]["is_ensemble"])
+    ]
     if evaluation["confusion"] and len(names) <= MAX_CLASSES:
         figure = confusion_figure(evaluation["confusion"], names)
         figures.append((figure, "Counts of true classes and predicted ones."))

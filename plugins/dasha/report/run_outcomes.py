@@ -93,7 +93,7 @@ def scatter_figure(pairs: Sequence[Sequence[float]]) -> Figure:
     return figure
 
 
-def metric_table(evaluation: Mapping[str, Any], decisive: str) -> Table:
+def metric_table(evaluation: Mapping[str, Any], decisive: str, *, is_ensemble: bool) -> Table:
     """Every metric on the test data, with the 95 % interval over the seeds where there are several."""
     intervals = evaluation["interval"]
     names = sorted(evaluation["metrics"], key=lambda name: name != decisive)
@@ -107,7 +107,9 @@ def metric_table(evaluation: Mapping[str, Any], decisive: str) -> Table:
     columns = ["metric", "test", "95 % interval of the mean"] if intervals else ["metric", "test"]
     caption = f"{evaluation['count']:,} samples that nothing was chosen on."
     if intervals:
-        caption += f" Mean over {len(evaluation['per_seed'])} final trainings; interval by Student's t."
+        count = len(evaluation["per_seed"])
+        what = f"The ensemble of {count} final trainings" if is_ensemble else f"Mean over {count} final trainings"
+        caption += f" {what}; interval by Student's t."
     return Table(columns, rows, caption, marked=[0])
 
 
