@@ -14,7 +14,7 @@ def config(kind="multiclass", metric="accuracy", outputs=2, search="on"):
     tune = {"min_resource": 1, "max_resource": 4, "reduction_factor": 2, "trials": 3}
     return {
         "task": task,
-        "settings": {"backbone": "net", "search": search, "overrides": {}, "seed": 0},
+        "settings": {"backbone": "net", "search": search, "overrides": {}, "seed": 0, "is_ensemble": False},
         "budget": {"tune": tune, "search": {"epochs": 2}, "width": 1},
         "data": {"train": split, "validation": split},
         "versions": {"torch": "2"},
@@ -79,6 +79,17 @@ def folder(tmp_path):
         return tmp_path
 
     return write
+
+
+@pytest.mark.parametrize(
+    ("is_ensemble", "text"), [(False, "Mean over 2 final trainings"), (True, "The ensemble of 2 final trainings")]
+)
+def test_the_page_says_what_the_test_values_are_of(folder, is_ensemble, text):
+    settings = config()
+    settings["settings"]["is_ensemble"] = is_ensemble
+    spread = evaluation(interval={"accuracy": 0.02}, per_seed=[{}, {}])
+    path = folder(config=settings, search=SEARCH, tune=tune(), result=result(), evaluation=spread)
+    assert text in write_report(path).read_text(encoding="utf-8")
 
 
 def titles(page):
