@@ -170,7 +170,7 @@ _QUICK: dict[str, Any] = {
     "max_positions": 1024,
     "batch_size": 32,
     "width": 2,
-    "selection_epochs": 2,
+    "selection_epochs": 4,
 }
 _BUDGETS: dict[str, dict[str, Any]] = {
     "smoke": {

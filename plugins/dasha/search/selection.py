@@ -13,7 +13,7 @@ from dasha.search.cost import affordable
 from dasha.search.networks import NetworkSource
 from dasha.search.progress import stage
 from dasha.search.run import Run
-from dasha.search.training import Diverged, Stopwatch, evaluate, make_sgd, train_epoch
+from dasha.search.training import Diverged, Stopwatch, cosine_factor, evaluate, make_sgd, train_epoch
 
 _SELECT = "backbone.json"
 _LR = 0.05
@@ -65,18 +65,19 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
 
 
 def _short_score(run: Run, source: NetworkSource, train: Split) -> float:
-    """Best validation score in a few epochs; minus infinity if training diverges."""
+    """Validation score after a few epochs, at falling rates; minus infinity if training diverges."""
     seed = run.config.seed
     with seeded(derive_seed(seed, "backbone", source.name)):
         network = source.make(width=run.budget.width).to(run.learning.device)
     optimizer = make_sgd(network, lr=_LR, momentum=0.9, weight_decay=5e-4)
     learning = replace(run.learning, max_norm=1.0)
-    scores = []
+    epochs = run.budget.selection_epochs
     try:
-        for epoch in range(run.budget.selection_epochs):
+        for epoch in range(epochs):
+            for group in optimizer.param_groups:
+                group["lr"] = _LR * cosine_factor((epoch + 0.5) / epochs, warmup=0.0)
             with seeded(derive_seed(seed, "backbone", source.name, epoch)):
                 train_epoch(network, optimizer, train, learning)
-            scores.append(score_of(learning.task, evaluate(network, run.validation, learning, only_deciding=True)))
     except Diverged:
         return -math.inf
-    return max(scores)
+    return score_of(learning.task, evaluate(network, run.validation, learning, only_deciding=True))
