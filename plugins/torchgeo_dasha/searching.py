@@ -14,6 +14,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
+from dasha._ray import Engine
 from dasha.data.split import LoaderSplit
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
@@ -43,6 +44,7 @@ class Settings:
     overrides: Mapping[str, Any]
     search: Any
     seed: int
+    engine: Engine = "local"
 
 
 def folder_of(trainer: Trainer, spec: TaskSpec, settings: Settings, run_dir: str | None) -> Path:
@@ -55,7 +57,8 @@ def folder_of(trainer: Trainer, spec: TaskSpec, settings: Settings, run_dir: str
         return home / f"dev-run-{trainer.strategy.broadcast(uuid.uuid4().hex)}"
     if run_dir is not None:
         return Path(run_dir)
-    text = json.dumps([asdict(spec), asdict(settings)], sort_keys=True, default=str)
+    about = {name: value for name, value in vars(settings).items() if name != "engine"}  # which changes no result
+    text = json.dumps([asdict(spec), about], sort_keys=True, default=str)
     return home / f"{spec.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -81,6 +84,7 @@ def search(
         },
         search=settings.search,
         seed=settings.seed,
+        engine=settings.engine,
         normalize=normalize,
         device=str(trainer.strategy.root_device),
         is_shown=trainer.progress_bar_callback is not None,

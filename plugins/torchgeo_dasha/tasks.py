@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +18,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
+from dasha._ray import Engine
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.processes import on_first_process
 from dasha.search.budgets import Budget, budget_of
@@ -38,6 +40,8 @@ class Searched(host.BaseTask):
         budget: How much is spent on search and tuning: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
         overrides: Values of the budget to replace, such as ``{"tune.trials": 24}``.
         search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        engine: Where settings are tried: ``"local"``, one after the other in the first process, or ``"ray"``, on a Ray
+            cluster, to whose machines data and datamodule are sent.
         run_dir: Folder of the search, from which it is continued; by default below the trainer's
             ``default_root_dir``. All processes must see it.
         seed: Of the search.
@@ -68,6 +72,7 @@ class Searched(host.BaseTask):
         budget: str = "quick",
         overrides: dict[str, Any] | None = None,
         search: Literal["on", "off", "random"] = "on",
+        engine: Engine = "local",
         run_dir: str | None = None,
         seed: int = 0,
         architecture: str | dict[str, Any] | None = None,
@@ -94,7 +99,7 @@ class Searched(host.BaseTask):
         """Check the arguments; build the network if there is a finished search."""
         self.spec = self.make_spec(self.hparams)
         settings = self.settings
-        RunConfig(settings.backbone, settings.budget, settings.overrides, settings.search, settings.seed)
+        RunConfig(**vars(settings))
         network_sources(settings.backbone, self.spec, ndim=2, options=self._budget.backbone_options)
         self.model: nn.Module = NotBuilt()
         if self.hparams["architecture"] is not None:
@@ -190,9 +195,8 @@ class Searched(host.BaseTask):
     @property
     def settings(self) -> searching.Settings:
         """What the task says about its search."""
-        given = self.hparams
-        overrides = dict(given["overrides"] or {})
-        return searching.Settings(given["backbone"], given["budget"], overrides, given["search"], given["seed"])
+        given = {entry.name: self.hparams[entry.name] for entry in fields(searching.Settings)}
+        return searching.Settings(**{**given, "overrides": dict(given["overrides"] or {})})
 
     @property
     def _budget(self) -> Budget:

@@ -8,6 +8,7 @@ pytest.importorskip("torchgeo", reason="torchgeo is not installed")
 import torchgeo_dasha
 from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
 from tests.torchgeo.conftest import OPTIONS, OVERRIDES
+from torchgeo_dasha.searching import folder_of
 
 KINDS = {
     "multiclass": ("DashaClassificationTask", "class", {"num_classes": 4, "class_weights": [1.0, 2.0, 1.0, 1.0]}),
@@ -176,6 +177,13 @@ def test_a_dev_run_leaves_nothing(data_of, trainer_of, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_search_goes_on_with_another_engine_but_not_with_another_seed(trainer_of):
+    trainer = trainer_of()
+    tasks = task_of(), task_of(engine="ray"), task_of(seed=1)
+    local, ray, other = (folder_of(trainer, task.spec, task.settings, None) for task in tasks)
+    assert local == ray != other
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -195,6 +203,7 @@ def test_a_dev_run_leaves_nothing(data_of, trainer_of, tmp_path):
         ({"budget": "huge"}, r"budget='huge' must be one of"),
         ({"overrides": {"tune.trial": 1}}, r"budget has no value 'tune.trial'; did you mean 'trials'"),
         ({"search": "maybe"}, r"search='maybe' must be one of 'on', 'off', 'random'"),
+        ({"engine": "dask"}, r"engine='dask' must be one of 'local', 'ray'"),
         ({"seed": -1}, r"seed=-1 must be a whole number"),
     ],
 )
