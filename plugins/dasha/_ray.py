@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 from typing import Literal
 
@@ -40,11 +41,15 @@ def start() -> ModuleType:
 
 @contextmanager
 def connected() -> Iterator[ModuleType]:
-    """As `start`; a connection that was not there before ends with the block."""
+    """As `start`; a connection that was not there before ends with the block.
+
+    Standard output is standard error meanwhile, because Ray prints warnings of the whole cluster there in any case.
+    """
     was_connected = require("ray", extra="ray").is_initialized()
-    ray = start()
-    try:
-        yield ray
-    finally:
-        if not was_connected:
-            ray.shutdown()
+    with redirect_stdout(sys.stderr):
+        ray = start()
+        try:
+            yield ray
+        finally:
+            if not was_connected:
+                ray.shutdown()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dasha._ray import connected
 from dasha.autoar import AutoAR
 from dasha.cli import main
 from dasha.tables import read_layout
@@ -243,12 +244,23 @@ def test_a_cluster_that_cannot_be_reached(run, write, frame, monkeypatch):
         assert options["log_to_driver"] is False
         raise ConnectionError("nobody there")
 
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init, is_initialized=lambda: False))
     monkeypatch.setitem(sys.modules, "ray.data", SimpleNamespace())
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     status, _, stderr, _ = run(write(frame), *LONG, "--engine", "ray")
     assert (status, stderr.count("\n")) == (2, 1)
     assert "Ray cannot be reached at RAY_ADDRESS='10.0.0.1:6379': nobody there; check the address" in stderr
+
+
+def test_what_ray_prints_is_no_output(monkeypatch, capsys):
+    log = []
+    stub = SimpleNamespace(init=lambda **_: None, is_initialized=lambda: False, shutdown=lambda: log.append("ended"))
+    monkeypatch.setitem(sys.modules, "ray", stub)
+    with connected():
+        print("(raylet) WARNING: of a cluster")
+    print("output")
+    assert capsys.readouterr() == ("output\n", "(raylet) WARNING: of a cluster\n")
+    assert log == ["ended"]
 
 
 @pytest.mark.slow
@@ -267,5 +279,6 @@ def test_the_ray_at_an_address_is_used_and_leaves_the_output_alone(ray, dasha_cl
     address = ray.get_runtime_context().gcs_address
     out = ["--out", str(tmp_path / "out")]
     result = dasha_cli("forecast", str(path), *LONG, *arguments, *out, timeout=300, RAY_ADDRESS=address)
-    assert (result.returncode, result.stderr) == (0, "")
+    own = [line for line in result.stderr.splitlines() if "(raylet)" not in line]  # warnings of a busy machine
+    assert (result.returncode, own) == (0, [])
     assert json.loads(result.stdout)["series"] == 3

@@ -6,7 +6,8 @@ Every function that runs on a worker is pure, so that Ray may run it again when 
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial, reduce
 from itertools import pairwise
 from operator import itemgetter
@@ -18,7 +19,7 @@ import pyarrow
 from safetensors.numpy import load, save
 
 from dasha._optional import require
-from dasha._ray import start
+from dasha._ray import connected
 from dasha.autoar.files import csv_options, is_csv
 from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series
 from dasha.autoar.summary import KPSS_LAGS
@@ -32,19 +33,21 @@ _ONE = "dasha.id"
 _FIRST, _LAST, _STATE, _ERROR = "dasha.first", "dasha.last", "dasha.state", "dasha.error"
 
 
-def connect() -> None:
-    """As `dasha._ray.start`, for work on data sets, which has progress bars and log lines of its own.
+@contextmanager
+def connection() -> Iterator[None]:
+    """As `dasha._ray.connected`, for work on data sets, which has progress bars and log lines of its own.
 
     Raises:
         OptionalDependencyError: If Ray is not installed.
         InvalidArgumentError: If there is no cluster at that address.
     """
     data = require("ray.data", extra="ray")
-    start()
-    data.DataContext.get_current().enable_progress_bars = False
-    for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):  # Ray's log files stay complete
-            handler.setLevel(logging.ERROR)
+    with connected():
+        data.DataContext.get_current().enable_progress_bars = False
+        for handler in logging.getLogger("ray.data").handlers:
+            if isinstance(handler, logging.StreamHandler):  # Ray's log files stay complete
+                handler.setLevel(logging.ERROR)
+        yield
 
 
 def summarise_dataset(

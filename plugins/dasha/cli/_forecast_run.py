@@ -9,6 +9,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -96,21 +97,26 @@ def _fit(model: AutoAR, source: SeriesSet | FileLayout, options: ForecastOptions
         model.fit(values[0] if source.id_column is None else values)
         return source
     engine = options.engine or "local"
-    if engine == "ray":
-        from dasha.autoar.ray_engine import connect
-
-        connect()
-    model.fit_files(
-        source.source,
-        targets=source.columns,
-        id_column=source.id_column,
-        time_column=source.time_column,
-        freq=source.freq,
-        engine=engine,
-    )
+    with _connection(engine):
+        model.fit_files(
+            source.source,
+            targets=source.columns,
+            id_column=source.id_column,
+            time_column=source.time_column,
+            freq=source.freq,
+            engine=engine,
+        )
     summaries = model.fitted.summaries
     assert summaries is not None
     return series_ends(source, summaries.series, steps=history_shown(options.horizon))
+
+
+def _connection(engine: Engine) -> AbstractContextManager[None]:
+    if engine == "local":
+        return nullcontext()
+    from dasha.autoar.ray_engine import connection
+
+    return connection()
 
 
 def _write(
