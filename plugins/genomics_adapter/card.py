@@ -19,7 +19,7 @@ from dasha.metrics import Metrics, metric_names
 from dasha.report.run_record import RunRecord, read_record
 from dasha.search.model import load_members, load_model
 from dasha.search.networks import BackboneArgument
-from dasha.search.plan import Normalize, TargetScale
+from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import members_of, on_device
 from genomics_adapter._inputs import batches_of, read_sequences

@@ -7,8 +7,9 @@ from safetensors.torch import save_file
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.search import load_model
 from dasha.search.model import Ensemble, save_members
-from dasha.search.plan import NetworkPlan, Normalize
+from dasha.search.plan import NetworkPlan
 from dasha.search.run_folder import RunFolder
+from dasha.search.units import Normalize
 from dasha.tasks import TaskSpec
 
 from .tiny import TEST, Tiny, states_of_generators

@@ -8,7 +8,7 @@ import torch
 
 from dasha import Dasha, TaskSpec
 from dasha.search import load_model, load_search
-from dasha.search.plan import TargetScale
+from dasha.search.units import TargetScale
 
 TINY = {
     **{"search.epochs": 1, "search.kernel_sizes": (3, 5), "search.dilations": (1,), "width": 1},

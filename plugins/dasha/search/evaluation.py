@@ -12,10 +12,10 @@ from dasha.data.split import Split
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.search.devices import evaluating
-from dasha.search.plan import TargetScale
 from dasha.search.result import Collected, Evaluation, over_seeds
 from dasha.search.trained import Trained
 from dasha.search.training import Learning, evaluate, predict
+from dasha.search.units import target_scale_of
 from dasha.tasks import TaskSpec
 
 # Samples that go through a network together.
@@ -58,8 +58,7 @@ def evaluation_of(
         device: Where to compute.
         is_ensemble: Whether the ensemble is what counts.
     """
-    scales = [part for part in trained.model.modules() if isinstance(part, TargetScale)]
-    scale = scales[0] if scales else None
+    scale = target_scale_of(trained.model)
     learning = Learning(task, _PREDICTED_AT_ONCE // 4, device, target_scale=scale, gives_units=True)
     per_seed = []
     for member in trained.members:

@@ -7,76 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dasha.errors import InvalidArgumentError
 from dasha.search.networks import Factory, network_sources
 from dasha.search.supernet import Architecture, apply_architecture
+from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import Loss, TaskSpec
-
-
-class Normalize(nn.Module):
-    """Brings every channel to mean 0 and standard deviation 1, as measured on the training data.
-
-    Args:
-        mean: Of every channel.
-        std: Of every channel.
-        ndim: Spatial dimensions of the input.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float], ndim: int) -> None:
-        super().__init__()
-        shape = (-1, *ndim * (1,))
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(shape))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(shape))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise inputs ``(N, C, …)``."""
-        return (x - self.mean) / self.std
-
-
-class TargetScale(nn.Module):
-    """Brings outputs of mean 0 and standard deviation 1 to the units of the targets.
-
-    Args:
-        mean: Of every target on the training data.
-        std: Of every target.
-        ndim: Spatial dimensions of the outputs, 0 for vectors.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float], ndim: int) -> None:
-        super().__init__()
-        shape = (-1, *ndim * (1,))
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(shape))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(shape))
-
-    def forward(self, outputs: Tensor) -> Tensor:
-        """Outputs ``(N, num_outputs, …)`` in the units of the targets, on the device where they are."""
-        return outputs * self.std.to(outputs.device) + self.mean.to(outputs.device)
-
-    def standardized(self, targets: Tensor) -> Tensor:
-        """The inverse, for targets of the shape of outputs."""
-        return (targets - self.mean.to(targets.device)) / self.std.to(targets.device)
-
-    def loss_function(self, loss_of: Loss, *, gives_units: bool) -> Loss:
-        """The loss in standard deviations of the targets.
-
-        Args:
-            loss_of: Of outputs and targets of mean 0 and standard deviation 1.
-            gives_units: Whether outputs come in the units of the targets.
-        """
-
-        def standard(outputs: Tensor, targets: Tensor) -> Tensor:
-            outputs = self.standardized(outputs) if gives_units else outputs
-            return loss_of(outputs, self.standardized(targets.reshape(outputs.shape)))
-
-        return standard
 
 
 @dataclass(frozen=True)

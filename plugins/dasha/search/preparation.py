@@ -16,12 +16,12 @@ from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict
 from dasha.search.devices import deterministic
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
-from dasha.search.plan import Normalize, TargetScale
 from dasha.search.run import Run
 from dasha.search.run_folder import RunFolder
 from dasha.search.supernet import Rule
 from dasha.search.training import Augment, Learning
 from dasha.search.tune import Space
+from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import TaskSpec
 
 

@@ -15,8 +15,8 @@ from dasha.data.split import Batch, Split
 from dasha.errors import DashaError, InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.randomness import seeded
-from dasha.search.plan import TargetScale
 from dasha.search.settings import Precision, RetrainSettings
+from dasha.search.units import TargetScale
 from dasha.tasks import Loss, TaskSpec
 
 Augment = Callable[[Tensor, Tensor], Batch]

@@ -22,7 +22,7 @@ from dasha.bench.cases import Case
 from dasha.bench.search import scored
 from dasha.randomness import derive_seed, seeded
 from dasha.search.devices import device_of
-from dasha.search.plan import Normalize
+from dasha.search.units import Normalize
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
 from torchgeo_dasha.bench.data import Images
