@@ -30,6 +30,13 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="replace values of the budget: tune.trials=24"
     )
     parser.add_argument("--backbone", default="auto", help="name of a network (default: chosen on validation data)")
+    parser.add_argument(
+        "--trainings",
+        type=int,
+        default=1,
+        metavar="N",
+        help="final trainings of a run; their mean predicts (default: 1)",
+    )
     parser.add_argument("--page", type=Path, metavar="FILE", help="write an HTML page")
 
 
@@ -37,7 +44,8 @@ def effort_of(parser: argparse.ArgumentParser, arguments: argparse.Namespace, bu
     """Settings of the searches, with the first of the budgets; what is not allowed ends the program."""
     try:
         overrides = parse_changes(arguments.set)
-        efforts = [Effort(budget, overrides, arguments.device, arguments.backbone) for budget in budgets]
+        own = {"device": arguments.device, "backbone": arguments.backbone, "trainings": arguments.trainings}
+        efforts = [Effort(budget, overrides, **own) for budget in budgets]
     except InvalidArgumentError as error:
         parser.error(str(error))
     if len(set(arguments.seeds)) < len(arguments.seeds) or min(arguments.seeds) < 0:

@@ -1,6 +1,6 @@
-"""Does the search pay? DASHA with searched kernels, with those of the network, and with random ones.
+"""Does the search pay? DASHA with searched kernels, with those of the network, with random ones, and with its choice.
 
-The three ways have the same data, augmentation, tuning and final training, and every run chooses on validation data
+The four ways have the same data, augmentation, tuning and final training, and every run chooses on validation data
 alone. Measured on test data: accuracy on satellite images (eurosat_rgb_3000), MCC on DNA sequences (tasks of
 `genomics_adapter.bench`, by default gue_mouse_2); mean over the seeds and its 95 % interval. With ``--results``
 everything measured is kept, every run has a folder, and a run that was stopped goes on there.
@@ -36,8 +36,11 @@ from genomics_adapter.bench.data import load as load_sequences
 
 IMAGES = "eurosat_rgb_3000"
 DATASETS = (IMAGES, "gue_mouse_2")
-MODES = ("on", "off", "random")
-_LEAD = "Test scores with searched kernels (on), those of the network (off) and random ones, at equal tuning budget."
+MODES = ("on", "off", "random", "auto")
+_LEAD = (
+    "Test scores with searched kernels (on), those of the network (off), random ones, and the better of the "
+    "first two on validation (auto), at equal tuning budget."
+)
 
 
 def load(name: str, data_dir: Path | None) -> BenchData:
@@ -106,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.exit(2, f"{parser.prog}: error: no data could be read: {'; '.join(skipped.values())}\n")
     summaries = summarise([one.record for one in measured])
     command = command_of("dasha_evidence.py", parser, arguments)
-    show_summaries(f"Search on, off and random, budget {arguments.budget}", summaries, command)
+    show_summaries(f"Search {', '.join(arguments.modes)}, budget {arguments.budget}", summaries, command)
     content = {
         "benchmark": "dasha_evidence",
         "command": command,

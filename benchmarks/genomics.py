@@ -26,7 +26,15 @@ from dasha.bench.summary import show_summaries, summarise
 from dasha.errors import DashaError
 from genomics_adapter.bench.data import info_of, load, names_there
 from genomics_adapter.bench.page import genomics_page
-from genomics_adapter.bench.run import ALL_PACKAGES, METHODS, cases_of, content, method_names, places_of
+from genomics_adapter.bench.run import (
+    ALL_PACKAGES,
+    DEFAULT_METHODS,
+    METHODS,
+    cases_of,
+    content,
+    method_names,
+    places_of,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_store_arguments(parser, method_names(METHODS, budgets))
     add_search_arguments(parser)
     parser.add_argument("--datasets", nargs="+", metavar="NAME", help="tasks (default: all whose folders are there)")
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=DEFAULT_METHODS, choices=METHODS)
     parser.add_argument("--budgets", nargs="+", default=["quick"], choices=budgets)
     parser.add_argument("--hub", metavar="NAME", help="Hugging Face data set with the tasks nt_…")
     arguments = parse(parser, argv)

@@ -113,6 +113,27 @@ def test_cross_entropy_is_that_of_torch(weights, smoothing, ignored):
     torch.testing.assert_close(spec.loss_function()(outputs, target), expected)
 
 
+def test_label_smoothing_of_two_classes_is_that_of_probabilities():
+    outputs, labels = torch.tensor([[0.3], [-1.2], [2.0]]), torch.tensor([1, 0, 0])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], labels * 0.8 + 0.1)
+    assert task("binary", num_outputs=1, label_smoothing=0.2).loss_function()(outputs, labels) == pytest.approx(
+        float(expected)
+    )
+
+
+def test_labels_are_smoothed_where_the_task_leaves_that_open():
+    for kind in ("binary", "multiclass"):
+        assert task(kind, num_outputs=1 if kind == "binary" else 3).smoothed(0.1).label_smoothing == 0.1
+    for own in (
+        task("multiclass", label_smoothing=0.3),
+        task("multiclass", loss="focal"),
+        task("segmentation"),
+        task("multilabel"),
+        task("regression"),
+    ):
+        assert own.smoothed(0.1) == own
+
+
 def test_focal_loss_lowers_what_is_sure():
     shares = [(1 - math.exp(-error)) ** 2 for error in ERRORS]
     expected = sum(share * error for share, error in zip(shares, ERRORS, strict=True)) / 2
@@ -223,7 +244,11 @@ def test_every_loss_is_differentiable_in_every_precision(kind, dtype):
         ("multiclass", {"class_weights": (1.0, math.nan, 1.0)}, "must be finite, not negative, and not all zero"),
         ("multiclass", {"class_weights": (0.0, 0.0, 0.0)}, "must be finite, not negative, and not all zero"),
         ("multiclass", {"label_smoothing": 1.0}, "label_smoothing=1.0 must be 0, or below 1"),
-        ("segmentation", {"label_smoothing": 0.1}, "label_smoothing=0.1 must be 0, or below 1 with kind='multiclass'"),
+        (
+            "segmentation",
+            {"label_smoothing": 0.1},
+            "label_smoothing=0.1 must be 0, or below 1 with kind='binary' or",
+        ),
         ("multiclass", {"label_smoothing": 0.1, "loss": "focal"}, "label_smoothing=0.1 must be 0 with loss='focal'"),
         ("multiclass", {"ignore_index": 0}, "ignore_index=0 is for kind='segmentation' alone"),
         ("segmentation", {"ignore_index": 1.5}, "ignore_index=1.5 must be an integer or None"),

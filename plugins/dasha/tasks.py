@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, get_args
 
@@ -61,7 +61,8 @@ class TaskSpec:
         metric: Name in `dasha.metrics.METRICS` that decides in tuning; by default accuracy, average precision,
             Jaccard index or mean squared error.
         class_weights: Weight of every class or label in the loss; empty for equal ones.
-        label_smoothing: Share of the target that is spread over all classes, of ``"multiclass"``, 0 to below 1.
+        label_smoothing: Share of the target that is spread over all classes, 0 to below 1, of ``"binary"`` and
+            ``"multiclass"``.
         ignore_index: Label of positions that do not count, of ``"segmentation"``.
         class_names: Names of classes, labels or targets in reports; empty for numbers.
 
@@ -126,6 +127,11 @@ class TaskSpec:
 
         return not METRICS[self.metric].higher_is_better
 
+    def smoothed(self, share: float) -> TaskSpec:
+        """The task as it is trained: with smoothed labels, where it has such and says nothing of its own."""
+        takes_it = self.kind in ("binary", "multiclass") and self.loss == "cross_entropy" and not self.label_smoothing
+        return replace(self, label_smoothing=share) if takes_it else self
+
     def loss_function(self, device: torch.device | str = "cpu") -> Loss:
         """Loss of outputs ``(N, num_outputs, …)`` and targets as the data gives them, a scalar."""
         weights = torch.tensor(self.class_weights, device=device) if self.class_weights else None
@@ -182,9 +188,10 @@ class TaskSpec:
             raise InvalidArgumentError(
                 f"class_weights={self.class_weights} must be finite, not negative, and not all zero"
             )
-        if not 0.0 <= self.label_smoothing < 1.0 or (self.label_smoothing and self.kind != "multiclass"):
+        is_smoothed = self.label_smoothing != 0
+        if not 0.0 <= self.label_smoothing < 1.0 or (is_smoothed and self.kind not in ("binary", "multiclass")):
             raise InvalidArgumentError(
-                f"label_smoothing={self.label_smoothing!r} must be 0, or below 1 with kind='multiclass'"
+                f"label_smoothing={self.label_smoothing!r} must be 0, or below 1 with kind='binary' or 'multiclass'"
             )
         if self.label_smoothing and self.loss == "focal":
             raise InvalidArgumentError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from dasha.metrics import METRICS
 
-_STAGES = {"on": "searched", "off": "those of the backbone", "random": "drawn at random"}
+_KERNELS = {"searched": "searched", "own": "those of the backbone", "random": "drawn at random"}
 
 
 def card_text(content: Mapping[str, Any]) -> str:
@@ -80,7 +80,7 @@ def _network(card: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "## Network", "")
     yield (
         f"{_safe(network['backbone'])}, {network['parameters']:,} parameters, {network['flops']:,} operations a "
-        f"sequence; kernels {_STAGES[settings['search']]}."
+        f"sequence; kernels {_KERNELS[network['kernels']]}."
     )
     yield ""
     rows = [

@@ -40,7 +40,8 @@ class DashaSequenceEstimator(BaseEstimator):
 
     Args:
         budget: ``"smoke"`` (seconds), ``"quick"`` (minutes on two cores), ``"standard"`` or ``"paper"``.
-        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        search: Kernels: ``"on"`` for searched ones, ``"off"`` for the backbone's own, ``"random"`` for drawn ones;
+            ``"auto"`` searches and lets trials choose between searched and own by validation score.
         backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score.
         overrides: Values of the budget that are replaced, such as ``{"tune.trials": 8}``.
         metric: Name in `dasha.metrics.METRICS` that decides in tuning; by default MCC of classes, average precision of
@@ -80,7 +81,7 @@ class DashaSequenceEstimator(BaseEstimator):
         self,
         *,
         budget: str = "quick",
-        search: Literal["on", "off", "random"] = "on",
+        search: Literal["auto", "on", "off", "random"] = "auto",
         backbone: BackboneArgument = "auto",
         overrides: Mapping[str, Any] | None = None,
         metric: str | None = None,

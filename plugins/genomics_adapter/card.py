@@ -18,10 +18,9 @@ from dasha.errors import InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.report.run_record import RunRecord, read_record
 from dasha.search.model import load_members, load_model
-from dasha.search.networks import BackboneArgument
 from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import TaskSpec
-from genomics_adapter._fitted import members_of, on_device
+from genomics_adapter._fitted import on_device
 from genomics_adapter._inputs import batches_of, read_sequences
 from genomics_adapter._intervals import finite, over_trainings, with_intervals
 from genomics_adapter.leaks import LeakReport
@@ -92,8 +91,7 @@ def model_card(
         resamples: Of the test data, for the intervals.
         seed: Of the draws.
         device: ``"auto"``, or a device of torch.
-        network: The module or factory that was the backbone, where that is not registered and networks are read from
-            the folder: of a run given by its folder, or of one with several final trainings.
+        network: The module or factory that was the backbone of a run given by its folder, where that is not registered.
 
     Raises:
         InvalidArgumentError: If the run is not finished, or test data does not fit.
@@ -103,7 +101,7 @@ def model_card(
     record = read_record(folder)
     if record.result is None:
         raise InvalidArgumentError(f"the run in {folder} is not finished; finish it first")
-    opened = _opened(run, record, network)
+    opened = _opened(run, network)
     if test is None and splits is not None:
         test = splits.test
     task = TaskSpec(**record.config["task"])
@@ -152,37 +150,25 @@ def _folder_of(run: Any) -> Path:
     return Path(own.run_dir if isinstance(own, Dasha) else own)
 
 
-def _opened(run: Any, record: RunRecord, network: Any) -> _Opened:
-    count = record.config["settings"]["n_seeds"]
+def _opened(run: Any, network: Any) -> _Opened:
     if hasattr(run, "model_"):
 
         def by_estimator(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
             return run._read(X), torch.as_tensor(run._encode(y))
 
         predicting = StrandAverage if run.reverse_complement else _same
-        members = _members(run.network_, record.path, count, network or _own(run.backbone))
-        return _Opened(predicting(run.network_), members, predicting, by_estimator)
-    model = run.model if isinstance(run, Dasha) else load_model(run, network=network)
+        return _Opened(run.model_, run.run_.members, predicting, by_estimator)
 
     def plain(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
         return read_sequences(X), torch.as_tensor(np.asarray(y))
 
-    return _Opened(model, _members(model, record.path, count, network), _same, plain)
-
-
-def _members(model: nn.Module, folder: Path, count: int, network: Any) -> list[nn.Module]:
-    """The networks of all final trainings, from the folder where the model is but the first of them."""
-    members = members_of(model)
-    return members if len(members) == count else load_members(folder, network=network)
+    if isinstance(run, Dasha):
+        return _Opened(run.model, run.members, _same, plain)
+    return _Opened(load_model(run, network=network), load_members(run, network=network), _same, plain)
 
 
 def _same(network: nn.Module) -> nn.Module:
     return network
-
-
-def _own(backbone: BackboneArgument) -> Any:
-    """A backbone of the user's own; None for a registered one, which its name tells."""
-    return None if isinstance(backbone, str) else backbone
 
 
 def _measured(
@@ -250,6 +236,7 @@ def _architecture(record: RunRecord, model: nn.Module) -> dict[str, Any]:
     result = record.result
     return {
         "backbone": result["backbone"],
+        "kernels": record.kernels,
         "parameters": result["parameters"],
         "flops": result["flops"],
         "layers": layers,

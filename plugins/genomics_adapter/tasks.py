@@ -47,7 +47,8 @@ class DashaSequenceTask(LightningModule):
         backbone: Name of a registered backbone; ``"auto"`` chooses by validation score.
         budget: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
         overrides: Values of the budget that are replaced.
-        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        search: Kernels: ``"on"`` for searched ones, ``"off"`` for the backbone's own, ``"random"`` for drawn ones;
+            ``"auto"`` searches and lets trials choose between searched and own by validation score.
         seed: Of the search.
         reverse_complement: Whether training shows either strand at random, and predictions are the mean of both. Shifts
             and the like are the datamodule's.
@@ -71,7 +72,7 @@ class DashaSequenceTask(LightningModule):
         backbone: str = "auto",
         budget: str = "quick",
         overrides: Mapping[str, Any] | None = None,
-        search: Literal["on", "off", "random"] = "on",
+        search: Literal["auto", "on", "off", "random"] = "auto",
         seed: int = 0,
         reverse_complement: bool = True,
         run_dir: str | None = None,
@@ -135,7 +136,7 @@ class DashaSequenceTask(LightningModule):
         inputs, targets = self.augment(*_pair(batch))
         assert self.network is not None
         assert self.result is not None
-        loss = self.result.plan.loss_function(self.device)(self.network(inputs), targets)
+        loss = self.result.plan.training_loss(self.device)(self.network(inputs), targets)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(inputs))
         return loss
 

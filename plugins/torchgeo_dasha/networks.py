@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
 from dasha.randomness import derive_seed, seeded
 from dasha.search import initial_weights, load_search
+from dasha.search.plan import NetworkPlan
 from dasha.search.result import SearchResult
 from dasha.tasks import TaskSpec
 
@@ -92,6 +94,23 @@ def plain(found: SearchResult) -> dict[str, Any]:
     """The result as JSON has it: what checkpoints hold, which are read without executing code."""
     content: dict[str, Any] = json.loads(json.dumps(found.as_dict()))
     return content
+
+
+class SmoothedInTraining(nn.CrossEntropyLoss):
+    """Cross-entropy with smoothed labels while the network is trained, and with plain ones when it is measured."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Loss of outputs ``(N, num_classes)`` and classes ``(N,)``."""
+        share = self.label_smoothing if self.training else 0.0
+        return cross_entropy(input, target, self.weight, ignore_index=self.ignore_index, label_smoothing=share)
+
+
+def smoothed(criterion: nn.Module, plan: NetworkPlan) -> nn.Module:
+    """TorchGeo's loss, with smoothed labels in training where the search had them and it is cross-entropy."""
+    share = plan.task.smoothed(plan.label_smoothing).label_smoothing
+    if not share or not isinstance(criterion, nn.CrossEntropyLoss):
+        return criterion
+    return SmoothedInTraining(criterion.weight, ignore_index=criterion.ignore_index, label_smoothing=share)
 
 
 def read_architecture(given: str | Path | Mapping[str, Any], spec: TaskSpec) -> tuple[SearchResult, Weights | None]:

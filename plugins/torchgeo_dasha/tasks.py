@@ -29,7 +29,7 @@ from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
 from torchgeo_dasha import batches, logged, searching, specs
-from torchgeo_dasha.networks import InSpreads, NotBuilt, OneLogit, Weights, build, plain, read_architecture
+from torchgeo_dasha.networks import InSpreads, NotBuilt, OneLogit, Weights, build, plain, read_architecture, smoothed
 
 
 class Searched(host.BaseTask):
@@ -39,7 +39,8 @@ class Searched(host.BaseTask):
         backbone: Name of a network that dasha knows, or ``"auto"`` to choose by validation score.
         budget: How much is spent on search and tuning: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
         overrides: Values of the budget to replace, such as ``{"tune.trials": 24}``.
-        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        search: Kernels: ``"on"`` for searched ones, ``"off"`` for the backbone's own, ``"random"`` for drawn ones;
+            ``"auto"`` searches and lets trials choose between searched and own by validation score.
         engine: Where settings are tried: ``"local"``, one after the other in the first process, or ``"ray"``, on a Ray
             cluster, to whose machines data and datamodule are sent.
         run_dir: Folder of the search, from which it is continued; by default below the trainer's
@@ -71,7 +72,7 @@ class Searched(host.BaseTask):
         backbone: str = "auto",
         budget: str = "quick",
         overrides: dict[str, Any] | None = None,
-        search: Literal["on", "off", "random"] = "on",
+        search: Literal["auto", "on", "off", "random"] = "auto",
         engine: Engine = "local",
         run_dir: str | None = None,
         seed: int = 0,
@@ -106,9 +107,9 @@ class Searched(host.BaseTask):
             self._take(*read_architecture(self.hparams["architecture"], self.spec))
 
     def configure_losses(self) -> None:
-        """The loss of TorchGeo's task; of numbers, in standard deviations of the targets."""
+        """The loss of TorchGeo's task, as in the search: smoothed labels, numbers in deviations of the targets."""
         super().configure_losses()
-        self._scale_loss()
+        self._fit_loss()
 
     def setup(self, stage: str) -> None:
         """Search, on the first process, before the trainer makes optimizers."""
@@ -206,16 +207,16 @@ class Searched(host.BaseTask):
         self.model = self.make_model(build(found, weights, seed=self.hparams["seed"]))
         self.found = found
         self.hparams["architecture"] = plain(found)
-        self._scale_loss()
+        self._fit_loss()
 
-    def _scale_loss(self) -> None:
+    def _fit_loss(self) -> None:
         """Let the loss be of what the network learns, once both are there."""
         criterion = getattr(self, "criterion", None)
         if self.found is None or criterion is None:
             return
         criterion = criterion.loss if isinstance(criterion, InSpreads) else criterion
         spread = self.found.plan.target_scale.get("std")
-        self.criterion = InSpreads(criterion, spread) if spread else criterion
+        self.criterion = InSpreads(criterion, spread) if spread else smoothed(criterion, self.found.plan)
 
 
 class DashaClassificationTask(Searched, host.Classification):

@@ -7,7 +7,7 @@ import pytest
 import dasha.bench.search
 
 
-def test_on_off_and_random(script, write_sequences, capsys, monkeypatch, page_tags):
+def test_every_mode(script, write_sequences, capsys, monkeypatch, page_tags):
     write_sequences("gue_mouse_2")
     runs = []
     original = dasha.bench.search.run_search
@@ -24,23 +24,24 @@ def test_on_off_and_random(script, write_sequences, capsys, monkeypatch, page_ta
         script("dasha_evidence", *options)
     capsys.readouterr()
     content, page = script("dasha_evidence", *options)
-    assert runs == ["on", "off", "off", "random"]
+    assert runs == ["on", "off", "off", "random", "auto"]
     assert "python benchmarks/dasha_evidence.py" in capsys.readouterr().out
     results = {one["method"]: one for one in content["results"]}
-    assert list(results) == ["search-on", "search-off", "search-random"]
-    assert len(content["summaries"]) == 3
+    assert list(results) == ["search-on", "search-off", "search-random", "search-auto"]
+    assert len(content["summaries"]) == 4
     for method, one in results.items():
         assert one["metric"] == "mcc"
         assert one["score"] == one["metrics"]["mcc"]
         assert one["parameters"] > 0
         assert one["seconds"] == pytest.approx(sum(one["stages"].values()))
-        assert bool(one["architecture"]) == (method != "search-off")
+        has_own = method == "search-off" or one["hyperparameters"].get("kernels") == "own"
+        assert bool(one["architecture"]) != has_own
     assert content["environment"]["device"] == "cpu"
     assert "search-random" in page
     assert page_tags(page)
     again, _ = script("dasha_evidence", *options, "--only-report")
     assert again["results"] == content["results"]
-    assert len(runs) == 4
+    assert len(runs) == 5
 
 
 def test_images(script, write_images):

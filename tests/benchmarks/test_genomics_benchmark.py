@@ -154,13 +154,13 @@ def test_the_benchmark(script, write_sequences, capsys, monkeypatch, page_tags):
     monkeypatch.setattr("genomics_adapter.bench.kmers.SIZES", (3,))
     leaking, _ = (write_sequences(name) for name in ("gue_mouse_2", "splice_uci"))
     (leaking / "test.csv").write_text((leaking / "train.csv").read_text())
-    options = ("--budgets", "smoke", "--seeds", "0", "1", "--methods", "dasha", "kmer", "--backbone", "wide_resnet_1d")
+    options = ("--budgets", "smoke", "--seeds", "0", "1", "--methods", "searched", "kmer", "--backbone", "wide_resnet_1d")
     content, page = script("genomics", *options)
     methods = [(one["dataset"], one["method"], one["seed"]) for one in content["results"]]
-    runs = [("dasha-smoke", 0), ("dasha-smoke", 1), ("kmer", 0)]
+    runs = [("searched-smoke", 0), ("searched-smoke", 1), ("kmer", 0)]
     assert methods == [(name, *run) for name in ("gue_mouse_2", "splice_uci") for run in runs]
     assert {one["metric"] for one in content["results"]} == {"mcc", "accuracy"}
-    assert content["kernels"]["dasha-smoke"]["runs"] == 4
+    assert content["kernels"]["searched-smoke"]["runs"] == 4
     assert {(one["dataset"], one["of"]) for one in content["places"]} == {("gue_mouse_2", 3)}
     assert [one["benchmark"] for one in content["overall"]] == ["gue", "gue", "others", "others"]
     assert {one["origin"] for one in content["published"]} == {"published"}

@@ -105,7 +105,7 @@ def test_a_folder_of_another_run_is_left_alone(run, data, tmp_path, capsys):
         (["--set", "tune.trial=8"], "did you mean 'trials'"),
         (["--task", "sorting"], "--task is 'sorting', but must be one of binary, multiclass"),
         (["--budget", "quik"], "budget='quik' must be one of"),
-        (["--search", "maybe"], "search='maybe' must be one of 'on', 'off', 'random'"),
+        (["--search", "maybe"], "search='maybe' must be one of 'auto', 'on', 'off', 'random'"),
         (["--loss", "mse"], "loss='mse' must be one of 'cross_entropy', 'focal'"),
         (["--class-weights", "1,x"], "--class-weights is '1,x', but must be balanced, or numbers such as 1,2.5"),
         (["--class-weights", "1,2,3"], "class_weights has 3 entries, but kind='multiclass' has 2"),

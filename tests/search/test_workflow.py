@@ -152,6 +152,65 @@ def test_random_kernels_follow_the_seed():
     assert set(one.architecture) == {"first", "second"}
 
 
+def test_trials_choose_between_searched_kernels_and_own_ones(tmp_path):
+    chosen = {}
+    for seed in range(6):
+        path = tmp_path / str(seed)
+        run = run_of(path, search="auto", overrides={**FEW, "search.kernel_sizes": (5,)}, seed=seed)
+        found = run.search(TRAIN, VALIDATION)
+        chosen[found.hyperparameters["kernels"]] = run, found
+    assert set(chosen) == {"searched", "own"}
+    for kernels, (run, found) in chosen.items():
+        searched = json.loads((run.run_dir / "search.json").read_text())["architecture"]
+        assert set(searched) == {"first", "second"}
+        kept = {name: tuple(pair) for name, pair in searched.items()} if kernels == "searched" else {}
+        assert found.plan.architecture == run.fit(TRAIN, VALIDATION).architecture == kept
+        assert run.model[1].first.kernel_size == ((5,) if kernels == "searched" else (3,))
+        model = load_model(run.run_dir, network=Tiny)
+        assert torch.equal(model(torch.tensor(TEST[0])), run.model(torch.tensor(TEST[0])))
+        page = run.report().read_text()
+        assert ("with its own kernels" in page) == (kernels == "own")
+        assert ("Tuning preferred" in page) == (kernels == "own")
+
+
+def test_more_trials_than_one_try_both_kernels(tmp_path):
+    run = run_of(tmp_path, search="auto", overrides={**FEW, "tune.trials": 8}, space=_slow_space).fit(TRAIN, VALIDATION)
+    tried = json.loads((tmp_path / "tune.json").read_text())["trials"]
+    assert {trial["hyperparameters"]["kernels"] for trial in tried} == {"searched", "own"}
+    assert all(trial["hyperparameters"]["lr"] == 0.01 for trial in tried)  # a space of one's own is extended
+    best = max(tried, key=lambda trial: max(trial["scores"]))
+    assert run.hyperparameters == best["hyperparameters"]
+
+
+def _slow_space(trial):
+    seed = trial.suggest_int("seed", 0, 9)
+    return {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.0, "seed": seed}
+
+
+def test_the_networks_of_all_trainings_and_what_predicts_of_them(finished):
+    run, _ = finished
+    assert len(run.members) == 2
+    x = torch.tensor(TEST[0])
+    together = torch.stack([member(x) for member in run.members]).mean(0)
+    assert torch.allclose(together, run.model(x))
+    plain, turned = run.evaluate(TEST), run.evaluate(TEST, predictor=Turned)
+    assert turned["accuracy"] == pytest.approx(1 - plain["accuracy"])
+    for one, other in zip(plain.per_seed, turned.per_seed, strict=True):
+        assert other["accuracy"] == pytest.approx(1 - one["accuracy"])
+    assert json.loads((run.run_dir / "evaluation.json").read_text())["confusion"] == turned.confusion
+
+
+class Turned(nn.Module):
+    """The opposite of what a network says."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return -self.network(x)
+
+
 def test_auto_takes_the_backbone_with_the_best_validation_score(tmp_path):
     run = run_of(tmp_path, backbone="auto", overrides=FEW, search="off").fit(TRAIN, VALIDATION)
     scores = run.result.backbone_scores
@@ -238,7 +297,7 @@ def test_all_trials_diverged_is_one_clear_error():
     ("options", "message"),
     [
         ({"bugdet": "quick"}, "no option 'bugdet'; did you mean 'budget'"),
-        ({"search": "maybe"}, "search='maybe' must be one of 'on', 'off', 'random'"),
+        ({"search": "maybe"}, "search='maybe' must be one of 'auto', 'on', 'off', 'random'"),
         ({"is_ensemble": True}, "is_ensemble=True needs n_seeds of at least 2"),
         ({"n_seeds": 0}, "n_seeds=0 must be a whole number, at least 1"),
         ({"normalize": "yes"}, "normalize='yes' must be True or False"),

@@ -53,7 +53,7 @@ TRAIN, VALIDATION, TEST = sequences(20, seed=1), sequences(10, seed=2), sequence
 
 
 def run_of(path=None, *, task=TASK, backbone=Tiny, overrides=(), **options):
-    """A run that shows nothing."""
+    """A run that shows nothing, with searched kernels unless the options say otherwise."""
     return Dasha(
         task,
         path,
@@ -61,7 +61,7 @@ def run_of(path=None, *, task=TASK, backbone=Tiny, overrides=(), **options):
         budget="smoke",
         is_shown=False,
         overrides={**OVERRIDES, **dict(overrides)},
-        **options,
+        **{"search": "on", **options},
     )
 
 

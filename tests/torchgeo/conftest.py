@@ -19,7 +19,7 @@ OVERRIDES = {
     "width": 1,
     "backbone_options": {"levels": 2},
 }
-OPTIONS = {"backbone": "unet_2d", "budget": "smoke", "overrides": OVERRIDES}
+OPTIONS = {"backbone": "unet_2d", "budget": "smoke", "overrides": OVERRIDES, "search": "on"}
 
 
 @pytest.fixture(scope="session")

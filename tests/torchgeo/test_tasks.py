@@ -105,6 +105,18 @@ def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
     again.fit(task, data)  # nor where the task has its network already
 
 
+def test_labels_are_smoothed_in_training_alone(data_of, trainer_of):
+    task = task_of()
+    trainer_of().fit(task, data_of())
+    assert task.found.plan.label_smoothing == 0.1  # of the budget
+    outputs, labels = torch.tensor(4 * [[2.0, -1.0, 0.5, 0.0]]), torch.zeros(4).long()
+    expected = float(torch.nn.functional.cross_entropy(outputs, labels))
+    for _ in range(2):
+        assert float(task.eval().criterion(outputs, labels)) == pytest.approx(expected)
+        assert float(task.train().criterion(outputs, labels)) > expected + 0.01
+        task.configure_losses()
+
+
 def test_the_search_can_be_named(data_of, trainer_of, tmp_path, no_search_after):
     task = task_of(run_dir=str(tmp_path / "run"))
     trainer_of().fit(task, data_of())
@@ -202,7 +214,7 @@ def test_a_search_goes_on_with_another_engine_but_not_with_another_seed(trainer_
         ({"class_weights": [1.0]}, r"class_weights has 1 entries, but kind='multiclass' has 4"),
         ({"budget": "huge"}, r"budget='huge' must be one of"),
         ({"overrides": {"tune.trial": 1}}, r"budget has no value 'tune.trial'; did you mean 'trials'"),
-        ({"search": "maybe"}, r"search='maybe' must be one of 'on', 'off', 'random'"),
+        ({"search": "maybe"}, r"search='maybe' must be one of 'auto', 'on', 'off', 'random'"),
         ({"engine": "dask"}, r"engine='dask' must be one of 'local', 'ray'"),
         ({"seed": -1}, r"seed=-1 must be a whole number"),
     ],

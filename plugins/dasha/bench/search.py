@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,6 +20,8 @@ from dasha.manager import get_manager
 from dasha.metrics import Metrics
 from dasha.search.budgets import budget_of
 from dasha.search.devices import device_of, evaluating
+from dasha.search.evaluation import Predictor
+from dasha.search.settings import whole
 from dasha.search.training import Augment, Learning, evaluate
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
@@ -54,7 +56,7 @@ class BenchData:
     test: Any = field(repr=False)
     augment: Augment | None = None
     normalize: bool = True
-    predictor: Callable[[nn.Module], nn.Module] | None = None
+    predictor: Predictor | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -78,12 +80,14 @@ class Effort:
         overrides: Values of the budget to replace.
         device: Where to compute.
         backbone: Name of the network; ``"auto"`` chooses it on validation data.
+        trainings: Final trainings of a run, whose mean predicts where there are several.
     """
 
     budget: str = "quick"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     backbone: str = "auto"
+    trainings: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what does not exist before anything runs.
@@ -91,6 +95,7 @@ class Effort:
         Raises:
             InvalidArgumentError: If there is no such budget, value or device.
         """
+        whole(self, "", trainings=1)
         budget_of(self.budget, 2).replaced(self.overrides)
         device_of(self.device)
         if self.backbone not in ("auto", *get_manager().backbones):
@@ -105,7 +110,7 @@ def search_case(data: BenchData, method: str, *, mode: str, seed: int, effort: E
     Args:
         data: What is learnt.
         method: Its name in tables.
-        mode: ``"on"``, ``"off"`` or ``"random"``.
+        mode: Which kernels, as `dasha.search.config.RunConfig` has it.
         seed: Of the run.
         effort: How much is spent.
     """
@@ -116,6 +121,7 @@ def search_case(data: BenchData, method: str, *, mode: str, seed: int, effort: E
         "budget": effort.budget,
         "overrides": dict(effort.overrides),
         "backbone": effort.backbone,
+        "trainings": effort.trainings,
     }
     measure = partial(run_search, data, mode=mode, seed=seed, effort=effort)
     return Case(data.name, method, seed, settings, measure, PACKAGES)
@@ -127,7 +133,7 @@ def run_search(data: BenchData, folder: Path, *, mode: Any, seed: int, effort: E
     Args:
         data: What is learnt.
         folder: Of the run.
-        mode: ``"on"``, ``"off"`` or ``"random"``.
+        mode: Which kernels, as `dasha.search.config.RunConfig` has it.
         seed: Of the run.
         effort: How much is spent.
 
@@ -142,6 +148,8 @@ def run_search(data: BenchData, folder: Path, *, mode: Any, seed: int, effort: E
         overrides=effort.overrides,
         search=mode,
         seed=seed,
+        n_seeds=effort.trainings,
+        is_ensemble=effort.trainings > 1,
         normalize=data.normalize,
         augment=data.augment,
         device=effort.device,
@@ -150,10 +158,10 @@ def run_search(data: BenchData, folder: Path, *, mode: Any, seed: int, effort: E
     result = run.result
     return {
         **scored(data, run.model, effort.device),
-        "parameters": result.parameters,
+        "parameters": effort.trainings * result.parameters,
         "seconds": sum(result.seconds.values()),
         "stages": result.seconds,
-        "flops": result.flops,
+        "flops": effort.trainings * result.flops,
         "backbone": result.backbone,
         "architecture": {name: list(pair) for name, pair in result.architecture.items()},
         "hyperparameters": result.hyperparameters,

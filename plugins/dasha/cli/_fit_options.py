@@ -73,14 +73,18 @@ class RunOptions:
     ] = None
     label_smoothing: Annotated[
         float | None,
-        typer.Option(help="Share of the target that is spread over all classes, of multiclass.", show_default=False),
+        typer.Option(
+            help="Share of the target that is spread over all classes (default: the budget's).", show_default=False
+        ),
     ] = None
     ignore_index: Annotated[
         int | None, typer.Option(help="Label of positions that do not count, of segmentation.", show_default=False)
     ] = None
     budget: Annotated[str, typer.Option(help="smoke, quick, standard or paper.")] = "quick"
     changes: SetOption = None
-    search: Annotated[str, typer.Option(help="Kernels: on (searched), off (the backbone's own) or random.")] = "on"
+    search: Annotated[
+        str, typer.Option(help="Kernels: on (searched), off (the backbone's own), random, or auto (searched or own).")
+    ] = "auto"
     backbone: Annotated[
         str, typer.Option(help="Name of a backbone, see dasha plugins, or auto: chosen on validation data.")
     ] = "auto"

@@ -63,13 +63,13 @@ def run_page(folder: str | Path) -> Page:
 
 
 def _lead(record: RunRecord) -> str:
-    task, settings = record.config["task"], record.config["settings"]
+    task = record.config["task"]
     about = f"{_words(task['kind'])}, {record.config['data']['train']['count']:,} training samples"
     chosen = _chosen(record)
     if chosen is None:
         done = [name for name in ("backbone", "search", "tune") if getattr(record, name) is not None]
         return f"Not finished: {about}; {', '.join(done) + ' done' if done else 'no stage has ended'}."
-    how = {"on": "searched kernels", "off": "its own kernels", "random": "random kernels"}[settings["search"]]
+    how = {"searched": "searched kernels", "own": "its own kernels", "random": "random kernels"}[record.kernels]
     backbone, score = chosen
     title, text = METRICS[record.metric].title, number_text(record.unturned(score))
     lead = "" if record.result is not None else "searched, not trained yet: "
@@ -121,6 +121,8 @@ def _kernels(record: RunRecord) -> Iterator[Section]:
         text.append(
             f"The shade is as wide as an input ({extent}) in both directions: marks outside read padding alone."
         )
+    if record.kernels == "own":
+        text.append("Tuning preferred the backbone's own kernels; these are not in the network.")
     figure = kernel_figure(architecture, ndim=record.ndim, extent=extent)
     yield Section("Kernels", text, [(figure, "Positions that every layer reads.")])
 

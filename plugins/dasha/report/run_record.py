@@ -48,6 +48,14 @@ class RunRecord:
         return str(self.config["task"]["metric"])
 
     @property
+    def kernels(self) -> str:
+        """Which kernels the network has: ``"searched"``, ``"own"`` or ``"random"``."""
+        mode = str(self.config["settings"]["search"])
+        if mode == "auto":
+            return "searched" if self.tune is None else str(self.tune["hyperparameters"]["kernels"])
+        return {"on": "searched", "off": "own"}.get(mode, mode)
+
+    @property
     def is_higher_better(self) -> bool:
         """Direction of the deciding metric."""
         return METRICS[self.metric].higher_is_better

@@ -36,6 +36,8 @@ class Budget:
         batch_size: Samples per step of tuning and retraining.
         accumulate: Batches per optimiser step.
         precision: Of tuning and retraining.
+        label_smoothing: Share of the target that is spread over all classes in training, where there is one class per
+            sample and the task has no share of its own.
         selection_epochs: Epochs that every backbone gets where one is chosen automatically.
         max_positions: Larger inputs go in as patches, of at most 4 positions along each axis, or 2 where every position
             has an output; None for no limit.
@@ -51,6 +53,7 @@ class Budget:
     batch_size: int = 16
     accumulate: int = 1
     precision: Precision = "float32"
+    label_smoothing: float = 0.0
     selection_epochs: int = 5
     max_positions: int | None = None
     patch_size: int = 1
@@ -60,6 +63,8 @@ class Budget:
         whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1, patch_size=1)
         positive_or_none(self, "", "max_positions")
         one_of(self, "", "precision", get_args(Precision))
+        if not 0 <= self.label_smoothing < 1:
+            raise InvalidArgumentError(f"label_smoothing={self.label_smoothing!r} must be at least 0 and below 1")
 
     def replaced(self, changes: Mapping[str, Any]) -> Budget:
         """The budget with other values.
@@ -170,6 +175,7 @@ _QUICK: dict[str, Any] = {
     "max_positions": 1024,
     "batch_size": 32,
     "width": 2,
+    "label_smoothing": 0.1,
     "selection_epochs": 4,
 }
 _BUDGETS: dict[str, dict[str, Any]] = {

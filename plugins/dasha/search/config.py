@@ -15,7 +15,7 @@ from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.search.run_folder import CONFIG_FILE, RunFolder
 from dasha.search.settings import one_of, whole
 
-SearchMode = Literal["on", "off", "random"]
+SearchMode = Literal["auto", "on", "off", "random"]
 # Where trials run, which changes nothing about what is tried.
 _PLACE = ("engine", "cpus_per_trial", "gpus_per_trial")
 # Settings, and a part of the budget, that only the final training looks at.
@@ -30,7 +30,8 @@ class RunConfig:
         backbone: Name of a registered backbone, of a factory or of a module; ``"auto"`` to choose by validation score.
         budget: Name of the budget.
         overrides: Values of the budget that are replaced, such as ``{"tune.trials": 8}``.
-        search: ``"on"``; ``"off"`` keeps the kernels of the backbone; ``"random"`` draws them.
+        search: Kernels: ``"on"`` for searched ones, ``"off"`` for the backbone's own, ``"random"`` for drawn ones;
+            ``"auto"`` searches and lets trials choose between searched and own by validation score.
         seed: Of everything that is random.
         n_seeds: Final trainings with different seeds.
         is_ensemble: Whether the model is the mean of them; otherwise it is the first.
@@ -46,7 +47,7 @@ class RunConfig:
     backbone: str = "auto"
     budget: str = "quick"
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    search: SearchMode = "on"
+    search: SearchMode = "auto"
     seed: int = 0
     n_seeds: int = 1
     is_ensemble: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from dasha.search.trained import Trained
 from dasha.search.training import Learning, evaluate, predict
 from dasha.search.units import target_scale_of
 from dasha.tasks import TaskSpec
+
+Predictor = Callable[[nn.Module], nn.Module]
 
 # Samples that go through a network together.
 _PREDICTED_AT_ONCE = 256
@@ -46,7 +49,14 @@ def predictions(model: nn.Module, inputs: Any, task: TaskSpec, device: torch.dev
 
 
 def evaluation_of(
-    trained: Trained, split: Split, count: int, task: TaskSpec, device: torch.device, *, is_ensemble: bool
+    trained: Trained,
+    split: Split,
+    count: int,
+    task: TaskSpec,
+    device: torch.device,
+    *,
+    is_ensemble: bool,
+    predictor: Predictor | None = None,
 ) -> Evaluation:
     """Metrics of every seed, of their mean or their ensemble, and what is confused with what.
 
@@ -57,17 +67,23 @@ def evaluation_of(
         task: What the outputs mean.
         device: Where to compute.
         is_ensemble: Whether the ensemble is what counts.
+        predictor: Makes what predicts of a trained network; by default the network itself.
     """
+    predicting = predictor or _itself
     scale = target_scale_of(trained.model)
     learning = Learning(task, _PREDICTED_AT_ONCE // 4, device, target_scale=scale, gives_units=True)
     per_seed = []
     for member in trained.members:
-        with evaluating(member, device) as network:
+        with evaluating(predicting(member), device) as network:
             per_seed.append(evaluate(network, split, learning))
     metrics, interval = over_seeds(per_seed)
     collected = Collected(task)
-    with evaluating(trained.model, device) as network:
+    with evaluating(predicting(trained.model), device) as network:
         predict(network, split, learning, collected.add)
         if is_ensemble and len(per_seed) > 1:
             metrics = evaluate(network, split, learning)
     return Evaluation(metrics, per_seed, interval, count, collected.confusion, collected.scatter)
+
+
+def _itself(network: nn.Module) -> nn.Module:
+    return network

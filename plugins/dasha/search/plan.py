@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ class NetworkPlan:
         architecture: Kernel size and dilation of every searched layer; empty for the backbone's own kernels.
         normalization: ``mean`` and ``std`` of every channel; empty where inputs go in as they are.
         target_scale: ``mean`` and ``std`` of every target; empty where outputs are what they are.
+        label_smoothing: In training, where the task has classes and no share of its own.
     """
 
     task: TaskSpec
@@ -43,6 +44,7 @@ class NetworkPlan:
     architecture: Architecture = field(default_factory=dict)
     normalization: Mapping[str, Sequence[float]] = field(default_factory=dict)
     target_scale: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    label_smoothing: float = 0.0
 
     def build(self, network: nn.Module | Factory | None = None) -> nn.Module:
         """The network in the units of the data, with initial weights from torch's global generator.
@@ -74,13 +76,17 @@ class NetworkPlan:
             parts.append(self._scale())
         return nn.Sequential(*parts) if len(parts) > 1 else plain
 
+    def training_loss(self, device: torch.device | str = "cpu") -> Loss:
+        """What training makes small, as it was searched with: the loss, with smoothed labels where there were such."""
+        return replace(self, task=self.task.smoothed(self.label_smoothing)).loss_function(device)
+
     def loss_function(self, device: torch.device | str = "cpu") -> Loss:
-        """Loss of the network in the units of the data, as it was searched with."""
+        """Loss of the network in the units of the data."""
         loss_of = self.task.loss_function(device)
         return self._scale().loss_function(loss_of, gives_units=True) if self.target_scale else loss_of
 
     def _scale(self) -> TargetScale:
-        return TargetScale(**self.target_scale, ndim=self.ndim if self.task.is_dense else 0)
+        return TargetScale.of_task(self.task, self.target_scale, ndim=self.ndim)
 
     def as_dict(self) -> dict[str, Any]:
         """All values, for JSON."""

@@ -82,6 +82,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         setup.device,
         accumulate=budget.accumulate,
         precision=budget.precision,
+        label_smoothing=budget.label_smoothing,
         augment=setup.augment,
     )
     folder = RunFolder(setup.path)
@@ -100,7 +101,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         normalize = Normalize(**run.normalization, ndim=ndim).to(setup.device)
         run = replace(run, learning=replace(run.learning, normalize=normalize))
     if run.target_scale:
-        scale = TargetScale(**run.target_scale, ndim=ndim if task.is_dense else 0).to(setup.device)
+        scale = TargetScale.of_task(task, run.target_scale, ndim=ndim).to(setup.device)
         run = replace(run, learning=replace(run.learning, target_scale=scale))
     with folder.locked(), deterministic(config.is_deterministic):
         about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict()}

@@ -23,7 +23,7 @@ from dasha.search.run import Run
 from dasha.search.selection import choose_backbone
 from dasha.search.supernet import Architecture, Supernet, to_supernet
 from dasha.search.trials import Hyperparameters, TuneOutcome
-from dasha.search.tune import tune
+from dasha.search.tune import KERNEL_CHOICES, KERNELS, OWN, choosing_kernels, paper_space, tune
 
 _SEARCH = "search.json"
 _TUNE = "tune.json"
@@ -39,7 +39,7 @@ class Found:
     Attributes:
         source: The backbone that was chosen.
         scores: Validation score of every candidate, where there were several; larger is better.
-        architecture: Kernel size and dilation of every searched layer.
+        architecture: Kernel size and dilation of every searched layer; empty where the backbone keeps its own.
         tuned: Hyperparameters, and how they were found.
         seconds: Of every stage.
     """
@@ -72,7 +72,8 @@ def find_network(run: Run, sources: list[NetworkSource]) -> Found:
     selection = {"backbone": seconds} if len(sources) > 1 else {}
     architecture, search_seconds = find_kernels(run, source)
     tuned = tune_hyperparameters(run, source, architecture)
-    return Found(source, scores, architecture, tuned, {**selection, "search": search_seconds, "tune": tuned.seconds})
+    kept = kept_kernels(architecture, tuned.hyperparameters)
+    return Found(source, scores, kept, tuned, {**selection, "search": search_seconds, "tune": tuned.seconds})
 
 
 def require_ray(run: Run, sources: list[NetworkSource]) -> None:
@@ -102,6 +103,7 @@ def plan_of(run: Run, found: Found) -> NetworkPlan:
         architecture=found.architecture,
         normalization=run.normalization,
         target_scale=run.target_scale,
+        label_smoothing=run.learning.label_smoothing,
     )
 
 
@@ -187,9 +189,15 @@ def network_maker(source: NetworkSource, architecture: Architecture, *, width: i
     """What makes the network that is tuned and retrained, with initial weights from torch's global generator."""
 
     def make(hyperparameters: Hyperparameters) -> nn.Module:
-        return with_kernels(source.make(width=width, dropout=hyperparameters.get("dropout", 0.0)), architecture)
+        network = source.make(width=width, dropout=hyperparameters.get("dropout", 0.0))
+        return with_kernels(network, kept_kernels(architecture, hyperparameters))
 
     return make
+
+
+def kept_kernels(architecture: Architecture, hyperparameters: Hyperparameters) -> Architecture:
+    """The searched kernels, or none where a trial takes the backbone's own."""
+    return {} if hyperparameters.get(KERNELS) == OWN else architecture
 
 
 def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architecture) -> TuneOutcome:
@@ -199,13 +207,15 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
     if run.folder.has(_TUNE):
         with run.folder.reading(_TUNE):
             return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
+    is_open = run.config.search == "auto"
     with seeded(0):
-        network = make({})
+        networks = [make({KERNELS: kernels}) for kernels in (KERNEL_CHOICES if is_open else KERNEL_CHOICES[:1])]
     passes = expected_passes(settings)
-    train = affordable(run.train, settings.max_cost, passes=passes, shape=run.summary.shape, networks=[network])
+    train = affordable(run.train, settings.max_cost, passes=passes, shape=run.summary.shape, networks=networks)
+    space = run.space or paper_space(settings)
     work = TrialWork(make, train, run.validation, settings, run.learning, run.config.seed, run.folder)
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
-        outcome = tune(work, stage=shown, space=run.space, engine=run.config.engine)
+        outcome = tune(work, stage=shown, space=choosing_kernels(space) if is_open else space, engine=run.config.engine)
     initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)
     run.folder.write_tensors(INITIAL_FILE, initial.state_dict(), metadata={})
     run.folder.write_json(_TUNE, outcome.as_dict())

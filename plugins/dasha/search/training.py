@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ class Learning:
         accumulate: Batches per optimiser step.
         precision: Of the forward pass; weights are float32 throughout.
         max_norm: Gradients are clipped to this length; None for no clipping.
+        label_smoothing: In training, where the task has classes and no share of its own.
         augment: Changes training batches ``(inputs, targets)``, on the device; draws from torch's global generator.
         normalize: Applied to inputs before the network, after ``augment``; None for nothing.
         target_scale: Of targets that the network learns with mean 0 and standard deviation 1, and the loss is of; None
@@ -56,6 +57,7 @@ class Learning:
     accumulate: int = 1
     precision: Precision = "float32"
     max_norm: float | None = None
+    label_smoothing: float = 0.0
     augment: Augment | None = None
     normalize: nn.Module | None = None
     target_scale: TargetScale | None = None
@@ -66,6 +68,10 @@ class Learning:
         with self.autocast():
             outputs: Tensor = network(inputs if self.normalize is None else self.normalize(inputs))
         return outputs
+
+    def training_loss(self) -> Loss:
+        """What training makes small: the loss, with smoothed labels where they are wanted."""
+        return replace(self, task=self.task.smoothed(self.label_smoothing)).loss_function(self.device)
 
     def loss_function(self, device: torch.device | str = "cpu") -> Loss:
         """Loss of what the network gives and targets in the units of the data."""
@@ -161,7 +167,7 @@ def train_epoch(
     """
     network.train()
     scaler = scaler or learning.scaler()
-    loss_of = learning.loss_function(learning.device)
+    loss_of = learning.training_loss()
     total = seen = first = 0.0
     pending = samples = number = largest = 0
     full = learning.batch_size * learning.accumulate

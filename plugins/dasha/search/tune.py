@@ -26,6 +26,8 @@ from dasha.search.trials import Hyperparameters, TrialRecord, TuneOutcome
 Space = Callable[[Trial], Mapping[str, Any]]
 
 CHECKPOINT = "tune/trial.pt"
+KERNELS = "kernels"
+SEARCHED, OWN = KERNEL_CHOICES = ("searched", "own")
 _JOURNAL = "tune/journal.log"
 _NEEDED = ("lr", "momentum", "weight_decay", "seed")
 
@@ -41,6 +43,15 @@ def paper_space(settings: TuneSettings) -> Space:
             "dropout": trial.suggest_categorical("dropout", list(settings.dropout)),
             "seed": trial.suggest_int("seed", 0, settings.seeds - 1),
         }
+
+    return suggest
+
+
+def choosing_kernels(space: Space) -> Space:
+    """The same space, where a trial also takes the searched kernels or the backbone's own."""
+
+    def suggest(trial: Trial) -> Mapping[str, Any]:
+        return {**space(trial), KERNELS: trial.suggest_categorical(KERNELS, KERNEL_CHOICES)}
 
     return suggest
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from dasha.tasks import Loss
+from dasha.tasks import Loss, TaskSpec
 
 
 class _Units(nn.Module):
@@ -45,6 +45,17 @@ class TargetScale(_Units):
         std: Of every target.
         ndim: Spatial dimensions of the outputs, 0 for vectors.
     """
+
+    @classmethod
+    def of_task(cls, task: TaskSpec, values: Mapping[str, Sequence[float]], *, ndim: int) -> TargetScale:
+        """The scale of a task's outputs.
+
+        Args:
+            task: Decides whether every position has an output.
+            values: Mean and standard deviation of every target.
+            ndim: Spatial dimensions of the input.
+        """
+        return cls(**values, ndim=ndim if task.is_dense else 0)
 
     def forward(self, outputs: Tensor) -> Tensor:
         """Outputs ``(N, num_outputs, …)`` in the units of the targets, on the device where they are."""

@@ -19,7 +19,7 @@ from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig
 from dasha.search.devices import device_of
-from dasha.search.evaluation import evaluation_of, predictions
+from dasha.search.evaluation import Predictor, evaluation_of, predictions
 from dasha.search.networks import BackboneArgument, Factory
 from dasha.search.opening import stored_arguments, stored_data
 from dasha.search.preparation import Setup, begun
@@ -168,11 +168,21 @@ class Dasha:
         """
         return predictions(self.model, inputs, self.task, self._setup.device)
 
-    def evaluate(self, test: Any) -> Evaluation:
+    @property
+    def members(self) -> list[nn.Module]:
+        """The networks of all final trainings, each as `model`.
+
+        Raises:
+            NotFittedError: If the run is not finished.
+        """
+        return self._finished.members
+
+    def evaluate(self, test: Any, *, predictor: Predictor | None = None) -> Evaluation:
         """Measure the model on data that nothing was chosen on; also written to ``evaluation.json``.
 
         Args:
             test: Like the training data.
+            predictor: Makes what predicts of a trained network, such as a mean over both strands of DNA.
 
         Raises:
             InvalidArgumentError: If the data does not fit the task.
@@ -182,7 +192,13 @@ class Dasha:
         split = as_split(test, "test", is_dense=self.task.is_dense)
         summary = inspect(self.task, split, "test")
         result = evaluation_of(
-            trained, split, summary.count, self.task, self._setup.device, is_ensemble=self.config.is_ensemble
+            trained,
+            split,
+            summary.count,
+            self.task,
+            self._setup.device,
+            is_ensemble=self.config.is_ensemble,
+            predictor=predictor,
         )
         self._folder.write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
         return result

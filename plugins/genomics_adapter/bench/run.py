@@ -17,9 +17,10 @@ from dasha.bench.summary import Summary, as_rows, summarise
 from genomics_adapter.bench.data import benchmarks_of, info_of, means_of
 from genomics_adapter.bench.kmers import kmer_case
 
-MODES = {"dasha": "on", "fixed": "off"}
+MODES = {"dasha": "auto", "searched": "on", "fixed": "off"}
 """How the kernels of the network are found, by method."""
 METHODS = (*MODES, "kmer")
+DEFAULT_METHODS = ("dasha", "fixed", "kmer")
 ALL_PACKAGES = (*PACKAGES, "scipy", "scikit-learn")
 
 

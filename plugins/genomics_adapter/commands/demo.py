@@ -68,10 +68,12 @@ def run_demo(out: Path, changes: dict[str, Any], *, is_shown: bool) -> dict[str,
     """
     from genomics_adapter.attribution import attribute, seqlets
     from genomics_adapter.card import model_card
+    from genomics_adapter.dataset import SequenceDataset
     from genomics_adapter.estimator import DashaSequenceClassifier
     from genomics_adapter.leaks import leak_report
     from genomics_adapter.motifs import motifs
     from genomics_adapter.planted import MOTIFS, plant, recovery, similarity
+    from genomics_adapter.reverse_complement import StrandAverage
     from genomics_adapter.sequences.data import SequenceSplits
 
     parts = [plant(count, seed=seed) for seed, count in enumerate(COUNTS)]
@@ -81,7 +83,7 @@ def run_demo(out: Path, changes: dict[str, Any], *, is_shown: bool) -> dict[str,
     estimator = DashaSequenceClassifier(
         budget="quick", overrides=SMALLER | changes, backbone="wide_resnet_1d", run_dir=out, verbose=int(is_shown)
     ).fit(train, train.labels, validation, validation.labels)
-    _evaluate(estimator, test)
+    estimator.run_.evaluate(SequenceDataset(test, estimator.task_), predictor=StrandAverage)
     rows = _explained(parts[2])
     contributions = attribute(estimator, test.codes[rows], n_shuffles=SHUFFLES)
     found = seqlets(contributions, caller="tfmodisco", window_size=9, flank=3)
@@ -112,24 +114,6 @@ def _explained(test: Planted) -> Any:
     import numpy as np
 
     return np.flatnonzero(test.mask.any(1))[:EXPLAINED]
-
-
-def _evaluate(estimator: DashaSequenceClassifier, test: Any) -> None:
-    """Keep what the model comes to for the page about the run; `dasha.Dasha.evaluate` would take one strand alone."""
-    from dasha.data import inspect
-    from dasha.search.devices import device_of
-    from dasha.search.evaluation import evaluation_of
-    from dasha.search.run_folder import RunFolder
-    from dasha.search.trained import Trained
-    from dasha.search.workflow import EVALUATION_FILE
-    from genomics_adapter.dataset import SequenceDataset
-
-    run, task, model = estimator.run_, estimator.task_, estimator.model_
-    split = SequenceDataset(test, task)
-    summary = inspect(task, split, "test")
-    trained = Trained(run.result, [model], model)
-    result = evaluation_of(trained, split, summary.count, task, device_of("auto"), is_ensemble=False)
-    RunFolder(run.run_dir).write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
 
 
 def _write_report(

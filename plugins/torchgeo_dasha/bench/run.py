@@ -47,7 +47,7 @@ def run(
         limit = seconds
         for method in wanted:
             if method == SEARCH:
-                found = bench.run(search_case(data, method, mode="on", seed=seed, effort=effort))
+                found = bench.run(search_case(data, method, mode="auto", seed=seed, effort=effort))
                 limit = found.record["seconds"] if found is not None and seconds is None else seconds
             elif method == FOREST:
                 found = bench.run(forest_case(data, seed))
