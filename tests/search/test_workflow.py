@@ -221,6 +221,19 @@ def test_auto_takes_the_backbone_with_the_best_validation_score(tmp_path):
     assert load_model(tmp_path)(torch.tensor(TEST[0])).shape == (10, 2)
 
 
+def test_of_backbones_with_the_same_score_the_one_with_the_least_loss_is_taken(monkeypatch):
+    losses = {"UNet1d": 0.5, "WideResNet1d": 0.2, "AlignedResNet1d": 0.3}
+
+    def tied(network, *arguments, **options):
+        return {"accuracy": 0.75, "loss": losses.get(type(network).__name__, 1.0)}
+
+    monkeypatch.setattr("dasha.search.selection.evaluate", tied)
+    found = run_of(backbone="auto", overrides=FEW, search="off").search(TRAIN, VALIDATION)
+    assert found.plan.backbone == "wide_resnet_1d"
+    assert len(found.backbone_scores) >= 3
+    assert set(found.backbone_scores.values()) == {0.75}
+
+
 def test_the_seconds_of_the_choice_of_the_backbone_outlast_an_interruption(tmp_path):
     options = {"backbone": "auto", "overrides": {"backbone_options": {}}}
     first = run_of(tmp_path, **options).search(TRAIN, VALIDATION).seconds["backbone"]

@@ -22,7 +22,8 @@ _LR = 0.05
 def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSource, dict[str, float], float]:
     """Train every candidate for the same few epochs and take the one with the best validation score.
 
-    All see the same share of the training data: what the costliest can afford of the budget of the kernel search.
+    Of several with the same score, as happens with little validation data, it is the one with the least loss. All see
+    the same share of the training data: what the costliest can afford of the budget of the kernel search.
 
     Args:
         run: What all stages share.
@@ -47,25 +48,27 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
         networks = [source.make(width=run.budget.width) for source in sources]
     passes, most = run.budget.selection_epochs, run.budget.search.max_cost
     train = affordable(run.train, most, passes=passes, shape=run.summary.shape, networks=networks)
-    scores: dict[str, float] = {}
+    ranks: dict[str, tuple[float, float]] = {}
     with stage("backbone", len(sources), is_shown=run.is_shown) as shown:
         for source in sources:
-            scores[source.name] = _short_score(run, source, train)
-            run.folder.log("backbone", name=source.name, score=scores[source.name])
-            shown.advance(len(scores), f"{source.name} {abs(scores[source.name]):.4f}")
+            score, loss = _after_few_epochs(run, source, train)
+            ranks[source.name] = score, -loss
+            run.folder.log("backbone", name=source.name, score=score, loss=loss)
+            shown.advance(len(ranks), f"{source.name} {abs(score):.4f}")
+    scores = {name: score for name, (score, _) in ranks.items()}
     if max(scores.values()) == -math.inf:
         raise DashaError(
             f"training diverged with every backbone ({', '.join(scores)}); check the scale of inputs and targets, or "
             "name one by backbone="
         )
-    chosen = max(sources, key=lambda source: scores[source.name])
+    chosen = max(sources, key=lambda source: ranks[source.name])
     seconds = watch.total
     run.folder.write_json(_SELECT, {"chosen": chosen.name, "scores": scores, "seconds": seconds})
     return chosen, scores, seconds
 
 
-def _short_score(run: Run, source: NetworkSource, train: Split) -> float:
-    """Validation score after a few epochs, at falling rates; minus infinity if training diverges."""
+def _after_few_epochs(run: Run, source: NetworkSource, train: Split) -> tuple[float, float]:
+    """Validation score and loss after a few epochs, at falling rates; both infinitely bad if training diverges."""
     seed = run.config.seed
     with seeded(derive_seed(seed, "backbone", source.name)):
         network = source.make(width=run.budget.width).to(run.learning.device)
@@ -79,5 +82,6 @@ def _short_score(run: Run, source: NetworkSource, train: Split) -> float:
             with seeded(derive_seed(seed, "backbone", source.name, epoch)):
                 train_epoch(network, optimizer, train, learning)
     except Diverged:
-        return -math.inf
-    return score_of(learning.task, evaluate(network, run.validation, learning, only_deciding=True))
+        return -math.inf, math.inf
+    values = evaluate(network, run.validation, learning, only_deciding=True)
+    return score_of(learning.task, values), values["loss"]
