@@ -107,7 +107,7 @@ def test_cross_entropy_is_that_of_torch(weights, smoothing, ignored):
         outputs,
         target,
         torch.tensor(weights) if weights else None,
-        label_smoothing=spec.label_smoothing,
+        label_smoothing=smoothing * (kind == "multiclass"),
         ignore_index=-100 if ignored is None else ignored,
     )
     torch.testing.assert_close(spec.loss_function()(outputs, target), expected)
@@ -126,6 +126,7 @@ def test_labels_are_smoothed_where_the_task_leaves_that_open():
         assert task(kind, num_outputs=1 if kind == "binary" else 3).smoothed(0.1).label_smoothing == 0.1
     for own in (
         task("multiclass", label_smoothing=0.3),
+        task("multiclass", label_smoothing=0.0),
         task("multiclass", loss="focal"),
         task("segmentation"),
         task("multilabel"),

@@ -62,7 +62,7 @@ class TaskSpec:
             Jaccard index or mean squared error.
         class_weights: Weight of every class or label in the loss; empty for equal ones.
         label_smoothing: Share of the target that is spread over all classes, 0 to below 1, of ``"binary"`` and
-            ``"multiclass"``.
+            ``"multiclass"``; None for none in what is measured, and in training for what the budget says.
         ignore_index: Label of positions that do not count, of ``"segmentation"``.
         class_names: Names of classes, labels or targets in reports; empty for numbers.
 
@@ -76,7 +76,7 @@ class TaskSpec:
     loss: str = ""
     metric: str = ""
     class_weights: tuple[float, ...] = ()
-    label_smoothing: float = 0.0
+    label_smoothing: float | None = None
     ignore_index: int | None = None
     class_names: tuple[str, ...] = ()
 
@@ -129,8 +129,8 @@ class TaskSpec:
 
     def smoothed(self, share: float) -> TaskSpec:
         """The task as it is trained: with smoothed labels, where it has such and says nothing of its own."""
-        takes_it = self.kind in ("binary", "multiclass") and self.loss == "cross_entropy" and not self.label_smoothing
-        return replace(self, label_smoothing=share) if takes_it else self
+        takes_it = self.kind in ("binary", "multiclass") and self.loss == "cross_entropy"
+        return replace(self, label_smoothing=share) if takes_it and self.label_smoothing is None else self
 
     def loss_function(self, device: torch.device | str = "cpu") -> Loss:
         """Loss of outputs ``(N, num_outputs, …)`` and targets as the data gives them, a scalar."""
@@ -188,12 +188,12 @@ class TaskSpec:
             raise InvalidArgumentError(
                 f"class_weights={self.class_weights} must be finite, not negative, and not all zero"
             )
-        is_smoothed = self.label_smoothing != 0
-        if not 0.0 <= self.label_smoothing < 1.0 or (is_smoothed and self.kind not in ("binary", "multiclass")):
+        share = self.label_smoothing or 0.0
+        if not 0.0 <= share < 1.0 or (share and self.kind not in ("binary", "multiclass")):
             raise InvalidArgumentError(
                 f"label_smoothing={self.label_smoothing!r} must be 0, or below 1 with kind='binary' or 'multiclass'"
             )
-        if self.label_smoothing and self.loss == "focal":
+        if share and self.loss == "focal":
             raise InvalidArgumentError(
                 f"label_smoothing={self.label_smoothing!r} must be 0 with loss='focal', which lowers the weight of "
                 "samples that are sure already"
@@ -214,8 +214,9 @@ def _class_loss(task: TaskSpec, weights: Tensor | None, outputs: Tensor, target:
     target = target.long().reshape(outputs.shape[:1] + outputs.shape[2:])
     weights = outputs.new_ones(outputs.shape[1]) if weights is None else weights.to(outputs)
     ignored = _NONE_IGNORED if task.ignore_index is None else task.ignore_index
+    share = task.label_smoothing or 0.0
     errors = functional.cross_entropy(
-        outputs, target, weights, ignore_index=ignored, label_smoothing=task.label_smoothing, reduction="none"
+        outputs, target, weights, ignore_index=ignored, label_smoothing=share, reduction="none"
     )
     is_counted = target != ignored
     weight = torch.where(is_counted, weights[target.where(is_counted, 0)], 0.0)

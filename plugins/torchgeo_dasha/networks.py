@@ -107,7 +107,7 @@ class SmoothedInTraining(nn.CrossEntropyLoss):
 
 def smoothed(criterion: nn.Module, plan: NetworkPlan) -> nn.Module:
     """TorchGeo's loss, with smoothed labels in training where the search had them and it is cross-entropy."""
-    share = plan.task.smoothed(plan.label_smoothing).label_smoothing
+    share = plan.task.smoothed(plan.label_smoothing).label_smoothing or 0.0
     if not share or not isinstance(criterion, nn.CrossEntropyLoss):
         return criterion
     return SmoothedInTraining(criterion.weight, ignore_index=criterion.ignore_index, label_smoothing=share)
