@@ -14,6 +14,7 @@ from torchgeo_dasha import DashaSemanticSegmentationTask
 from .conftest import OPTIONS
 
 PATCH, BATCH = 16, 4
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of affine, in rasterio, at every patch
 
 
 class Masks(RasterDataset):
