@@ -248,7 +248,7 @@ def test_every_loss_is_differentiable_in_every_precision(kind, dtype):
         (
             "segmentation",
             {"label_smoothing": 0.1},
-            "label_smoothing=0.1 must be 0, or below 1 with kind='binary' or",
+            "label_smoothing=0.1 must be 0, or below 1 with kind='binary' or 'multiclass'",
         ),
         ("multiclass", {"label_smoothing": 0.1, "loss": "focal"}, "label_smoothing=0.1 must be 0 with loss='focal'"),
         ("multiclass", {"ignore_index": 0}, "ignore_index=0 is for kind='segmentation' alone"),

@@ -17,7 +17,7 @@ from dasha import Dasha
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.report.run_record import RunRecord, read_record
-from dasha.search.model import load_members, load_model
+from dasha.search.model import load_members, together
 from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import on_device
@@ -101,7 +101,7 @@ def model_card(
     record = read_record(folder)
     if record.result is None:
         raise InvalidArgumentError(f"the run in {folder} is not finished; finish it first")
-    opened = _opened(run, network)
+    opened = _opened(run, network, is_ensemble=record.config["settings"]["is_ensemble"])
     if test is None and splits is not None:
         test = splits.test
     task = TaskSpec(**record.config["task"])
@@ -150,7 +150,7 @@ def _folder_of(run: Any) -> Path:
     return Path(own.run_dir if isinstance(own, Dasha) else own)
 
 
-def _opened(run: Any, network: Any) -> _Opened:
+def _opened(run: Any, network: Any, *, is_ensemble: bool) -> _Opened:
     if hasattr(run, "model_"):
 
         def by_estimator(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
@@ -164,7 +164,8 @@ def _opened(run: Any, network: Any) -> _Opened:
 
     if isinstance(run, Dasha):
         return _Opened(run.model, run.members, _same, plain)
-    return _Opened(load_model(run, network=network), load_members(run, network=network), _same, plain)
+    members = load_members(run, network=network)
+    return _Opened(together(members, is_ensemble=is_ensemble), members, _same, plain)
 
 
 def _same(network: nn.Module) -> nn.Module:

@@ -154,18 +154,8 @@ def test_the_benchmark(script, write_sequences, capsys, monkeypatch, page_tags):
     monkeypatch.setattr("genomics_adapter.bench.kmers.SIZES", (3,))
     leaking, _ = (write_sequences(name) for name in ("gue_mouse_2", "splice_uci"))
     (leaking / "test.csv").write_text((leaking / "train.csv").read_text())
-    options = (
-        "--budgets",
-        "smoke",
-        "--seeds",
-        "0",
-        "1",
-        "--methods",
-        "searched",
-        "kmer",
-        "--backbone",
-        "wide_resnet_1d",
-    )
+    networks = ("--methods", "searched", "kmer", "--backbone", "wide_resnet_1d")
+    options = ("--budgets", "smoke", "--seeds", "0", "1", *networks)
     content, page = script("genomics", *options)
     methods = [(one["dataset"], one["method"], one["seed"]) for one in content["results"]]
     runs = [("searched-smoke", 0), ("searched-smoke", 1), ("kmer", 0)]
