@@ -66,7 +66,9 @@ def halving(scores, settings):
     return used
 
 
-@pytest.mark.parametrize(("least", "most", "factor"), [(1, 20, 2), (1, 9, 3), (2, 8, 2), (3, 5, 2), (1, 1, 2)])
+@pytest.mark.parametrize(
+    ("least", "most", "factor"), [(1, 20, 2), (1, 9, 3), (2, 8, 2), (3, 5, 2), (1, 1, 2), (2, 1, 2)]
+)
 def test_epochs_are_those_of_successive_halving(tmp_path, scripted, least, most, factor):
     settings = {"trials": 14, "min_resource": least, "max_resource": most, "reduction_factor": factor}
 
@@ -152,6 +154,41 @@ def test_a_space_of_ones_own(tmp_path):
     assert outcome.hyperparameters["extra"] in (1, 2, 3)
     with pytest.raises(InvalidArgumentError, match="space gives no momentum, weight_decay, seed"):
         tune(work_in(tmp_path / "b", trials=1), stage=Silent(), space=lambda trial: {"lr": 0.1})
+
+
+def test_the_first_trial_takes_the_values_it_is_given_where_the_space_has_them(tmp_path, scripted):
+    scripted(lambda trial, epoch: 0.0)
+    first = {"lr": 0.05, "momentum": 2.0, "dropout": 0.1, "seed": "none", "unknown": 1}
+    drawn = tune(work_in(tmp_path / "a", trials=2, max_resource=1), stage=Silent())
+    given = tune(work_in(tmp_path / "b", trials=2, max_resource=1, first=first), stage=Silent())
+    before, after = (outcome.trials[0].hyperparameters for outcome in (drawn, given))
+    assert after == {**before, "lr": 0.05, "dropout": 0.1}
+    assert given.trials[1] == drawn.trials[1]
+
+
+@pytest.mark.parametrize("first", ["own", "searched"])
+def test_the_first_trial_takes_the_kernels_it_is_given_where_trials_choose(tmp_path, scripted, first):
+    scripted(lambda trial, epoch: 0.0)
+    settings = {"trials": 1, "max_resource": 1, "first": {"kernels": first}}
+    chosen = tune(work_in(tmp_path / "a", **settings), stage=Silent(), chooses_kernels=True)
+    assert chosen.hyperparameters["kernels"] == first
+    fixed = tune(work_in(tmp_path / "b", **settings), stage=Silent())
+    assert "kernels" not in fixed.hyperparameters
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shares"), [("constant", [1.0] * 4), ("cosine", [0.96194, 0.69134, 0.30866, 0.03806])]
+)
+def test_rates_of_a_trial_follow_the_schedule_over_all_its_epochs(tmp_path, monkeypatch, schedule, shares):
+    rates = []
+
+    def train_epoch(network, optimizer, *args, **kwargs):
+        rates.append(optimizer.param_groups[0]["lr"])
+
+    monkeypatch.setattr("dasha.search.course.train_epoch", train_epoch)
+    work = work_in(tmp_path, trials=1, max_resource=4, schedule=schedule)
+    outcome = tune(work, stage=Silent())
+    assert rates == pytest.approx([share * outcome.hyperparameters["lr"] for share in shares], rel=1e-3)
 
 
 def test_initial_weights_depend_on_the_seed_alone():

@@ -152,25 +152,22 @@ def test_random_kernels_follow_the_seed():
     assert set(one.architecture) == {"first", "second"}
 
 
-def test_trials_choose_between_searched_kernels_and_own_ones(tmp_path):
-    chosen = {}
-    for seed in range(6):
-        path = tmp_path / str(seed)
-        run = run_of(path, search="auto", overrides={**FEW, "search.kernel_sizes": (5,)}, seed=seed)
-        found = run.search(TRAIN, VALIDATION)
-        chosen[found.hyperparameters["kernels"]] = run, found
-    assert set(chosen) == {"searched", "own"}
-    for kernels, (run, found) in chosen.items():
-        searched = json.loads((run.run_dir / "search.json").read_text())["architecture"]
-        assert set(searched) == {"first", "second"}
-        kept = {name: tuple(pair) for name, pair in searched.items()} if kernels == "searched" else {}
-        assert found.plan.architecture == run.fit(TRAIN, VALIDATION).architecture == kept
-        assert run.model[1].first.kernel_size == ((5,) if kernels == "searched" else (3,))
-        model = load_model(run.run_dir, network=Tiny)
-        assert torch.equal(model(torch.tensor(TEST[0])), run.model(torch.tensor(TEST[0])))
-        page = run.report().read_text()
-        assert ("with its own kernels" in page) == (kernels == "own")
-        assert ("Tuning preferred" in page) == (kernels == "own")
+@pytest.mark.parametrize("kernels", ["searched", "own"])
+def test_trials_choose_between_searched_kernels_and_own_ones(tmp_path, kernels):
+    changes = {"search.kernel_sizes": (5,), "tune.first": {"kernels": kernels}}
+    run = run_of(tmp_path, search="auto", overrides={**FEW, **changes})
+    found = run.search(TRAIN, VALIDATION)
+    assert found.hyperparameters["kernels"] == kernels
+    searched = json.loads((run.run_dir / "search.json").read_text())["architecture"]
+    assert set(searched) == {"first", "second"}
+    kept = {name: tuple(pair) for name, pair in searched.items()} if kernels == "searched" else {}
+    assert found.plan.architecture == run.fit(TRAIN, VALIDATION).architecture == kept
+    assert run.model[1].first.kernel_size == ((5,) if kernels == "searched" else (3,))
+    model = load_model(run.run_dir, network=Tiny)
+    assert torch.equal(model(torch.tensor(TEST[0])), run.model(torch.tensor(TEST[0])))
+    page = run.report().read_text()
+    assert ("with its own kernels" in page) == (kernels == "own")
+    assert ("Tuning preferred" in page) == (kernels == "own")
 
 
 def test_more_trials_than_one_try_both_kernels(tmp_path):

@@ -10,6 +10,9 @@ from typing import Any, get_args
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
 from dasha.search.settings import (
+    KERNELS,
+    ORDINARY,
+    OWN,
     Precision,
     RetrainSettings,
     SearchSettings,
@@ -160,8 +163,11 @@ _QUICK: dict[str, Any] = {
     "search.batch_size": 32,
     "search.settled_epochs": 5,
     "search.grad_scale": 10.0,
-    "tune.trials": 12,
-    "tune.max_resource": 4,
+    "tune.trials": 10,
+    "tune.min_resource": 2,
+    "tune.max_resource": 8,
+    "tune.schedule": "cosine",
+    "tune.first": {**ORDINARY, "dropout": 0.1, KERNELS: OWN},
     "tune.lr": (3e-3, 0.3),
     "tune.momentum": (0.85, 0.97),
     "tune.weight_decay": (5e-6, 5e-3),
@@ -169,14 +175,14 @@ _QUICK: dict[str, Any] = {
     "retrain.schedule": "cosine",
     "retrain.max_norm": 1.0,
     # About ten minutes for every stage on two cores.
-    "search.max_cost": 6.0,
-    "tune.max_cost": 30.0,
+    "search.max_cost": 12.0,
+    "tune.max_cost": 40.0,
     "retrain.max_cost": 50.0,
     "max_positions": 1024,
     "batch_size": 32,
     "width": 2,
     "label_smoothing": 0.1,
-    "selection_epochs": 4,
+    "selection_epochs": 8,
 }
 _BUDGETS: dict[str, dict[str, Any]] = {
     "smoke": {
@@ -184,6 +190,7 @@ _BUDGETS: dict[str, dict[str, Any]] = {
         "search.epochs": 2,
         "search.batch_fraction": 0.1,
         "tune.trials": 3,
+        "tune.min_resource": 1,
         "tune.max_resource": 2,
         "retrain.epochs": 2,
         "width": 1,

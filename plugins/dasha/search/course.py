@@ -14,7 +14,7 @@ from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
 from dasha.search.run_folder import RunFolder
 from dasha.search.settings import TuneSettings
-from dasha.search.training import Diverged, Learning, evaluate, make_sgd, train_epoch
+from dasha.search.training import Diverged, Learning, cosine_factor, evaluate, make_sgd, set_rate, train_epoch
 from dasha.search.trials import Hyperparameters
 
 MakeNetwork = Callable[[Hyperparameters], nn.Module]
@@ -73,6 +73,7 @@ class Course:
     ) -> None:
         self._work, self._keep = work, keep
         self.number = number
+        self._lr = hyperparameters["lr"]
         self.scores: list[float] = []
         network = initial_network(work.make_network, hyperparameters, seed=work.seed).to(work.learning.device)
         names = ("lr", "momentum", "weight_decay")
@@ -109,7 +110,9 @@ class Course:
 
     def _train(self, epoch: int) -> float:
         """Score after one more epoch; larger is better."""
-        work = self._work
+        work, settings = self._work, self._work.settings
+        if settings.schedule == "cosine":
+            set_rate(self._optimizer, self._lr * cosine_factor((epoch - 0.5) / settings.max_resource, warmup=0.0))
         with seeded(derive_seed(work.seed, "trial", self.number, epoch)):
             train_epoch(self._network, self._optimizer, work.train, work.learning, scaler=self._scaler)
         return score_of(work.learning.task, evaluate(self._network, work.validation, work.learning, only_deciding=True))

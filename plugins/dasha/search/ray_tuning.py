@@ -191,7 +191,7 @@ def _scheduler(settings: TuneSettings, records: Sequence[TrialRecord]) -> Any:
         time_attr=EPOCHS,
         metric=SCORE,
         mode="max",
-        grace_period=settings.min_resource,
+        grace_period=min(settings.min_resource, settings.max_resource),
         max_t=settings.max_resource,
         reduction_factor=settings.reduction_factor,
     )

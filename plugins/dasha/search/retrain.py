@@ -20,6 +20,7 @@ from dasha.search.training import (
     evaluate,
     make_sgd,
     rate_factor,
+    set_rate,
     train_epoch,
 )
 
@@ -101,10 +102,8 @@ def retrain(
     watch = Stopwatch(curves.seconds)
     while len(curves.losses) < settings.epochs:
         epoch = len(curves.losses)
-        for group in optimizer.param_groups:
-            group["lr"] = (
-                hyperparameters["lr"] * _SLOWER**curves.slowdowns * rate_factor(settings, _progress(settings, epoch))
-            )
+        share = rate_factor(settings, _progress(settings, epoch))
+        set_rate(optimizer, hyperparameters["lr"] * _SLOWER**curves.slowdowns * share)
         try:
             with seeded(derive_seed(seed, "retrain", number, epoch, curves.slowdowns)):
                 loss = train_epoch(network, optimizer, train, learning, scaler=scaler)

@@ -13,10 +13,10 @@ from dasha.search.cost import affordable
 from dasha.search.networks import NetworkSource
 from dasha.search.progress import stage
 from dasha.search.run import Run
-from dasha.search.training import Diverged, Stopwatch, cosine_factor, evaluate, make_sgd, train_epoch
+from dasha.search.settings import ORDINARY
+from dasha.search.training import Diverged, Stopwatch, cosine_factor, evaluate, make_sgd, set_rate, train_epoch
 
 _SELECT = "backbone.json"
-_LR = 0.05
 
 
 def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSource, dict[str, float], float]:
@@ -72,13 +72,12 @@ def _after_few_epochs(run: Run, source: NetworkSource, train: Split) -> tuple[fl
     seed = run.config.seed
     with seeded(derive_seed(seed, "backbone", source.name)):
         network = source.make(width=run.budget.width).to(run.learning.device)
-    optimizer = make_sgd(network, lr=_LR, momentum=0.9, weight_decay=5e-4)
+    optimizer = make_sgd(network, **ORDINARY)
     learning = replace(run.learning, max_norm=1.0)
     epochs = run.budget.selection_epochs
     try:
         for epoch in range(epochs):
-            for group in optimizer.param_groups:
-                group["lr"] = _LR * cosine_factor((epoch + 0.5) / epochs, warmup=0.0)
+            set_rate(optimizer, ORDINARY["lr"] * cosine_factor((epoch + 0.5) / epochs, warmup=0.0))
             with seeded(derive_seed(seed, "backbone", source.name, epoch)):
                 train_epoch(network, optimizer, train, learning)
     except Diverged:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dasha.errors import InvalidArgumentError
 
 Precision = Literal["float32", "bfloat16", "float16"]
+
+# Name and values of the hyperparameter by which trials choose between the searched kernels and the backbone's.
+KERNELS = "kernels"
+SEARCHED, OWN = KERNEL_CHOICES = ("searched", "own")
+# What gradient descent is usually given for batches of a few dozen, where nothing is tuned.
+ORDINARY = {"lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
 
 
 def is_whole(value: Any) -> bool:
@@ -117,13 +123,16 @@ class TuneSettings:
 
     Attributes:
         trials: Settings that are tried.
-        min_resource: Epochs of the first rung.
+        min_resource: Epochs of the first rung; no trial is stopped where that is not below ``max_resource``.
         max_resource: Epochs of a trial that is never stopped.
         reduction_factor: One in so many trials passes a rung.
         lr: Range of the learning rate, on a logarithmic scale.
         weight_decay: Range of the weight decay, on a logarithmic scale.
         momentum: Range of the momentum.
         dropout: Values tried.
+        first: Values of the first trial, where the search space has them; those of the others are drawn.
+        schedule: ``"constant"``, or ``"cosine"`` for a learning rate that falls to 0 at ``max_resource``, as in the
+            final training: rates that only pay once they have fallen are judged by what they come to.
         seeds: Number of initial weights that trials choose from.
         max_cost: Tera floating-point operations of all trials at most, about; passes see fewer samples where there are
             too many. None for no limit.
@@ -139,6 +148,8 @@ class TuneSettings:
     weight_decay: tuple[float, float] = (5e-7, 5e-3)
     momentum: tuple[float, float] = (0.9, 1.0)
     dropout: tuple[float, ...] = (0.0, 0.05, 0.1)
+    first: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Literal["constant", "cosine"] = "constant"
     seeds: int = 500
     max_cost: float | None = None
     cpus_per_trial: int = 1
@@ -147,16 +158,15 @@ class TuneSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         positive_or_none(self, "tune.", "max_cost")
+        one_of(self, "tune.", "schedule", ("constant", "cosine"))
+        if not isinstance(self.first, Mapping):
+            raise InvalidArgumentError(f"tune.first={self.first!r} must be a mapping of names to values")
         whole(self, "tune.", trials=1, min_resource=1, max_resource=1, reduction_factor=2, seeds=1, cpus_per_trial=1)
         gpus = self.gpus_per_trial
         is_number = isinstance(gpus, (int, float)) and not isinstance(gpus, bool)
         if gpus is not None and not (is_number and gpus >= 0 and (gpus <= 1 or gpus % 1 == 0)):
             raise InvalidArgumentError(
                 f"tune.gpus_per_trial={gpus!r} must be a whole number of GPUs, a share of one, or None"
-            )
-        if self.min_resource > self.max_resource:
-            raise InvalidArgumentError(
-                f"tune.min_resource={self.min_resource} must be at most tune.max_resource={self.max_resource}"
             )
         for name in ("lr", "weight_decay", "momentum"):
             span = getattr(self, name)

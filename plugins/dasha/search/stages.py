@@ -21,9 +21,10 @@ from dasha.search.result import RunResult, SearchResult
 from dasha.search.retrain import Curves, retrain
 from dasha.search.run import Run
 from dasha.search.selection import choose_backbone
+from dasha.search.settings import KERNEL_CHOICES, KERNELS, OWN
 from dasha.search.supernet import Architecture, Supernet, to_supernet
 from dasha.search.trials import Hyperparameters, TuneOutcome
-from dasha.search.tune import KERNEL_CHOICES, KERNELS, OWN, choosing_kernels, paper_space, tune
+from dasha.search.tune import tune
 
 _SEARCH = "search.json"
 _TUNE = "tune.json"
@@ -212,10 +213,9 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
         networks = [make({KERNELS: kernels}) for kernels in (KERNEL_CHOICES if is_open else KERNEL_CHOICES[:1])]
     passes = expected_passes(settings)
     train = affordable(run.train, settings.max_cost, passes=passes, shape=run.summary.shape, networks=networks)
-    space = run.space or paper_space(settings)
     work = TrialWork(make, train, run.validation, settings, run.learning, run.config.seed, run.folder)
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
-        outcome = tune(work, stage=shown, space=choosing_kernels(space) if is_open else space, engine=run.config.engine)
+        outcome = tune(work, stage=shown, space=run.space, chooses_kernels=is_open, engine=run.config.engine)
     initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)
     run.folder.write_tensors(INITIAL_FILE, initial.state_dict(), metadata={})
     run.folder.write_json(_TUNE, outcome.as_dict())

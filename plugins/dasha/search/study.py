@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ def open_study(journal: Path, settings: TuneSettings, *, seed: int) -> Study:
 
     Args:
         journal: File that records every trial; its folder is made.
-        settings: Give the rungs.
-        seed: Of all values that trials suggest.
+        settings: Give the rungs, and values of the first trial.
+        seed: Of all other values that trials suggest.
 
     Raises:
         Exception: Of many kinds, if the journal is damaged.
@@ -46,7 +46,7 @@ def open_study(journal: Path, settings: TuneSettings, *, seed: int) -> Study:
         backend = JournalFileBackend(str(journal), lock_obj=_NoLock())  # type: ignore[arg-type]
         return optuna.create_study(
             storage=optuna.storages.JournalStorage(backend),
-            sampler=_ByNumber(seed),
+            sampler=_ByNumber(seed, settings.first),
             pruner=pruner,
             direction="maximize",
             study_name=_STUDY,
@@ -126,10 +126,15 @@ class _NoLock:
 
 
 class _ByNumber(BaseSampler):
-    """Draws every value at random from a seed of the trial's number and the value's name: the same after a restart."""
+    """Draws every value at random from a seed of the trial's number and the value's name: the same after a restart.
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    Args:
+        seed: Of the run.
+        first: Values of the first trial that are not drawn, where their distributions have them.
+    """
+
+    def __init__(self, seed: int, first: Mapping[str, Any]) -> None:
+        self._seed, self._first = seed, first
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """There is none."""
@@ -144,9 +149,18 @@ class _ByNumber(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draw one value."""
+        """Draw one value, or take the given one."""
+        if trial.number == 0 and _has(param_distribution, self._first.get(param_name)):
+            return self._first[param_name]
         sampler = RandomSampler(derive_seed(self._seed, "tune", trial.number, param_name))
         return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+
+def _has(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return value is not None and distribution._contains(distribution.to_internal_repr(value))
+    except ValueError:
+        return False
 
 
 def _cut_torn_line(journal: Path) -> None:

@@ -136,6 +136,12 @@ def rate_factor(settings: RetrainSettings, progress: float) -> float:
     return cosine_factor(progress, settings.warmup)
 
 
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def train_epoch(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,

@@ -18,7 +18,7 @@ from dasha._ray import Engine
 from dasha.errors import DashaError, InvalidArgumentError
 from dasha.search.course import Course, TrialWork
 from dasha.search.progress import Stage
-from dasha.search.settings import TuneSettings
+from dasha.search.settings import KERNEL_CHOICES, KERNELS, TuneSettings
 from dasha.search.study import end_trial, frozen, is_stopped, next_trial, open_study
 from dasha.search.training import Stopwatch
 from dasha.search.trials import Hyperparameters, TrialRecord, TuneOutcome
@@ -26,8 +26,6 @@ from dasha.search.trials import Hyperparameters, TrialRecord, TuneOutcome
 Space = Callable[[Trial], Mapping[str, Any]]
 
 CHECKPOINT = "tune/trial.pt"
-KERNELS = "kernels"
-SEARCHED, OWN = KERNEL_CHOICES = ("searched", "own")
 _JOURNAL = "tune/journal.log"
 _NEEDED = ("lr", "momentum", "weight_decay", "seed")
 
@@ -47,7 +45,7 @@ def paper_space(settings: TuneSettings) -> Space:
     return suggest
 
 
-def choosing_kernels(space: Space) -> Space:
+def _choosing_kernels(space: Space) -> Space:
     """The same space, where a trial also takes the searched kernels or the backbone's own."""
 
     def suggest(trial: Trial) -> Mapping[str, Any]:
@@ -56,13 +54,21 @@ def choosing_kernels(space: Space) -> Space:
     return suggest
 
 
-def tune(work: TrialWork, *, stage: Stage, space: Space | None = None, engine: Engine = "local") -> TuneOutcome:
+def tune(
+    work: TrialWork,
+    *,
+    stage: Stage,
+    space: Space | None = None,
+    chooses_kernels: bool = False,
+    engine: Engine = "local",
+) -> TuneOutcome:
     """Try settings, the promising ones for longer.
 
     Args:
         work: What every trial needs.
         stage: Is told the progress.
         space: Suggests the values of a trial; by default those of the paper.
+        chooses_kernels: Whether a trial also takes the searched kernels or the backbone's own.
         engine: ``"local"`` for one trial after the other in this process, ``"ray"`` for a Ray cluster.
 
     Raises:
@@ -73,6 +79,8 @@ def tune(work: TrialWork, *, stage: Stage, space: Space | None = None, engine: E
     """
     settings, folder = work.settings, work.folder
     space = space or paper_space(settings)
+    if chooses_kernels:
+        space = _choosing_kernels(space)
     with folder.reading(_JOURNAL):
         study = open_study(folder.path / _JOURNAL, settings, seed=work.seed)
     state = folder.load_state(CHECKPOINT)
