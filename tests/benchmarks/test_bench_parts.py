@@ -11,7 +11,7 @@ from dasha.bench.beside import mean_place, place, published_table, sources_of
 from dasha.bench.files import find_folder, folders_of
 from dasha.bench.kernels import Choice, cluster, comparable, kernel_distance
 from dasha.bench.search import BenchData, Effort, metrics_of, record_of, scored
-from dasha.bench.summary import Summary, size_text, summarise, summary_table
+from dasha.bench.summary import Summary, show_summaries, size_text, summarise, summary_table
 from dasha.data.turns import FlipsAndTurns
 from dasha.errors import InvalidArgumentError, InvalidTableError
 from dasha.published import PublishedScore
@@ -35,6 +35,18 @@ def test_means_and_intervals_over_seeds():
     rows = summary_table([one, other]).rows
     assert [row[1].best for row in rows] == [False, True]
     assert [size_text(count) for count in (None, 950, 12_345, 2_500_000)] == ["–", "950", "12.3 k", "2.50 M"]
+
+
+def test_single_networks_are_shown_beside_their_mean(capsys):
+    several = [record(0, 0.5, members=[0.4, 0.2]), record(1, 0.6, members=[0.3, 0.5])]
+    one, other = summarise([*several, record(0, 0.9, "b")])
+    assert (one.mean, one.single, other.single) == (pytest.approx(0.55), pytest.approx(0.35), None)
+    table = summary_table([one, other])
+    assert table.columns[-1] == "Single networks"
+    assert [row[-1].text for row in table.rows] == ["0.3500", "–"]
+    show_summaries("All", [one, other])
+    assert "0.3500" in capsys.readouterr().out
+    assert "Single networks" not in summary_table([other]).columns
 
 
 def figure(value, metric="mcc", source="a paper (second-hand copy)"):

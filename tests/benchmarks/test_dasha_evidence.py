@@ -47,10 +47,14 @@ def test_every_mode(script, write_sequences, capsys, monkeypatch, page_tags):
 def test_images(script, write_images):
     write_images()
     options = ("--datasets", "eurosat_rgb_3000", "--modes", "off", "--budget", "smoke", "--seeds", "0")
-    content, _ = script("dasha_evidence", *options, "--backbone", "wide_resnet_2d", results=False)
+    several = ("--backbone", "wide_resnet_2d", "--trainings", "2")
+    content, page = script("dasha_evidence", *options, *several, results=False)
     assert content["data"]["eurosat_rgb_3000"]["split"] == "by the lists train.txt, val.txt, test.txt"
     (result,) = content["results"]
     assert (result["metric"], result["method"]) == ("accuracy", "search-off")
+    assert len(result["members"]) == 2
+    assert content["summaries"][0]["single"] == pytest.approx(sum(result["members"]) / 2)
+    assert "Single networks" in page
 
 
 @pytest.mark.parametrize(

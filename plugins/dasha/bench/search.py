@@ -138,7 +138,8 @@ def run_search(data: BenchData, folder: Path, *, mode: Any, seed: int, effort: E
         effort: How much is spent.
 
     Returns:
-        Score on test, metrics, parameters, seconds of every stage, and what was chosen, for JSON.
+        Score on test, metrics, parameters, seconds of every stage, and what was chosen, for JSON; with ``members``, the
+        scores on test of the networks whose mean predicts.
     """
     run = Dasha(
         data.task,
@@ -156,8 +157,10 @@ def run_search(data: BenchData, folder: Path, *, mode: Any, seed: int, effort: E
         is_shown=False,
     ).fit(data.train, data.validation)
     result = run.result
+    members = [scored(data, one, effort.device)["score"] for one in run.members] if effort.trainings > 1 else []
     return {
         **scored(data, run.model, effort.device),
+        "members": members,
         "parameters": effort.trainings * result.parameters,
         "seconds": sum(result.seconds.values()),
         "stages": result.seconds,

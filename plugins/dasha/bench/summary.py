@@ -27,6 +27,7 @@ class Summary:
         seeds: Number of seeds.
         parameters: Mean number of trained parameters; None where a method has no such thing.
         seconds: Mean seconds of everything: search, tuning and training.
+        single: Mean on test data of single networks, where several predict together; None elsewhere.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class Summary:
     seeds: int
     parameters: float | None
     seconds: float
+    single: float | None = None
 
     @property
     def text(self) -> str:
@@ -56,6 +58,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> list[Summary]:
 def _summary(dataset: str, method: str, own: Sequence[Mapping[str, Any]]) -> Summary:
     names = ("score", "validation", "seconds")
     mean, interval = over_seeds([{name: float(one[name]) for name in names} for one in own])
+    singles = [score for one in own for score in one.get("members", ())]
     sizes = [one["parameters"] for one in own if one.get("parameters") is not None]
     return Summary(
         dataset,
@@ -67,12 +70,15 @@ def _summary(dataset: str, method: str, own: Sequence[Mapping[str, Any]]) -> Sum
         len(own),
         sum(sizes) / len(sizes) if sizes else None,
         mean["seconds"],
+        sum(singles) / len(singles) if singles else None,
     )
 
 
 def show_summaries(title: str, summaries: Sequence[Summary], caption: str = "") -> None:
     """Print a row per data set and method."""
+    has_single = any(one.single is not None for one in summaries)
     columns = ["data", "method", "metric", "test", "validation", "seeds", "parameters", "seconds"]
+    columns += ["single"] * has_single
     rows = [
         [
             one.dataset,
@@ -83,6 +89,7 @@ def show_summaries(title: str, summaries: Sequence[Summary], caption: str = "") 
             str(one.seeds),
             size_text(one.parameters),
             f"{one.seconds:.0f}",
+            *[single_text(one.single)] * has_single,
         ]
         for one in summaries
     ]
@@ -91,6 +98,7 @@ def show_summaries(title: str, summaries: Sequence[Summary], caption: str = "") 
 
 def summary_table(summaries: Sequence[Summary], *, caption: str = "") -> Table:
     """Return a row per method on one data set, the best mean set off."""
+    has_single = any(one.single is not None for one in summaries)
     lower = not METRICS[summaries[0].metric].higher_is_better
     cells = number_cells([one.mean for one in summaries], digits=4, lower_is_better=lower)
     rows = [
@@ -102,12 +110,19 @@ def summary_table(summaries: Sequence[Summary], *, caption: str = "") -> Table:
             Cell(str(one.seeds), numeric=True),
             Cell(size_text(one.parameters), numeric=True),
             Cell(f"{one.seconds:.0f}", numeric=True),
+            *[Cell(single_text(one.single), numeric=True)] * has_single,
         ]
         for one, cell in zip(summaries, cells, strict=True)
     ]
     title = f"Test {METRICS[summaries[0].metric].title}"
-    columns = ("Method", title, "95 % interval", "Validation", "Seeds", "Parameters", "Seconds")
+    columns: tuple[str, ...] = ("Method", title, "95 % interval", "Validation", "Seeds", "Parameters", "Seconds")
+    columns += ("Single networks",) * has_single
     return Table(columns, rows, caption)
+
+
+def single_text(score: float | None) -> str:
+    """Mean score of single networks; a dash where there is one network only."""
+    return "–" if score is None else f"{score:.4f}"
 
 
 def size_text(count: float | None) -> str:
