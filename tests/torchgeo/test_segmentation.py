@@ -1,6 +1,7 @@
 """Images with masks, as TorchGeo's trainers get them."""
 
 import os
+import runpy
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from PIL import Image
 pytest.importorskip("torchgeo")
 
 from dasha.errors import InvalidArgumentError
-from torchgeo_dasha import TileSegmentationDataModule
+from tests.torchgeo.conftest import EXAMPLES, OPTIONS
+from torchgeo_dasha import DashaSemanticSegmentationTask, TileSegmentationDataModule
 from torchgeo_dasha.data.segmentation import read_class_names
 
 
@@ -171,6 +173,30 @@ def test_pictures_of_samples(tiles):
     sample = data.val_dataset[0]
     figure = data.plot(sample | {"prediction": sample["mask"]})
     assert [axis.get_title() for axis in figure.axes] == ["image", "mask", "prediction"]
+    (legend,) = figure.legends
+    classes = sample["mask"].unique().tolist()
+    assert [text.get_text() for text in legend.get_texts()] == [data.class_names[number] for number in classes]
+    shown = figure.axes[1].images[0]
+    colours = [shown.cmap(shown.norm(number)) for number in classes]
+    np.testing.assert_allclose([patch.get_facecolor() for patch in legend.get_patches()], colours)
+    nothing = data.plot({"image": sample["image"], "mask": torch.full((16, 16), 9)})
+    assert nothing.legends == []
+
+
+def test_pictures_of_predictions(tiles, tmp_path, trainer_of, monkeypatch, capsys):
+    task = DashaSemanticSegmentationTask(in_channels=3, num_classes=3, **OPTIONS)
+    trainer = trainer_of()
+    trainer.fit(task, datamodule=prepared(tiles))
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    options = ["--checkpoint", "last.ckpt", "--root", str(tiles), "--groups", r"^s\d", "--count", "2"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["draw_predictions.py", *options])
+    runpy.run_path(str(EXAMPLES / "draw_predictions.py"), run_name="__main__")
+    pictures = capsys.readouterr().out.split()
+    assert len(pictures) == 2
+    for picture in pictures:
+        with Image.open(picture) as opened:
+            assert opened.width > 500
 
 
 @pytest.mark.slow

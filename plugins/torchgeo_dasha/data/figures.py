@@ -5,36 +5,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from torch import Tensor
 
 _SIDE = 4.0  # inches of one picture
+_ACROSS = 3  # entries of the legend below one picture
 _STRETCH = (2.0, 98.0)  # percentiles that become black and white
 
 
 def draw_sample(
-    image: Tensor, *, titles: Sequence[str], masks: Sequence[Tensor] = (), classes: int = 0, suptitle: str | None = None
+    image: Tensor,
+    *,
+    titles: Sequence[str],
+    masks: Sequence[Tensor] = (),
+    class_names: Sequence[str] = (),
+    suptitle: str | None = None,
 ) -> Figure:
-    """Draw an image, and masks beside it.
+    """Draw an image, and masks beside it, with the colours of the classes in them below.
 
     Args:
         image: Shape ``(C, H, W)``; the first three channels are red, green and blue, unless there are fewer.
         titles: Of the image and of every mask; empty for none.
         masks: Class of every pixel, ``(H, W)``.
-        classes: Number of classes; other values are left white.
+        class_names: Of all classes; values that are no class are left white.
         suptitle: Above everything.
     """
     figure = Figure(figsize=(_SIDE * (1 + len(masks)), _SIDE), layout="constrained")
     axes = figure.subplots(1, 1 + len(masks), squeeze=False)[0]
+    classes = len(class_names)
+    colours, range_of_colours = colormaps["tab20"], Normalize(0, max(classes - 1, 19))
     pixels = image[:3] if len(image) >= 3 else image[:1]
     axes[0].imshow(_stretched(pixels.float().numpy()).transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
     for axis, mask in zip(axes[1:], masks, strict=True):
         values = np.ma.masked_outside(mask.numpy(), 0, classes - 1)
-        axis.imshow(values, cmap="tab20", vmin=0, vmax=max(classes - 1, 19), interpolation="none")
+        axis.imshow(values, cmap=colours, norm=range_of_colours, interpolation="none")
     for axis, title in zip(axes, titles, strict=False):
         axis.set_title(title)
     for axis in axes:
         axis.set_axis_off()
+    drawn = sorted({value for mask in masks for value in np.unique(mask.numpy()).tolist() if 0 <= value < classes})
+    if drawn:
+        patches = [Patch(color=colours(range_of_colours(value)), label=class_names[value]) for value in drawn]
+        figure.legend(handles=patches, loc="outside lower center", ncols=min(len(drawn), _ACROSS * (1 + len(masks))))
     if suptitle is not None:
         figure.suptitle(suptitle)
     return figure

@@ -64,7 +64,7 @@ class TileDataset(FileDataset):
             sample["image"][self.rgb],
             titles=titles[: 1 + len(masks)],
             masks=masks,
-            classes=len(self.spec.class_names),
+            class_names=self.spec.class_names,
             suptitle=suptitle,
         )
 
