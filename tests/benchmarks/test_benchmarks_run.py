@@ -212,6 +212,17 @@ def test_mixture(tmp_path: Path) -> None:
     assert "1-D depthwise 64" in finished.stdout
 
 
+def test_dropout(tmp_path: Path) -> None:
+    content, finished = run("dropout.py", "--repeats", "1", folder=tmp_path)
+    check_environment(content)
+    cases = [result["case"] for result in content["results"]]
+    assert cases[0] == "the layer alone"
+    assert len(cases) == 4
+    for result in content["results"]:
+        assert result["ratio"] == pytest.approx(result["torch_ms"] / result["ours_ms"])
+    assert "step of unet_1d" in finished.stdout
+
+
 def test_unknown_device(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, SCRIPTS / "autoar_scale.py", "--device", "abacus"],

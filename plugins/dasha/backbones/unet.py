@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dasha.arguments import whole_number
 from dasha.backbones.base import Arguments, Backbone, odd
+from dasha.backbones.dropout import Dropout
 from dasha.backbones.heads import make_head
 from dasha.backbones.layers import NORMS, POOLS, convolution, initialise, resize
 
@@ -22,7 +23,7 @@ class DoubleConvolution(nn.Module):
         self.conv1 = convolution(ndim, in_channels, out_channels, kernel_size)
         self.norm1 = NORMS[ndim](out_channels)
         self.act1 = nn.ReLU()
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.conv2 = convolution(ndim, out_channels, out_channels, kernel_size)
         self.norm2 = NORMS[ndim](out_channels)
         self.act2 = nn.ReLU()

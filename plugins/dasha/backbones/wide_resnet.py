@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dasha.arguments import whole_number
 from dasha.backbones.base import Arguments, Backbone, odd
+from dasha.backbones.dropout import Dropout
 from dasha.backbones.heads import AlignedHead, make_head
 from dasha.backbones.layers import convolution, initialise
 from dasha.errors import InvalidArgumentError
@@ -25,7 +26,7 @@ class PreActivationBlock(nn.Module):
         self.conv1 = convolution(2, in_channels, out_channels, 3, stride=stride)
         self.norm2 = nn.BatchNorm2d(out_channels)
         self.act2 = nn.ReLU()
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.conv2 = convolution(2, out_channels, out_channels, 3)
         changes = stride > 1 or in_channels != out_channels
         self.shortcut = convolution(2, in_channels, out_channels, stride=stride) if changes else None
@@ -95,11 +96,11 @@ class TripleBlock(nn.Module):
         self.conv1 = convolution(1, in_channels, out_channels, first)
         self.norm1 = nn.BatchNorm1d(out_channels)
         self.act1 = nn.ReLU()
-        self.drop1 = nn.Dropout(dropout)
+        self.drop1 = Dropout(dropout)
         self.conv2 = convolution(1, out_channels, out_channels, second)
         self.norm2 = nn.BatchNorm1d(out_channels)
         self.act2 = nn.ReLU()
-        self.drop2 = nn.Dropout(dropout)
+        self.drop2 = Dropout(dropout)
         self.conv3 = convolution(1, out_channels, out_channels, third)
         self.norm3 = nn.BatchNorm1d(out_channels)
         self.act3 = nn.ReLU()

@@ -175,8 +175,8 @@ _QUICK: dict[str, Any] = {
     "retrain.schedule": "cosine",
     "retrain.max_norm": 1.0,
     # About ten minutes for every stage on two cores.
-    "search.max_cost": 12.0,
-    "tune.max_cost": 40.0,
+    "search.max_cost": 6.0,
+    "tune.max_cost": 30.0,
     "retrain.max_cost": 50.0,
     "max_positions": 1024,
     "batch_size": 32,
