@@ -63,6 +63,11 @@ def test_without_training_or_probability_nothing_happens():
     assert isinstance(Dropout(0.5), nn.Dropout)
 
 
+def test_the_default_device_does_not_matter():
+    with torch.device("meta"):
+        assert Dropout(0.5)(torch.ones(3, device="cpu")).device.type == "cpu"
+
+
 def test_a_probability_next_to_one_keeps_numbers_finite():
     assert torch.isfinite(Dropout(1 - 1e-9)(torch.ones(1000))).all()
 

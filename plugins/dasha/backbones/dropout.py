@@ -22,7 +22,7 @@ class Dropout(nn.Dropout):
         if not self.training or self.p == 0 or self.inplace or input.device.type != "cpu":
             return super().forward(input)
         dropped = min(round(self.p * _STEPS), _STEPS - 1)
-        draws = torch.empty(-(-input.numel() // _PER_DRAW), dtype=torch.int64)
+        draws = torch.empty(-(-input.numel() // _PER_DRAW), dtype=torch.int64, device=input.device)
         draws.random_(-(2**63), None)
         bits = draws.view(torch.int16)[: input.numel()].view(input.shape)
         kept = bits >= dropped - _STEPS // 2
