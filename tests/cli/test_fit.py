@@ -25,6 +25,7 @@ TINY = [
         "retrain.epochs=1",
         "search.epochs=1",
         "search.kernel_sizes=3,5",
+        "tune.first={'kernels': 'searched'}",
     )
     for word in ("--set", change)
 ]

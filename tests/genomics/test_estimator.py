@@ -35,7 +35,7 @@ TINY = {
     "width": 1,
 }
 QUICK = {"budget": "smoke", "search": "off", "backbone": "wide_resnet_1d", "overrides": TINY}
-LEARNING = {**QUICK, "search": "on", "overrides": {**TINY, "retrain.epochs": 16}}
+LEARNING = {**QUICK, "search": "on", "overrides": {**TINY, "tune.dropout": (0.0,), "retrain.epochs": 24}}
 
 
 def sequences(count, *, seed=0, length=20):
