@@ -1,6 +1,6 @@
 """Our dropout beside torch's, and the training steps of networks with either, in one run.
 
-A figure is the median of ``--repeats`` calls, the two taking turns; batches have 32 sequences of 100 bases, or 32
+A figure is the median of ``--repeats`` calls after one that is left out; batches have 32 sequences of 100 bases, or 32
 images of 64×64 pixels.
 
     python benchmarks/dropout.py [--threads 1] [--repeats 20]
@@ -9,13 +9,11 @@ images of 64×64 pixels.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from _common import add_common_arguments, parse
+from _common import add_common_arguments, measure, parse
 from torch import Tensor, nn
 
 from dasha.autoar.device import resolve_device
@@ -64,18 +62,15 @@ def alone(kind: type[nn.Dropout], device: torch.device) -> Callable[[], None]:
     return call
 
 
-def compared(calls: Sequence[Callable[[], None]], repeats: int, device: torch.device) -> list[float]:
-    """Median milliseconds of every call, after one that is left out."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for number in range(repeats + 1):
-        for call, own in zip(calls, seconds, strict=True):
-            start = time.perf_counter()
-            call()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if number:
-                own.append(time.perf_counter() - start)
-    return [1e3 * statistics.median(own) for own in seconds]
+def milliseconds(call: Callable[[], None], repeats: int, device: torch.device) -> float:
+    """Median of some calls."""
+
+    def finished() -> None:
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return 1e3 * measure(finished, repeats=repeats)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -90,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     results: list[dict[str, Any]] = []
     for name, make in makers.items():
-        torchs, ours = compared([make(nn.Dropout), make(Dropout)], arguments.repeats, device)
+        torchs, ours = (milliseconds(make(kind), arguments.repeats, device) for kind in (nn.Dropout, Dropout))
         results.append({"case": name, "torch_ms": torchs, "ours_ms": ours, "ratio": torchs / ours})
     rows = [[one["case"], *(f"{one[key]:.2f}" for key in ("torch_ms", "ours_ms", "ratio"))] for one in results]
     show("Dropout", ["case", "torch, ms", "ours, ms", "torch / ours"], rows)

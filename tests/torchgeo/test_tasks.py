@@ -312,11 +312,8 @@ def test_numbers_of_any_scale_are_learnt(name, mean, spread, trainer_of, tmp_pat
     cls = getattr(torchgeo_dasha, name)
     parts = [bright(seed, is_dense="Pixel" in name, mean=mean, spread=spread) for seed in range(3)]
     data = LightningDataModule.from_datasets(*parts, batch_size=8)
-    options = {
-        **OPTIONS,
-        "overrides": {**OVERRIDES, "tune.lr": (0.003, 0.01), "tune.dropout": (0.0,)},
-    }  # one trial must not diverge
-    task, trainer = cls(in_channels=4, **options), trainer_of(max_epochs=12)
+    overrides = {**OVERRIDES, "tune.lr": (0.003, 0.01), "tune.dropout": (0.0,)}  # one trial must not diverge
+    task, trainer = cls(in_channels=4, **{**OPTIONS, "overrides": overrides}), trainer_of(max_epochs=12)
     with caplog.at_level("INFO"):
         trainer.fit(task, data)
     scale = task.found.plan.target_scale

@@ -148,9 +148,10 @@ def _tuning(record: RunRecord) -> Iterator[Section]:
     tune, settings = record.tune, record.config["budget"]["tune"]
     if tune is None:
         return
-    rungs = [settings["min_resource"]]
-    while rungs[-1] * settings["reduction_factor"] <= settings["max_resource"]:
-        rungs.append(rungs[-1] * settings["reduction_factor"])
+    rungs, rung = [], settings["min_resource"]
+    while rung <= settings["max_resource"]:
+        rungs.append(rung)
+        rung *= settings["reduction_factor"]
     figure = rung_figure(
         tune["trials"],
         winner=tune["number"],
