@@ -100,10 +100,10 @@ def test_too_few_runs_are_not_compared(runs):
 
 def test_only_networks_of_the_same_layers_are_compared():
     records = [
-        {"dataset": "x", "seed": 0, "architecture": {"a": [3, 1]}},
-        {"dataset": "x", "seed": 1, "architecture": {"other": [3, 1]}},
-        {"dataset": "y", "seed": 0, "architecture": {"a": [5, 1]}},
-        {"dataset": "z", "seed": 0, "architecture": {}},
+        {"dataset": "x", "seed": 0, "searched": {"a": [3, 1]}},
+        {"dataset": "x", "seed": 1, "searched": {"other": [3, 1]}},
+        {"dataset": "y", "seed": 0, "searched": {"a": [5, 1]}},
+        {"dataset": "z", "seed": 0, "searched": {}},
     ]
     assert [one.dataset for one in comparable(records)] == ["x", "y"]
     assert comparable(records[3:]) == []

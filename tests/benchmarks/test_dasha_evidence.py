@@ -36,6 +36,7 @@ def test_every_mode(script, write_sequences, capsys, monkeypatch, page_tags):
         assert one["seconds"] == pytest.approx(sum(one["stages"].values()))
         has_own = method == "search-off" or one["hyperparameters"].get("kernels") == "own"
         assert bool(one["architecture"]) != has_own
+        assert bool(one["searched"]) == (method != "search-off")
     assert content["environment"]["device"] == "cpu"
     assert "search-random" in page
     assert page_tags(page)

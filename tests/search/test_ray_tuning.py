@@ -41,7 +41,7 @@ def make_network(hyperparameters):
 def work_in(path, *, train=TRAIN, make=make_network, **settings):
     learning = Learning(TASK, 8, torch.device("cpu"))
     splits = as_split(train, "train"), as_split(VALIDATION, "validation")
-    return TrialWork(make, *splits, TuneSettings(**settings), learning, 5, RunFolder(path))
+    return TrialWork(make, *splits, TRAIN[0].shape[1:], TuneSettings(**settings), learning, 5, RunFolder(path))
 
 
 class Deadly:

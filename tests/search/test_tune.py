@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from dasha.data.split import as_split
 from dasha.errors import DashaError, InvalidArgumentError, StateFileError
+from dasha.search.cost import operations_of
 from dasha.search.course import Course, TrialWork, initial_network
 from dasha.search.progress import Silent
 from dasha.search.run_folder import RunFolder
@@ -26,7 +28,7 @@ def make_network(hyperparameters):
 def work_in(path, **settings):
     learning = Learning(TASK, 8, torch.device("cpu"))
     splits = as_split(TRAIN, "train"), as_split(VALIDATION, "validation")
-    return TrialWork(make_network, *splits, TuneSettings(**settings), learning, 5, RunFolder(path))
+    return TrialWork(make_network, *splits, TRAIN[0].shape[1:], TuneSettings(**settings), learning, 5, RunFolder(path))
 
 
 @pytest.fixture
@@ -205,3 +207,23 @@ def test_optunas_settings_are_left_alone(tmp_path, scripted):
         assert optuna.logging.get_verbosity() == optuna.logging.ERROR
     finally:
         optuna.logging.set_verbosity(optuna.logging.INFO)
+
+
+def test_every_trial_sees_what_its_own_network_can_afford(tmp_path, monkeypatch):
+    seen = {}
+
+    def train_epoch(network, optimizer, split, learning, *, scaler):
+        width = network.second.in_channels // 4
+        seen[width] = sum(len(inputs) for inputs, _ in split.batches(1, shuffle=True))
+
+    def make(hyperparameters):
+        return Tiny(in_channels=1, num_outputs=2, width=1 + hyperparameters["seed"])
+
+    monkeypatch.setattr("dasha.search.course.train_epoch", train_epoch)
+    shape = TRAIN[0].shape[1:]
+    costs = {width: 3 * operations_of(make({"seed": width - 1}), shape) * len(TRAIN[0]) for width in (1, 2)}
+    settings = {"trials": 6, "max_resource": 1, "seeds": 2}
+    work = work_in(tmp_path, max_cost=6 * costs[2] / 2 / 1e12, **settings)
+    tune(replace(work, make_network=make), stage=Silent())
+    half = len(TRAIN[0]) / 2
+    assert seen == {1: min(len(TRAIN[0]), math.ceil(half * costs[2] / costs[1])), 2: math.ceil(half)}

@@ -8,7 +8,9 @@ from torch import nn
 
 from dasha import Dasha, TaskSpec
 from dasha.errors import DashaError, DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
+from dasha.manager import get_manager
 from dasha.search import load_model
+from dasha.search.cost import operations_of
 
 from .tiny import TASK, TEST, TRAIN, VALIDATION, Tiny, run_of, sequences, states_of_generators
 
@@ -229,6 +231,21 @@ def test_of_backbones_with_the_same_score_the_one_with_the_least_loss_is_taken(m
     assert found.plan.backbone == "wide_resnet_1d"
     assert len(found.backbone_scores) >= 3
     assert set(found.backbone_scores.values()) == {0.75}
+
+
+def test_cheaper_backbones_get_so_many_more_epochs(tmp_path):
+    run = run_of(tmp_path, backbone="auto", overrides={**FEW, "selection_epochs": 3}, search="off")
+    run.search(TRAIN, VALIDATION)
+    events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    epochs = {event["name"]: event["epochs"] for event in events if event["event"] == "backbone"}
+    networks = get_manager().backbones
+    operations = {
+        name: operations_of(networks[name](in_channels=1, num_outputs=2, output="vector", width=1), TRAIN[0].shape[1:])
+        for name in epochs
+    }
+    dearest = max(operations, key=lambda name: operations[name])
+    assert epochs == {name: round(3 * operations[dearest] / own) for name, own in operations.items()}
+    assert min(epochs.values()) == epochs[dearest] == 3 < max(epochs.values())
 
 
 def test_the_seconds_of_the_choice_of_the_backbone_outlast_an_interruption(tmp_path):

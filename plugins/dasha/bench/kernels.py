@@ -100,14 +100,17 @@ def cluster(choices: Sequence[Choice], *, seed: int = 0) -> Clustering | None:
 
 
 def comparable(records: Sequence[Mapping[str, Any]]) -> list[Choice]:
-    """Choices that can be compared: those of the network that most runs have."""
-    searched = [record for record in records if record.get("architecture")]
-    layers = [tuple(record["architecture"]) for record in searched]
+    """Choices that can be compared: those of the network that most runs have.
+
+    They count whether tuning kept them or preferred the network's own kernels.
+    """
+    searched = [record for record in records if record.get("searched")]
+    layers = [tuple(record["searched"]) for record in searched]
     if not layers:
         return []
     usual = max(dict.fromkeys(layers), key=layers.count)
     return [
-        Choice(record["dataset"], record["seed"], record["architecture"])
+        Choice(record["dataset"], record["seed"], record["searched"])
         for record, own in zip(searched, layers, strict=True)
         if own == usual
     ]

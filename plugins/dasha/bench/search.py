@@ -167,6 +167,7 @@ def run_search(data: BenchData, folder: Path, *, mode: Any, seed: int, effort: E
         "flops": effort.trainings * result.flops,
         "backbone": result.backbone,
         "architecture": {name: list(pair) for name, pair in result.architecture.items()},
+        "searched": {name: list(pair) for name, pair in result.searched.items()},
         "hyperparameters": result.hyperparameters,
     }
 

@@ -41,7 +41,8 @@ class Budget:
         precision: Of tuning and retraining.
         label_smoothing: Share of the target that is spread over all classes in training, where there is one class per
             sample and the task has no share of its own.
-        selection_epochs: Epochs that every backbone gets where one is chosen automatically.
+        selection_epochs: Epochs of the costliest backbone where one is chosen automatically; the others get so many
+            more as they are cheaper.
         max_positions: Larger inputs go in as patches, of at most 4 positions along each axis, or 2 where every position
             has an output; None for no limit.
         patch_size: Positions along each axis that go in as the channels of one, of backbones that can; set from
@@ -175,14 +176,14 @@ _QUICK: dict[str, Any] = {
     "retrain.schedule": "cosine",
     "retrain.max_norm": 1.0,
     # About ten minutes for every stage on two cores.
-    "search.max_cost": 6.0,
+    "search.max_cost": 4.0,
     "tune.max_cost": 30.0,
     "retrain.max_cost": 50.0,
     "max_positions": 1024,
     "batch_size": 32,
     "width": 2,
     "label_smoothing": 0.1,
-    "selection_epochs": 8,
+    "selection_epochs": 6,
 }
 _BUDGETS: dict[str, dict[str, Any]] = {
     "smoke": {

@@ -12,6 +12,7 @@ from torch import nn
 from dasha.data.split import Split
 from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
+from dasha.search.cost import affordable, expected_passes
 from dasha.search.run_folder import RunFolder
 from dasha.search.settings import TuneSettings
 from dasha.search.training import Diverged, Learning, cosine_factor, evaluate, make_sgd, set_rate, train_epoch
@@ -26,8 +27,9 @@ class TrialWork:
 
     Attributes:
         make_network: Makes a network with the initial weights of a setting; draws them from torch's global generator.
-        train: Training data.
+        train: Training data; a trial sees what its network can afford of it.
         validation: Scores the settings.
+        shape: Of one input.
         settings: How many, and for how long.
         learning: Task, device, batches.
         seed: Of the run.
@@ -37,6 +39,7 @@ class TrialWork:
     make_network: MakeNetwork
     train: Split
     validation: Split
+    shape: tuple[int, ...]
     settings: TuneSettings
     learning: Learning
     seed: int
@@ -75,7 +78,12 @@ class Course:
         self.number = number
         self._lr = hyperparameters["lr"]
         self.scores: list[float] = []
-        network = initial_network(work.make_network, hyperparameters, seed=work.seed).to(work.learning.device)
+        network = initial_network(work.make_network, hyperparameters, seed=work.seed)
+        settings = work.settings
+        self._split = affordable(
+            work.train, settings.max_cost, passes=expected_passes(settings), shape=work.shape, networks=[network]
+        )
+        network.to(work.learning.device)
         names = ("lr", "momentum", "weight_decay")
         optimizer = make_sgd(network, **{name: hyperparameters[name] for name in names})
         self._network, self._optimizer, self._scaler = network, optimizer, work.learning.scaler()
@@ -114,5 +122,5 @@ class Course:
         if settings.schedule == "cosine":
             set_rate(self._optimizer, self._lr * cosine_factor((epoch - 0.5) / settings.max_resource, warmup=0.0))
         with seeded(derive_seed(work.seed, "trial", self.number, epoch)):
-            train_epoch(self._network, self._optimizer, work.train, work.learning, scaler=self._scaler)
+            train_epoch(self._network, self._optimizer, self._split, work.learning, scaler=self._scaler)
         return score_of(work.learning.task, evaluate(self._network, work.validation, work.learning, only_deciding=True))

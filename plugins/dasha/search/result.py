@@ -55,13 +55,14 @@ class RunResult:
     Attributes:
         backbone: Name of the network.
         backbone_scores: Validation score of every candidate, where one was chosen; larger is better.
-        architecture: Kernel size and dilation of every searched layer; empty without a search.
+        architecture: Kernel size and dilation of every searched layer; empty where the network keeps its own kernels.
         hyperparameters: Of the winning trial.
         tuning_score: Best validation score of the winning trial; larger is better.
         parameters: Number of parameters of one network.
         flops: Floating-point operations of one sample in prediction.
         seconds: Of every stage.
         curves: Course of every final training.
+        searched: What the kernel search chose, also where the network keeps its own kernels; empty without a search.
     """
 
     backbone: str
@@ -73,6 +74,7 @@ class RunResult:
     flops: int
     seconds: dict[str, float]
     curves: list[dict[str, Any]] = field(repr=False)
+    searched: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """All values, for JSON."""
@@ -81,9 +83,9 @@ class RunResult:
     @classmethod
     def of_dict(cls, content: Mapping[str, Any]) -> RunResult:
         """What `as_dict` gave, after JSON."""
-        architecture = architecture_of(content["architecture"])
+        kernels = {name: architecture_of(content.get(name, {})) for name in ("architecture", "searched")}
         scores = {name: -math.inf if score is None else score for name, score in content["backbone_scores"].items()}
-        return cls(**{**content, "architecture": architecture, "backbone_scores": scores})
+        return cls(**{**content, **kernels, "backbone_scores": scores})
 
 
 @dataclass(frozen=True)

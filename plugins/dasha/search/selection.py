@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from torch import nn
+
 from dasha.data.split import Split
 from dasha.errors import DashaError
 from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
-from dasha.search.cost import affordable
+from dasha.search.cost import affordable, operations_of
 from dasha.search.networks import NetworkSource
 from dasha.search.progress import stage
 from dasha.search.run import Run
@@ -20,10 +22,12 @@ _SELECT = "backbone.json"
 
 
 def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSource, dict[str, float], float]:
-    """Train every candidate for the same few epochs and take the one with the best validation score.
+    """Train every candidate for as many operations and take the one with the best validation score.
 
-    Of several with the same score, as happens with little validation data, it is the one with the least loss. All see
-    the same share of the training data: what the costliest can afford of the budget of the kernel search.
+    The costliest gets the few epochs of the budget, the others so many more as they are cheaper: networks that learn
+    slowly by the epoch are not left behind by those that pay for every one. Of several with the same score, as happens
+    with little validation data, it is the one with the least loss. In an epoch all see the same share of the training
+    data: what the costliest can afford of the budget of the kernel search.
 
     Args:
         run: What all stages share.
@@ -48,12 +52,13 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
         networks = [source.make(width=run.budget.width) for source in sources]
     passes, most = run.budget.selection_epochs, run.budget.search.max_cost
     train = affordable(run.train, most, passes=passes, shape=run.summary.shape, networks=networks)
+    epochs = _equal_epochs(networks, passes, shape=run.summary.shape)
     ranks: dict[str, tuple[float, float]] = {}
     with stage("backbone", len(sources), is_shown=run.is_shown) as shown:
-        for source in sources:
-            score, loss = _after_few_epochs(run, source, train)
+        for source, own in zip(sources, epochs, strict=True):
+            score, loss = _after_few_epochs(run, source, train, own)
             ranks[source.name] = score, -loss
-            run.folder.log("backbone", name=source.name, score=score, loss=loss)
+            run.folder.log("backbone", name=source.name, epochs=own, score=score, loss=loss)
             shown.advance(len(ranks), f"{source.name} {abs(score):.4f}")
     scores = {name: score for name, (score, _) in ranks.items()}
     if max(scores.values()) == -math.inf:
@@ -67,14 +72,21 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
     return chosen, scores, seconds
 
 
-def _after_few_epochs(run: Run, source: NetworkSource, train: Split) -> tuple[float, float]:
+def _equal_epochs(networks: list[nn.Module], passes: int, *, shape: tuple[int, ...]) -> list[int]:
+    """Epochs of every network that take as many operations as those of the costliest."""
+    operations = [operations_of(network, shape) for network in networks]
+    if min(operations) == 0:  # nobody can count them
+        return [passes] * len(networks)
+    return [round(passes * max(operations) / own) for own in operations]
+
+
+def _after_few_epochs(run: Run, source: NetworkSource, train: Split, epochs: int) -> tuple[float, float]:
     """Validation score and loss after a few epochs, at falling rates; both infinitely bad if training diverges."""
     seed = run.config.seed
     with seeded(derive_seed(seed, "backbone", source.name)):
         network = source.make(width=run.budget.width).to(run.learning.device)
     optimizer = make_sgd(network, **ORDINARY)
     learning = replace(run.learning, max_norm=1.0)
-    epochs = run.budget.selection_epochs
     try:
         for epoch in range(epochs):
             set_rate(optimizer, ORDINARY["lr"] * cosine_factor((epoch + 0.5) / epochs, warmup=0.0))

@@ -135,7 +135,7 @@ class TuneSettings:
             final training: rates that only pay once they have fallen are judged by what they come to.
         seeds: Number of initial weights that trials choose from.
         max_cost: Tera floating-point operations of all trials at most, about; passes see fewer samples where there are
-            too many. None for no limit.
+            too many, those of every trial as few as its own network asks for. None for no limit.
         cpus_per_trial: With ``engine="ray"``, CPUs of a trial, and threads of torch in it.
         gpus_per_trial: Likewise GPUs; below 1, trials share one. None for one where the run computes on a GPU.
     """

@@ -11,7 +11,7 @@ from dasha._optional import require
 from dasha.randomness import derive_seed, seeded
 from dasha.search import kernels as searching
 from dasha.search import tune as tuning
-from dasha.search.cost import affordable, expected_passes, operations_of
+from dasha.search.cost import affordable, operations_of
 from dasha.search.course import MakeNetwork, TrialWork, initial_network
 from dasha.search.kernels import random_architecture, search_kernels
 from dasha.search.networks import NetworkSource
@@ -21,7 +21,7 @@ from dasha.search.result import RunResult, SearchResult
 from dasha.search.retrain import Curves, retrain
 from dasha.search.run import Run
 from dasha.search.selection import choose_backbone
-from dasha.search.settings import KERNEL_CHOICES, KERNELS, OWN
+from dasha.search.settings import KERNELS, OWN
 from dasha.search.supernet import Architecture, Supernet, to_supernet
 from dasha.search.trials import Hyperparameters, TuneOutcome
 from dasha.search.tune import tune
@@ -41,6 +41,7 @@ class Found:
         source: The backbone that was chosen.
         scores: Validation score of every candidate, where there were several; larger is better.
         architecture: Kernel size and dilation of every searched layer; empty where the backbone keeps its own.
+        searched: What the kernel search chose, also where the backbone keeps its own; empty without a search.
         tuned: Hyperparameters, and how they were found.
         seconds: Of every stage.
     """
@@ -48,6 +49,7 @@ class Found:
     source: NetworkSource
     scores: dict[str, float]
     architecture: Architecture
+    searched: Architecture
     tuned: TuneOutcome
     seconds: dict[str, float]
 
@@ -69,12 +71,12 @@ def find_network(run: Run, sources: list[NetworkSource]) -> Found:
     """Backbone, kernels and hyperparameters; what was found before is read."""
     if run.config.engine == "ray" and not run.folder.has(_TUNE):
         require_ray(run, sources)
-    source, scores, seconds = choose_backbone(run, sources)
-    selection = {"backbone": seconds} if len(sources) > 1 else {}
-    architecture, search_seconds = find_kernels(run, source)
-    tuned = tune_hyperparameters(run, source, architecture)
-    kept = kept_kernels(architecture, tuned.hyperparameters)
-    return Found(source, scores, kept, tuned, {**selection, "search": search_seconds, "tune": tuned.seconds})
+    source, scores, selection_seconds = choose_backbone(run, sources)
+    searched, search_seconds = find_kernels(run, source)
+    tuned = tune_hyperparameters(run, source, searched)
+    selection = {"backbone": selection_seconds} if len(sources) > 1 else {}
+    seconds = {**selection, "search": search_seconds, "tune": tuned.seconds}
+    return Found(source, scores, kept_kernels(searched, tuned.hyperparameters), searched, tuned, seconds)
 
 
 def require_ray(run: Run, sources: list[NetworkSource]) -> None:
@@ -141,6 +143,7 @@ def train_network(run: Run, found: Found) -> Finished:
         flops=operations_of(network, run.summary.shape),
         seconds={**found.seconds, "retrain": sum(own.seconds for own in curves)},
         curves=[asdict(own) for own in curves],
+        searched=found.searched,
     )
     return Finished(result, states)
 
@@ -209,11 +212,9 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
         with run.folder.reading(_TUNE):
             return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
     is_open = run.config.search == "auto"
-    with seeded(0):
-        networks = [make({KERNELS: kernels}) for kernels in (KERNEL_CHOICES if is_open else KERNEL_CHOICES[:1])]
-    passes = expected_passes(settings)
-    train = affordable(run.train, settings.max_cost, passes=passes, shape=run.summary.shape, networks=networks)
-    work = TrialWork(make, train, run.validation, settings, run.learning, run.config.seed, run.folder)
+    work = TrialWork(
+        make, run.train, run.validation, run.summary.shape, settings, run.learning, run.config.seed, run.folder
+    )
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
         outcome = tune(work, stage=shown, space=run.space, chooses_kernels=is_open, engine=run.config.engine)
     initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)

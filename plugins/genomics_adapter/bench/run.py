@@ -81,7 +81,7 @@ def overall(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
 
 def searched(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Methods that chose kernels."""
-    return list(dict.fromkeys(record["method"] for record in records if record.get("architecture")))
+    return list(dict.fromkeys(record["method"] for record in records if record.get("searched")))
 
 
 def content(
