@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Method = Literal["deep_lift_shap", "saturation_mutagenesis"]
 Caller = Literal["recursive", "tfmodisco"]
+_THRESHOLD, _FLANK = 0.01, 2  # of the recursive caller
 _DELTA = 1e-2  # of DeepLIFT's sums, in units of the output: float32 leaves a thousandth and more
 
 
@@ -60,7 +61,7 @@ def attribute(
         allowed = ", ".join(map(repr, get_args(Method)))
         raise InvalidArgumentError(f"method is {method!r}, but must be one of {allowed}")
     network = model if isinstance(model, nn.Module) else model.model_
-    inputs = torch.cat(list(batches_of(read_sequences(X, length=getattr(model, "length_", None)), 4096)))
+    inputs = torch.cat(list(batches_of(_as_read(X, model), 4096)))
     was_training = network.training
     try:
         with on_device(network, device) as (own, where):
@@ -84,8 +85,8 @@ def seqlets(
     attributions: Tensor,
     *,
     caller: Caller = "recursive",
-    threshold: float = 0.01,
-    flank: int = 2,
+    threshold: float | None = None,
+    flank: int | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Stretches whose contributions stand out, those for the output first, then those against it.
@@ -93,8 +94,8 @@ def seqlets(
     Args:
         attributions: Of `attribute`, shape ``(N, 4, L)``, not hypothetical ones.
         caller: ``"recursive"``, short stretches with a p-value; or ``"tfmodisco"``, windows of a fixed length.
-        threshold: p-value of the recursive caller. It ranks stretches; it is no rate of errors.
-        flank: Bases that are added on both sides, of the recursive caller.
+        threshold: p-value of the recursive caller, by default 0.01. It ranks stretches; it is no rate of errors.
+        flank: Bases that are added on both sides; by default 2, or 10 by ``"tfmodisco"``, as tangermeme has it.
         **options: Further arguments of tangermeme's function.
 
     Returns:
@@ -102,7 +103,7 @@ def seqlets(
         ``p-value`` where the caller has one.
 
     Raises:
-        InvalidArgumentError: If ``caller`` or the shape is not allowed.
+        InvalidArgumentError: If ``caller`` or the shape is not allowed, or ``"tfmodisco"`` is given a threshold.
     """
     import pandas as pd
 
@@ -113,9 +114,17 @@ def seqlets(
     module: Any = require("tangermeme.seqlet", extra="genomics")
     sums = attributions.sum(1)
     if caller == "tfmodisco":
-        found: pd.DataFrame = module.tfmodisco_seqlets(sums, **options)
+        if threshold is not None:
+            raise InvalidArgumentError(
+                f"threshold={threshold!r} is of caller='recursive'; for 'tfmodisco' give target_fdr="
+            )
+        found: pd.DataFrame = module.tfmodisco_seqlets(sums, **({} if flank is None else {"flank": flank}), **options)
         return found
-    options = {"threshold": threshold, "additional_flanks": flank, **options}
+    defaults = {
+        "threshold": _THRESHOLD if threshold is None else threshold,
+        "additional_flanks": _FLANK if flank is None else flank,
+    }
+    options = {**defaults, **options}
     found = module.recursive_seqlets(sums, **options)
     against = module.recursive_seqlets(-sums, **options)
     against["attribution"] = -against["attribution"]
@@ -123,6 +132,11 @@ def seqlets(
     length = attributions.shape[-1]
     both["start"], both["end"] = both["start"].clip(lower=0), both["end"].clip(upper=length)
     return both
+
+
+def _as_read(X: Any, model: nn.Module | Any) -> np.ndarray:
+    """Sequences as the estimator reads them; as they are for a module."""
+    return read_sequences(X, length=getattr(model, "length_", None), crop=getattr(model, "crop", "center"))
 
 
 def _overlapping(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:

@@ -113,7 +113,7 @@ class SequenceDataModule(_Base):
     def _loader(self, data: SequenceDataset, collate: Any, *, shuffle: bool) -> DataLoader[Any]:
         return DataLoader(
             data,
-            self.batch_size,
+            batch_size=self.batch_size,
             shuffle=shuffle,
             collate_fn=collate,
             num_workers=self.num_workers,

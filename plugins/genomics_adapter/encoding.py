@@ -175,8 +175,8 @@ def text_lengths(sequences: Any, place: Callable[[int], str]) -> np.ndarray:
     parts = []
     for start in range(0, len(sequences), _AT_ONCE >> 7):
         texts = _texts(sequences, start, start + (_AT_ONCE >> 7))
-        if not set(map(type, texts)) <= {str}:
-            index = next(index for index, text in enumerate(texts) if type(text) is not str)
+        if not all(issubclass(kind, str) for kind in set(map(type, texts))):
+            index = next(index for index, text in enumerate(texts) if not isinstance(text, str))
             raise InvalidArgumentError(f"{place(start + index)} is {texts[index]!r}, but must be a text of bases")
         parts.append(np.fromiter(map(len, texts), np.int64, len(texts)))
     lengths = np.concatenate(parts) if parts else np.zeros(0, np.int64)

@@ -14,6 +14,7 @@ from dasha._optional import Requirement
 from dasha.errors import InvalidArgumentError
 from genomics_adapter._inputs import batches_of, read_sequences
 from genomics_adapter.attribution import seqlets
+from genomics_adapter.encoding import Crop
 
 Grouping = Literal["correlation", "modisco"]
 _LEAST_COVER = 0.3  # of the seqlets of a pattern: columns that fewer of them reach are cut off
@@ -53,6 +54,7 @@ def motifs(
     width: int = 20,
     similarity: float = 0.7,
     min_members: int = 10,
+    crop: Crop = "center",
     **options: Any,
 ) -> list[Motif]:
     """Patterns among the seqlets, the most frequent first.
@@ -70,8 +72,9 @@ def motifs(
         width: Bases of a pattern, at most.
         similarity: Least correlation of the contributions of a seqlet with its pattern.
         min_members: Seqlets of a pattern, at least.
-        **options: Further arguments of `seqlets`, or of ``modiscolite.tfmodisco.TFMoDISco``, to which the four above
-            do not go.
+        crop: What keeps its place where sequences have another length than contributions, as of the estimator.
+        **options: Further arguments of `seqlets`, or of ``modiscolite.tfmodisco.TFMoDISco``, to which ``found``
+            to ``min_members`` do not go.
 
     Raises:
         InvalidArgumentError: If ``grouping`` is not allowed, or ``"modisco"`` gets no hypothetical contributions.
@@ -80,7 +83,7 @@ def motifs(
     if grouping not in get_args(Grouping):
         allowed = ", ".join(map(repr, get_args(Grouping)))
         raise InvalidArgumentError(f"grouping is {grouping!r}, but must be one of {allowed}")
-    inputs = torch.cat(list(batches_of(read_sequences(X, length=attributions.shape[-1]), 4096)))
+    inputs = torch.cat(list(batches_of(read_sequences(X, length=attributions.shape[-1], crop=crop), 4096)))
     if grouping == "modisco":
         return _by_modisco(attributions, inputs, options)
     attributions = attributions * inputs  # what is there, of hypothetical ones

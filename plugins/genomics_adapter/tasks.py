@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -167,9 +168,11 @@ class DashaSequenceTask(LightningModule):
         assert self.result is not None
         settings = {name: self.result.hyperparameters[name] for name in ("lr", "momentum", "weight_decay")}
         optimizer = make_sgd(self.network, **settings)
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):  # a training without end has no schedule
+            return optimizer
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: cosine_factor(min(1.0, (step + 0.5) / steps), _WARMUP)
+            optimizer, lambda step: cosine_factor(min(1.0, (step + 0.5) / max(1, steps)), _WARMUP)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -98,9 +98,13 @@ def genome_file(contigs, tmp_path):
 
 
 def slow_window(text, start, end, strand, length):
-    first = (start + end) // 2 - length // 2
-    window = "".join(text[i] if 0 <= i < len(text) else "N" for i in range(first, first + length)).upper()
-    return window.translate(str.maketrans("ACGTRN", "TGCAYN"))[::-1] if strand == "-" else window
+    """On the strand ``-``, the window is that of the turned chromosome."""
+    text = text.upper()
+    if strand == "-":
+        text = text.translate(str.maketrans("ACGTRN", "TGCAYN"))[::-1]
+        start, end = len(text) - end, len(text) - start
+    first = start + (end - start) // 2 - length // 2
+    return "".join(text[i] if 0 <= i < len(text) else "N" for i in range(first, first + length))
 
 
 @pytest.mark.parametrize("length", [None, 1, 24, 401])
@@ -120,13 +124,36 @@ def test_windows_are_those_of_a_slow_reference(length, cost, contigs, genome_fil
     assert decode(data.codes) == [slow_window(contigs[row[0]], row[1], row[2], row[5], size) for row in rows]
     assert data.labels.tolist() == [row[4] for row in rows]
     assert data.chromosomes.tolist() == [row[0] for row in rows]
-    assert data.starts.tolist() == [(row[1] + row[2]) // 2 - size // 2 for row in rows]
+    forward_starts = [(row[1] + row[2]) // 2 - size // 2 for row in rows]
+    shifts = np.array(data.starts) - forward_starts
+    is_shifted = [row[5] == "-" and (row[2] - row[1] + size) % 2 for row in rows]  # one of the two has no middle base
+    assert (shifts != 0).tolist() == [bool(shifted) for shifted in is_shifted]
     assert data.names[7] == "peak7"
     assert data.source.place(0).endswith("line 3")
     forward = read_bed(path, genome_file, length=length, is_stranded=False)
     assert decode(forward.codes) == [slow_window(contigs[row[0]], row[1], row[2], "+", size) for row in rows]
     if size == 401:
         assert "windows reach over an end of their chromosome and are N there" in data.describe()
+
+
+def test_windows_as_long_as_their_intervals_are_the_intervals(contigs, genome_file, tmp_path):
+    path = write(tmp_path / "a.bed", "chr1\t10\t14\tx\t0\t+\nchr1\t10\t14\tx\t1\t-\n")
+    own = contigs["chr1"][10:14].upper()
+    turned = own.translate(str.maketrans("ACGTRN", "TGCAYN"))[::-1]
+    assert decode(read_bed(path, genome_file).codes) == [own, turned]
+
+
+def test_a_site_has_the_same_place_on_both_strands(genome_file, contigs, tmp_path):
+    path = write(tmp_path / "a.bed", "chr1\t20\t21\tx\t0\t+\nchr1\t20\t21\tx\t1\t-\n")
+    forward, backward = decode(read_bed(path, genome_file, length=6).codes)
+    base = contigs["chr1"][20].upper()
+    assert (forward[3], backward[3]) == (base, base.translate(str.maketrans("ACGTRN", "TGCAYN")))
+
+
+def test_lines_with_other_numbers_of_columns_are_refused(genome_file, tmp_path):
+    path = write(tmp_path / "a.bed", "chr1\t5\t9\tx\t0\t-\nchr1\t5\t9\tx\t1\n")
+    with pytest.raises(InvalidTableError, match=r"line 2 has 5 columns, but .*line 1 has 6; all lines"):
+        read_bed(path, genome_file)
 
 
 def test_columns_of_labels(genome_file, tmp_path):

@@ -151,7 +151,7 @@ def test_contributions_point_at_planted_motifs(planted):
 
 def test_seqlets_become_the_motifs_that_were_planted(planted):
     made, rows, contributions = planted
-    found = seqlets(contributions, caller="tfmodisco", window_size=9, flank=3)
+    found = seqlets(contributions, caller="tfmodisco", window_size=9)
     assert {"example_idx", "start", "end", "attribution"} <= set(found.columns)
     patterns = motifs(contributions, made.data.codes[rows], found=found)
     for frequencies in made.frequencies:
@@ -253,7 +253,7 @@ def test_hypothetical_contributions_agree_where_bases_are(wide):
 def test_patterns_need_only_what_is_there_of_hypothetical_contributions(planted, hypothetical):
     made, rows, _ = planted
     codes = made.data.codes[rows]
-    found = seqlets(hypothetical * one_hot(codes), caller="tfmodisco", window_size=9, flank=3)
+    found = seqlets(hypothetical * one_hot(codes), caller="tfmodisco", window_size=9)
     first, second = (motifs(part, codes, found=found) for part in (hypothetical, hypothetical * one_hot(codes)))
     assert [one.consensus for one in first] == [one.consensus for one in second] != []
 

@@ -77,14 +77,14 @@ def read_content(path: Path, suffixes: Sequence[str]) -> tuple[bytes, str]:
         content = path.read_bytes()
     except OSError as error:
         raise InvalidTableError(f"{path} cannot be read: {error.strerror}") from error
-    if not content.strip():
-        raise InvalidTableError(f"{path} is empty")
     digest = hashlib.sha256(content).hexdigest()
     if name.endswith((".gz", ".bgz")):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise InvalidTableError(f"{path} is not a complete gzip file: {error}") from error
+    if not content.strip():
+        raise InvalidTableError(f"{path} is empty")
     return content, digest
 
 
@@ -92,7 +92,7 @@ def decode(path: Path, content: bytes) -> tuple[str, list[str]]:
     """Return the text of a file, its lines ended by a line feed alone, and notes on its encoding.
 
     Raises:
-        InvalidTableError: If the content is no text.
+        InvalidTableError: If the content is no text, or nothing but a byte order mark.
     """
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         text, notes = content.decode("utf-16", errors="replace"), ["the file is UTF-16"]
@@ -104,6 +104,8 @@ def decode(path: Path, content: bytes) -> tuple[str, list[str]]:
         except UnicodeDecodeError as error:
             text = content.decode("latin-1")
             notes = [f"the file is not UTF-8 (byte {error.start}) and was read as Latin-1; check names with accents"]
+    if not text.strip():
+        raise InvalidTableError(f"{path} is empty")
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 

@@ -86,7 +86,7 @@ def run_demo(out: Path, changes: dict[str, Any], *, is_shown: bool) -> dict[str,
     estimator.run_.evaluate(SequenceDataset(test, estimator.task_), predictor=StrandAverage)
     rows = _explained(parts[2])
     contributions = attribute(estimator, test.codes[rows], n_shuffles=SHUFFLES)
-    found = seqlets(contributions, caller="tfmodisco", window_size=9, flank=3)
+    found = seqlets(contributions, caller="tfmodisco", window_size=9)
     patterns = motifs(contributions, test.codes[rows], found=found)
     area, chance = recovery(contributions, parts[2].mask[rows])
     matches = []

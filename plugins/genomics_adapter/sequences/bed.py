@@ -49,8 +49,8 @@ def read_bed(
 ) -> SequenceData:
     """Read windows around the intervals of a BED file from a genome.
 
-    Every window has the middle of its interval, base ``(start + end) // 2``, at its own base ``length // 2``; where it
-    reaches over an end of the chromosome, it is N there.
+    Every window has the middle of its interval, of ``n`` bases the base ``n // 2``, at its own base ``length // 2``,
+    both counted from 0 along the strand of the window; where it reaches over an end of the chromosome, it is N there.
 
     Args:
         path: BED file (0-based, half-open), gzipped or not, separated by tabs or blanks.
@@ -76,11 +76,17 @@ def read_bed(
         labels, names = parse_labels([found.labels], found.source, class_names)
     widths = found.ends - found.starts
     size = int(widths.max()) if length is None else whole_number("length", length, minimum=1)
-    first = (found.starts + found.ends) // 2 - size // 2
+    is_turned = np.zeros(len(widths), bool)
+    if is_stranded and found.strands is not None:
+        is_turned = found.strands == "-"
+    first = np.where(
+        is_turned,
+        found.ends - 1 - widths // 2 - (size - 1 - size // 2),
+        found.starts + widths // 2 - size // 2,
+    )
     with open_genome(Path(genome)) as opened:
         codes, outside = _cut(opened, found, first, size)
-    if is_stranded and found.strands is not None:
-        codes[found.strands == "-"] = reverse_complement(codes[found.strands == "-"])
+    codes[is_turned] = reverse_complement(codes[is_turned])
     notes = [f"windows of {size} bases around the middle of intervals of {widths.min()} to {widths.max()} bases"]
     if outside:
         notes.append(f"{outside} windows reach over an end of their chromosome and are N there")
@@ -107,6 +113,12 @@ def _read_lines(path: Path, label: int | None) -> _Intervals:
         raise InvalidTableError(
             f"{source.place(index)} has {len(fields[index])} columns, but column {needed} is needed"
             + ("; say with label= which one holds the labels, or label=None" if label else "")
+        )
+    if width < max(map(len, fields)):
+        index = next(index for index, row in enumerate(fields) if len(row) != len(fields[0]))
+        raise InvalidTableError(
+            f"{source.place(index)} has {len(fields[index])} columns, but {source.place(0)} has {len(fields[0])}; all "
+            "lines of a BED file have as many"
         )
     columns = [[row[column].strip() for row in fields] for column in range(width)]
     strands = _strands(columns[5], source) if width > 5 else None
