@@ -23,7 +23,8 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"Task: {task['kind']}, {task['num_outputs']} outputs, loss {task['loss']}; {_title(task['metric'])} decides."
     if task["class_names"]:
         yield f"Classes: {', '.join(map(_safe, task['class_names']))}."
-    yield from ("", "Input: one-hot `(N, 4, L)`, order A, C, G, T; N is a column of zeros.", "", "## Data", "")
+    uncertain = {"zeros": "N is a column of zeros", "fractions": "N has a quarter for every base"}[card["ambiguous"]]
+    yield from ("", f"Input: one-hot `(N, 4, L)`, order A, C, G, T; {uncertain}.", "", "## Data", "")
     rows = [
         [
             key,
@@ -79,8 +80,8 @@ def _network(card: Mapping[str, Any]) -> Iterator[str]:
     network, settings = card["architecture"], card["settings"]
     yield from ("", "## Network", "")
     yield (
-        f"{_safe(network['backbone'])}, {network['parameters']:,} parameters, {network['flops']:,} operations a "
-        f"sequence; kernels {_KERNELS[network['kernels']]}."
+        f"{_safe(network['backbone'])}, {network['parameters']:,} parameters{_operations(network['flops'])}; "
+        f"kernels {_KERNELS[network['kernels']]}."
     )
     yield ""
     rows = [
@@ -99,6 +100,10 @@ def _network(card: Mapping[str, Any]) -> Iterator[str]:
     seconds = ", ".join(f"{key} {value:.0f} s" for key, value in card["seconds"].items())
     yield from ("", "## Training", "", f"Budget {settings['budget']}, seed {settings['seed']}; {values}; {seconds}.")
     yield from _trainings(card)
+
+
+def _operations(flops: int | None) -> str:
+    return "" if flops is None else f", {flops:,} operations a sequence"
 
 
 def _trainings(card: Mapping[str, Any]) -> Iterator[str]:

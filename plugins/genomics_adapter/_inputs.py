@@ -12,7 +12,7 @@ from torch import Tensor
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
 from genomics_adapter.dataset import SequenceDataset
-from genomics_adapter.encoding import ALPHABET, ANY, Crop, encode, fitted, one_hot
+from genomics_adapter.encoding import ALPHABET, ANY, Ambiguous, Crop, encode, fitted, one_hot
 from genomics_adapter.row_hashes import strand_free_hashes
 from genomics_adapter.sequences.data import SequenceData
 
@@ -71,11 +71,11 @@ def dataset_of(sequences: np.ndarray, targets: np.ndarray, task: TaskSpec) -> An
     return SequenceDataset(SequenceData(sequences, targets), task)
 
 
-def batches_of(sequences: np.ndarray, size: int) -> Iterator[Tensor]:
-    """Float inputs of a network, ``size`` sequences at a time."""
+def batches_of(sequences: np.ndarray, size: int, *, ambiguous: Ambiguous = "zeros") -> Iterator[Tensor]:
+    """Float inputs of a network, ``size`` sequences at a time; shares stay as they are."""
     for start in range(0, len(sequences), size):
         part = sequences[start : start + size]
-        yield torch.as_tensor(part) if part.ndim == 3 else one_hot(part)
+        yield torch.as_tensor(part) if part.ndim == 3 else one_hot(part, ambiguous=ambiguous)
 
 
 def identity_of(sequences: np.ndarray) -> np.ndarray:

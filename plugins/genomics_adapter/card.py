@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,19 +16,20 @@ from torch import Tensor, nn
 from dasha import Dasha
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
-from dasha.report.run_record import RunRecord, read_record
-from dasha.search.model import load_members, together
 from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import TaskSpec
+from genomics_adapter._card_source import CardSource, source_of
 from genomics_adapter._fitted import on_device
-from genomics_adapter._inputs import batches_of, read_sequences
+from genomics_adapter._inputs import batches_of
 from genomics_adapter._intervals import finite, over_trainings, with_intervals
+from genomics_adapter.encoding import Ambiguous
 from genomics_adapter.leaks import LeakReport
 from genomics_adapter.reverse_complement import StrandAverage
 from genomics_adapter.sequences.data import SequenceData, SequenceSplits
 
 if TYPE_CHECKING:
     from genomics_adapter._estimator import DashaSequenceEstimator
+    from genomics_adapter.tasks import DashaSequenceTask
 
 _PACKAGES = ("tangermeme", "scikit-learn", "lightning", "pyfaidx")
 
@@ -66,7 +67,7 @@ class ModelCard:
 
 
 def model_card(
-    run: DashaSequenceEstimator | Dasha | str | Path,
+    run: DashaSequenceEstimator | DashaSequenceTask | Dasha | str | Path,
     *,
     test: SequenceData | tuple[Any, Any] | None = None,
     splits: SequenceSplits | None = None,
@@ -77,11 +78,13 @@ def model_card(
     seed: int = 0,
     device: str = "auto",
     network: Any = None,
+    ambiguous: Ambiguous = "zeros",
 ) -> ModelCard:
     """Describe a finished run.
 
     Args:
-        run: A fitted estimator, a finished `dasha.Dasha`, or the folder of a run.
+        run: A fitted estimator, a trained `genomics_adapter.tasks.DashaSequenceTask`, a finished `dasha.Dasha`, or the
+            folder of a run.
         test: Sequences and targets on which nothing was chosen; by default the test part of ``splits``. Targets are as
             the estimator or the run was given them.
         splits: The data, described by where it is from and how it was read.
@@ -92,110 +95,74 @@ def model_card(
         seed: Of the draws.
         device: ``"auto"``, or a device of torch.
         network: The module or factory that was the backbone of a run given by its folder, where that is not registered.
+        ambiguous: How bases that are not certain are shown to the network; see `genomics_adapter.one_hot`.
 
     Raises:
         InvalidArgumentError: If the run is not finished, or test data does not fit.
         StateFileError: If there is no run.
     """
-    folder = _folder_of(run)
-    record = read_record(folder)
-    if record.result is None:
-        raise InvalidArgumentError(f"the run in {folder} is not finished; finish it first")
-    opened = _opened(run, network, is_ensemble=record.config["settings"]["is_ensemble"])
+    source = source_of(run, network=network, length=None if splits is None else splits.train.length)
+    told, task = source.told, TaskSpec(**source.told["task"])
     if test is None and splits is not None:
         test = splits.test
-    task = TaskSpec(**record.config["task"])
-    measured = None if test is None else _measured(opened, task, _pair(test), resamples=resamples, seed=seed, on=device)
-    settings, curves = record.config["settings"], record.result["curves"]
+    measured = None
+    if test is not None:
+        measured = _measured(source, task, _pair(test), ambiguous, resamples=resamples, seed=seed, on=device)
+    validation = told["validation"]
+    if validation is None and splits is not None and splits.validation is not None:
+        found = _measured(source, task, _pair(splits.validation), ambiguous, resamples=0, seed=0, on=device)
+        validation = over_trainings([{name: row["value"] for name, row in found["metrics"].items()}])
     content = {
         "name": name or f"{task.kind} of DNA sequences",
         "notes": notes,
-        "task": record.config["task"],
-        "data": _data(record, splits),
+        **told,
+        "data": _data(told["data"], splits),
         "leaks": None if leaks is None else {**leaks.as_dict(), "text": str(leaks)},
-        "architecture": _architecture(record, opened.members[0]),
-        "settings": settings,
-        "hyperparameters": record.result["hyperparameters"],
-        "seconds": record.result["seconds"],
-        "trainings": {"count": len(opened.members), "is_ensemble": settings["is_ensemble"]},
-        "validation": over_trainings([curve["validation"][-1] for curve in curves if curve["validation"]]),
+        "architecture": {
+            **told["architecture"],
+            "layers": _layers(source.members[0], told["architecture"]["searched"]),
+        },
+        "ambiguous": ambiguous,
+        "trainings": {"count": len(source.members), "is_ensemble": told["settings"]["is_ensemble"]},
+        "validation": validation or {},
         "test": measured,
-        "versions": {**record.config["versions"], **_versions()},
+        "versions": {**told["versions"], **_versions()},
     }
     return ModelCard(json.loads(json.dumps(content, default=str)))
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """Networks, and how sequences and targets become what they take and give.
-
-    Attributes:
-        model: What predicts, in the units of the run.
-        members: The networks of all final trainings, alone.
-        predicting: Makes of one of them what predicts.
-        read: Sequences and targets as users have them, as codes or shares and as a tensor.
-    """
-
-    model: nn.Module
-    members: list[nn.Module]
-    predicting: Callable[[nn.Module], nn.Module]
-    read: Callable[[Any, Any], tuple[np.ndarray, Tensor]]
-
-
-def _folder_of(run: Any) -> Path:
-    """The folder of a run."""
-    if hasattr(run, "model_") and not hasattr(run, "run_"):
-        raise InvalidArgumentError("an estimator that was loaded has no run; pass the folder of its run instead")
-    own = getattr(run, "run_", run)
-    return Path(own.run_dir if isinstance(own, Dasha) else own)
-
-
-def _opened(run: Any, network: Any, *, is_ensemble: bool) -> _Opened:
-    if hasattr(run, "model_"):
-
-        def by_estimator(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
-            return run._read(X), torch.as_tensor(run._encode(y))
-
-        predicting = StrandAverage if run.reverse_complement else _same
-        return _Opened(run.model_, run.run_.members, predicting, by_estimator)
-
-    def plain(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
-        return read_sequences(X), torch.as_tensor(np.asarray(y))
-
-    if isinstance(run, Dasha):
-        return _Opened(run.model, run.members, _same, plain)
-    members = load_members(run, network=network)
-    return _Opened(together(members, is_ensemble=is_ensemble), members, _same, plain)
-
-
-def _same(network: nn.Module) -> nn.Module:
-    return network
-
-
 def _measured(
-    opened: _Opened, task: TaskSpec, test: tuple[Any, Any], *, resamples: int, seed: int, on: str
+    source: CardSource,
+    task: TaskSpec,
+    test: tuple[Any, Any],
+    ambiguous: Ambiguous,
+    *,
+    resamples: int,
+    seed: int,
+    on: str,
 ) -> dict[str, Any]:
     """Metrics of the model with intervals, and those of all trainings where there are several."""
-    sequences, targets = opened.read(*test)
-    outputs, names = _outputs(opened.model, sequences, on), metric_names(task.kind)
+    sequences, targets = source.read(*test)
+    outputs, names = _outputs(source.model, sequences, ambiguous, on), metric_names(task.kind)
     values = with_intervals(task, outputs, targets, names=names, resamples=resamples, seed=seed)
     per_seed: list[dict[str, float]] = []
-    for member in opened.members if len(opened.members) > 1 else []:
+    for member in source.members if len(source.members) > 1 else []:
         metrics = Metrics(task, names)
-        metrics.update(_outputs(opened.predicting(member), sequences, on), targets)
+        metrics.update(_outputs(source.predicting(member), sequences, ambiguous, on), targets)
         per_seed.append(metrics.compute())
     return {
         "samples": len(outputs),
-        "is_strand_average": isinstance(opened.model, StrandAverage),
+        "is_strand_average": isinstance(source.model, StrandAverage),
         "resamples": resamples,
         "metrics": {name: {key: finite(value) for key, value in row.items()} for name, row in values.items()},
         "trainings": over_trainings(per_seed),
     }
 
 
-def _outputs(model: nn.Module, sequences: np.ndarray, device: str) -> Tensor:
+def _outputs(model: nn.Module, sequences: np.ndarray, ambiguous: Ambiguous, device: str) -> Tensor:
+    batches = batches_of(sequences, 256, ambiguous=ambiguous)
     with on_device(model, device) as (network, where), torch.no_grad():
-        return torch.cat([network(part.to(where)).float().cpu() for part in batches_of(sequences, 256)])
+        return torch.cat([network(part.to(where)).float().cpu() for part in batches])
 
 
 def _pair(test: Any) -> tuple[Any, Any]:
@@ -208,8 +175,8 @@ def _pair(test: Any) -> tuple[Any, Any]:
     return test[0], test[1]
 
 
-def _data(record: RunRecord, splits: SequenceSplits | None) -> dict[str, Any]:
-    parts: dict[str, Any] = {key: dict(value) for key, value in record.config["data"].items()}
+def _data(known: Mapping[str, Any], splits: SequenceSplits | None) -> dict[str, Any]:
+    parts: dict[str, Any] = {key: dict(value) for key, value in known.items()}
     if splits is not None:
         for key, part in splits._asdict().items():
             if part is not None:
@@ -218,30 +185,22 @@ def _data(record: RunRecord, splits: SequenceSplits | None) -> dict[str, Any]:
     return parts
 
 
-def _architecture(record: RunRecord, model: nn.Module) -> dict[str, Any]:
-    assert record.result is not None
+def _layers(model: nn.Module, searched: Sequence[str]) -> list[dict[str, Any]]:
+    """Every convolution of a network."""
     around = [part for part in model.children() if isinstance(part, Normalize | TargetScale)]
     plain = next(part for part in model.children() if part not in around) if around else model
-    layers = [
+    return [
         {
             "name": name,
             "channels": [layer.in_channels, layer.out_channels],
             "kernel_size": layer.kernel_size[0],
             "dilation": layer.dilation[0],
             "reach": (layer.kernel_size[0] - 1) * layer.dilation[0] + 1,
-            "is_searched": name in record.result["architecture"],
+            "is_searched": name in searched,
         }
         for name, layer in plain.named_modules()
         if isinstance(layer, nn.Conv1d)
     ]
-    result = record.result
-    return {
-        "backbone": result["backbone"],
-        "kernels": record.kernels,
-        "parameters": result["parameters"],
-        "flops": result["flops"],
-        "layers": layers,
-    }
 
 
 def _versions() -> dict[str, str]:

@@ -110,6 +110,14 @@ class SequenceDataModule(_Base):
             raise InvalidArgumentError("there is no test data; give splits that have some")
         return self._loader(self.test_data, default_collate, shuffle=False)
 
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The test data.
+
+        Raises:
+            InvalidArgumentError: If there is none.
+        """
+        return self.test_dataloader()
+
     def _loader(self, data: SequenceDataset, collate: Any, *, shuffle: bool) -> DataLoader[Any]:
         return DataLoader(
             data,

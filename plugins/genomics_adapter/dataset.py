@@ -80,3 +80,25 @@ class SequenceDataset(Dataset[tuple[Tensor, Tensor]]):
     def joined(self, other: Split) -> Split:
         """The samples of both."""
         return Joined([self, other])
+
+
+class Inputs(Dataset[Tensor]):
+    """One-hot inputs ``(4, L)`` alone, to be predicted.
+
+    Args:
+        data: Sequences, with labels or without.
+        ambiguous: How bases that are not certain are shown; see `genomics_adapter.one_hot`.
+    """
+
+    def __init__(self, data: SequenceData, *, ambiguous: Ambiguous = "zeros") -> None:
+        self._codes = torch.from_numpy(np.require(data.codes, requirements=["C", "W"]))
+        self._ambiguous: Ambiguous = ambiguous
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return one_hot(self._codes[index], ambiguous=self._ambiguous)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
+        return list(one_hot(self._codes[torch.as_tensor(indices)], ambiguous=self._ambiguous).unbind())

@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
+from torch.utils.data import DataLoader
+
 from dasha._optional import require
+from dasha.dev_run import is_dev_run
+from dasha.errors import InvalidArgumentError
 from dasha.tasks import Kind, TaskSpec
 from genomics_adapter._lightning import LightningCLI, LightningDataModule
+from genomics_adapter.card import model_card
 from genomics_adapter.datamodules import SequenceDataModule
-from genomics_adapter.encoding import Crop
-from genomics_adapter.sequences import read_splits
-from genomics_adapter.splits import similarity_split
+from genomics_adapter.dataset import Inputs
+from genomics_adapter.encoding import Ambiguous, Crop
+from genomics_adapter.predictions import write_predictions
+from genomics_adapter.sequences import SequenceData, SequenceSplits, read_file, read_splits
+from genomics_adapter.sequences.data import concatenated
+from genomics_adapter.splits import chromosome_split, random_split, similarity_split
 from genomics_adapter.tasks import DashaSequenceTask
 
+Rule = Literal["auto", "files", "random", "chromosome", "similarity"]
 _FAIL_ON_LEAK = ("--fail-on-leak", "--fail_on_leak")
+_OF_FILES = ("sequence", "chromosome", "genome", "table", "label_pattern")
+_log = logging.getLogger("genomics_adapter")
 
 
 class SequenceFiles(LightningDataModule):
     """A `SequenceDataModule` of files, made when they are needed.
 
     Args:
-        path: Folder with the files of the parts, as `genomics_adapter.sequences.read_splits` takes it.
+        path: Folder with the files of the parts, as `genomics_adapter.sequences.read_splits` takes it, or one file with
+            everything: a table, a FASTA file or a BED file. ``predict`` takes all of a file, which needs no labels, or
+            the test part of a folder.
         kind: As of the task.
         num_outputs: As of the task.
-        split: ``"files"`` for the parts as the files have them; ``"similarity"`` to pool and split them anew, so that
-            similar sequences are in one part.
-        length: Bases of every sequence; by default those of the longest.
+        loss: As of the task.
+        split: ``"files"`` for the parts as the files have them; ``"random"``, ``"chromosome"`` or ``"similarity"`` to
+            put everything together and split it anew; ``"auto"`` for the parts of a folder, and at random for a file.
+        validation_chromosomes: For ``split="chromosome"``.
+        test_chromosomes: Likewise; none for no test data.
+        label: Where labels are, see `genomics_adapter.sequences.read_file`: a column, or several; by default the column
+            ``label`` of a table, ``score`` of a BED file, and ``label=…`` in headers of a FASTA file.
+        sequence: Column of the sequences of a table; by default ``sequence``.
+        chromosome: Column of the chromosomes of a table.
+        genome: FASTA file of the genome of a BED file.
+        table: Table with the labels of a FASTA file, by its column ``name``.
+        label_pattern: Regular expression that finds labels in headers of a FASTA file.
+        class_names: Names of the classes, where labels are words.
+        length: Bases of every sequence; by default those of the longest, and in prediction those of the training.
         crop: What keeps its place where sequences are cropped or padded.
+        ambiguous: How bases that are not certain are shown, ``"zeros"`` or ``"fractions"``.
         batch_size: Sequences per batch.
         shift: Training sequences move by up to so many bases.
         reverse_complement: Whether the strand of training sequences is random.
@@ -44,9 +71,20 @@ class SequenceFiles(LightningDataModule):
         kind: Kind = "binary",
         num_outputs: int = 1,
         *,
-        split: Literal["files", "similarity"] = "files",
+        loss: str = "",
+        split: Rule = "auto",
+        validation_chromosomes: Sequence[str] = (),
+        test_chromosomes: Sequence[str] = (),
+        label: int | list[str] | str = "",
+        sequence: str | None = None,
+        chromosome: str | None = None,
+        genome: str | None = None,
+        table: str | None = None,
+        label_pattern: str | None = None,
+        class_names: Sequence[str] = (),
         length: int | None = None,
         crop: Crop = "center",
+        ambiguous: Ambiguous = "zeros",
         batch_size: int = 128,
         shift: int = 0,
         reverse_complement: bool = True,
@@ -56,51 +94,128 @@ class SequenceFiles(LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self._inner: Any = None
+        self.inner: Any = None
+        self.predicted: SequenceData | None = None
+        self._trained_length: int | None = None
 
     def setup(self, stage: str) -> None:
-        """Read the files, once."""
-        if self._inner is not None:
+        """Read the files, once; those that are predicted are read when their length is known."""
+        if stage == "predict" or self.inner is not None:
             return
         options = self.hparams
-        splits: Any = read_splits(options["path"], length=options["length"], crop=options["crop"])
-        if options["split"] == "similarity":
-            splits = similarity_split(splits.train, seed=options["seed"])
-        task = TaskSpec(options["kind"], 4, options["num_outputs"])
-        names = ("batch_size", "shift", "reverse_complement", "num_workers", "seed", "fail_on_leak")
-        self._inner = SequenceDataModule(splits, task, **{name: options[name] for name in names})
+        task = TaskSpec(options["kind"], 4, options["num_outputs"], loss=options["loss"])
+        names = ("batch_size", "shift", "reverse_complement", "ambiguous", "num_workers", "seed", "fail_on_leak")
+        self.inner = SequenceDataModule(self._splits(), task, **{name: options[name] for name in names})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The length of the sequences, for checkpoints."""
+        return {} if self.inner is None else {"length": self.inner.splits.train.length}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the length of the sequences that a checkpoint was trained on."""
+        self._trained_length = state_dict.get("length")
 
     def train_dataloader(self) -> Any:
         """Augmented batches in random order."""
-        return self._inner.train_dataloader()
+        return self.inner.train_dataloader()
 
     def val_dataloader(self) -> Any:
         """Batches as they are."""
-        return self._inner.val_dataloader()
+        return self.inner.val_dataloader()
 
     def test_dataloader(self) -> Any:
         """Batches as they are."""
-        return self._inner.test_dataloader()
+        return self.inner.test_dataloader()
 
     def predict_dataloader(self) -> Any:
-        """The test data."""
-        return self._inner.test_dataloader()
+        """Batches of inputs without targets."""
+        options = self.hparams
+        if self.predicted is None:
+            self.predicted = self._unlabelled(options["length"] or self._trained_length)
+        data = Inputs(self.predicted, ambiguous=options["ambiguous"])
+        return DataLoader(data, batch_size=options["batch_size"], num_workers=options["num_workers"])
+
+    def _splits(self) -> SequenceSplits | SequenceData:
+        options = self.hparams
+        rule, place = options["split"], Path(options["path"])
+        if rule == "auto":
+            rule = "random" if place.is_file() else "files"
+        read = {**self._reading(), "label": options["label"], "class_names": tuple(options["class_names"])}
+        read["length"] = options["length"]
+        if rule == "files":
+            if place.is_file():
+                raise InvalidArgumentError(
+                    f"split='files' needs a folder with the files of the parts, but path={options['path']!r} is one "
+                    "file; split it by 'random', 'chromosome' or 'similarity'"
+                )
+            return read_splits(place, **read)
+        if place.is_file():
+            data = read_file(place, **read)
+        else:
+            data = concatenated([part for part in read_splits(place, **read) if part is not None])
+        if rule == "chromosome":
+            return chromosome_split(
+                data, validation=options["validation_chromosomes"], test=options["test_chromosomes"]
+            )
+        return (random_split if rule == "random" else similarity_split)(data, seed=options["seed"])
+
+    def _unlabelled(self, length: int | None) -> SequenceData:
+        place = Path(self.hparams["path"])
+        read = {**self._reading(), "length": length}
+        if place.is_file():
+            return read_file(place, label=None, **read)
+        test = read_splits(place, label=None, **read).test
+        if test is None:
+            raise InvalidArgumentError(f"path={str(place)!r} has no test file to predict; give a file of sequences")
+        return test
+
+    def _reading(self) -> dict[str, Any]:
+        """Options of the readers."""
+        return {"crop": self.hparams["crop"], **{name: self.hparams[name] for name in _OF_FILES}}
 
 
 class SequenceCLI(LightningCLI):
     """Lightning's command line, in which what the task says about targets goes for the data, too."""
 
     def add_arguments_to_parser(self, parser: Any) -> None:
-        """Link kind and outputs."""
-        parser.link_arguments("model.kind", "data.kind")
-        parser.link_arguments("model.num_outputs", "data.num_outputs")
-        parser.link_arguments("model.reverse_complement", "data.reverse_complement")
+        """Link what task and data share."""
+        for name in ("kind", "num_outputs", "loss", "class_names", "reverse_complement"):
+            parser.link_arguments(f"model.{name}", f"data.{name}")
+        parser.add_argument("--out", default="predictions.csv", help="Table that predict writes.")
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse what `run_cli` was given, of which Lightning would warn."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter is intended")
             super().parse_arguments(parser, args)
+
+    def after_fit(self) -> None:
+        """Write the model card, which says nothing about test data yet."""
+        self._write_card(is_tested=False)
+
+    def after_test(self) -> None:
+        """Write the model card with what was measured on test data."""
+        self._write_card(is_tested=True)
+
+    def after_predict(self) -> None:
+        """Write the predictions."""
+        if self.trainer.is_global_zero and not is_dev_run(self.trainer):
+            out = Path(self.config["predict"]["out"])
+            write_predictions(out, self.datamodule.predicted, self.trainer.predict_loop.predictions, self.model.task)
+            print(f"{len(self.datamodule.predicted)} predictions in {out}")
+
+    def _write_card(self, *, is_tested: bool) -> None:
+        if not self.trainer.is_global_zero or is_dev_run(self.trainer):
+            return
+        inner = self.datamodule.inner
+        train, validation, test = inner.splits
+        card = model_card(
+            self.model,
+            splits=SequenceSplits(train, validation, test if is_tested else None),
+            leaks=inner.leaks,
+            ambiguous=self.datamodule.hparams["ambiguous"],
+        )
+        _log.info("model card in %s", card.write(self.trainer.default_root_dir))
 
 
 def run_cli(args: Sequence[str]) -> SequenceCLI:

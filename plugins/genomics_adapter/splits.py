@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from dasha.errors import InvalidArgumentError
+from genomics_adapter.row_hashes import strand_free_hashes
 from genomics_adapter.sequences.data import SequenceData, SequenceSplits
 from genomics_adapter.similarity import THRESHOLD, kmer_size, similarity_groups
 
@@ -21,7 +22,7 @@ _PARTS = ("train", "validation", "test")
 def random_split(
     data: SequenceData, *, fractions: Fractions = FRACTIONS, seed: int = 0, stratify: bool = True
 ) -> SequenceSplits:
-    """Split at random.
+    """Split at random; sequences that are the same, on either strand, stay together.
 
     Args:
         data: What to split.
@@ -33,13 +34,20 @@ def random_split(
         InvalidArgumentError: If the fractions are not allowed, or too few sequences are there for a part.
     """
     shares = _checked(fractions)
-    strata = _strata(data) if stratify else np.zeros(len(data), np.int64)
-    parts = np.empty(len(data), np.int8)
+    first, groups = _groups_of_equals(data)
+    sizes = np.bincount(groups)
+    strata = (_strata(data) if stratify else np.zeros(len(data), np.int64))[first]
+    parts = np.empty(len(first), np.int8)
     rng = np.random.default_rng(seed)
     for stratum in range(int(strata.max(initial=-1)) + 1):
-        rows = rng.permutation(np.flatnonzero(strata == stratum))
-        parts[rows] = _dealt(len(rows), shares * len(rows))
-    return _parted(data, parts, shares, f"at random{', every class by itself' if stratify else ''}, seed {seed}")
+        chosen = rng.permutation(np.flatnonzero(strata == stratum))
+        before = np.cumsum(sizes[chosen]) - sizes[chosen]  # sequences dealt before each group
+        count = int(sizes[chosen].sum())
+        parts[chosen] = _dealt(count, shares * count)[before]
+    rule = f"at random{', every class by itself' if stratify else ''}, seed {seed}"
+    if len(first) < len(data):
+        rule += f", {len(data) - len(first)} repeated sequences with their first"
+    return _parted(data, parts[groups], shares, rule)
 
 
 def chromosome_split(
@@ -130,6 +138,13 @@ def _checked(fractions: Fractions) -> np.ndarray:
             "train above 0"
         )
     return shares
+
+
+def _groups_of_equals(data: SequenceData) -> tuple[np.ndarray, np.ndarray]:
+    """First row of every group of sequences that are the same on either strand, in order, and the group of each."""
+    _, first, groups = np.unique(strand_free_hashes(data.codes), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[groups]
 
 
 def _strata(data: SequenceData) -> np.ndarray:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dasha import Dasha
 from dasha.data.split import pair_of
+from dasha.dev_run import LEAST, clear, dev_folder, is_dev_run
 from dasha.errors import InvalidArgumentError, NotFittedError
 from dasha.metrics import Metrics, prediction_of
 from dasha.processes import on_first_process
@@ -53,7 +54,8 @@ class DashaSequenceTask(LightningModule):
         seed: Of the search.
         reverse_complement: Whether training shows either strand at random, and predictions are the mean of both. Shifts
             and the like are the datamodule's.
-        run_dir: Folder of the search; by default ``dasha`` in the trainer's ``default_root_dir``.
+        run_dir: Folder of the search; by default ``dasha`` in the trainer's ``default_root_dir``. A dev run
+            (``fast_dev_run``) searches a batch or two in a folder that does not stay.
         is_shown: Whether the progress of the search is shown.
         found: What a search found, as JSON; set by the search itself.
 
@@ -99,6 +101,7 @@ class DashaSequenceTask(LightningModule):
         self.network: nn.Module | None = None
         self.result: SearchResult | None = None
         self._seen: list[tuple[Tensor, Tensor]] = []
+        self._searched: Path | None = None
         if found is not None:
             self._build(found)
 
@@ -118,8 +121,15 @@ class DashaSequenceTask(LightningModule):
         if stage != "fit" or self.network is not None:
             return
         folder = self._folder()
-        on_first_process(self.trainer, folder, self._search)
+        on_first_process(self.trainer, folder, lambda: self._search(folder))
         self._build(json.dumps(load_search(folder).as_dict()), initial_weights(folder))
+        self._searched = folder
+
+    def on_fit_start(self) -> None:
+        """Clear up after the search of a dev run, now that all processes have the network."""
+        if self._searched is not None:
+            clear(self.trainer, self._searched)
+            self._searched = None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of."""
@@ -177,10 +187,12 @@ class DashaSequenceTask(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _folder(self) -> Path:
-        own = self.hparams["run_dir"]
-        return Path(own) if own is not None else Path(self.trainer.default_root_dir) / "dasha"
+        own, home = self.hparams["run_dir"], Path(self.trainer.default_root_dir) / "dasha"
+        if is_dev_run(self.trainer):
+            return dev_folder(self.trainer, home)
+        return home if own is None else Path(own)
 
-    def _search(self) -> None:
+    def _search(self, folder: Path) -> None:
         """Search on the data of the trainer; what an earlier search left in the folder is read."""
         datamodule = getattr(self.trainer, "datamodule", None)
         if datamodule is None:
@@ -191,10 +203,10 @@ class DashaSequenceTask(LightningModule):
         options = self.hparams
         run = Dasha(
             self.task,
-            self._folder(),
+            folder,
             backbone=options["backbone"],
             budget=options["budget"],
-            overrides=dict(options["overrides"] or {}),
+            overrides={**(options["overrides"] or {}), **(LEAST if is_dev_run(self.trainer) else {})},
             search=options["search"],
             seed=options["seed"],
             normalize=False,

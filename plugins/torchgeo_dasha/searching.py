@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,22 +14,11 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from dasha._ray import Engine
 from dasha.data.split import LoaderSplit
+from dasha.dev_run import LEAST, dev_folder, is_dev_run
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
 from torchgeo_dasha.batches import batch_size_of
 
-# The least of every stage: one batch, one trial, the narrowest network.
-_DEV_RUN = {
-    "search.epochs": 1,
-    "search.batch_fraction": 1e-9,
-    "search.settled_epochs": 1,
-    "tune.trials": 1,
-    "tune.min_resource": 1,
-    "tune.max_resource": 1,
-    "tune.lr": (1e-6, 1e-6),  # a single trial must not diverge
-    "selection_epochs": 1,
-    "width": 1,
-}
 _PRECISIONS = {"16-mixed": "float16", "bf16-mixed": "bfloat16"}
 
 
@@ -53,8 +40,8 @@ def folder_of(trainer: Trainer, spec: TaskSpec, settings: Settings, run_dir: str
     A dev run has one of its own, which is removed afterwards.
     """
     home = Path(trainer.default_root_dir) / "dasha"
-    if trainer.fast_dev_run:  # type: ignore[attr-defined]
-        return home / f"dev-run-{trainer.strategy.broadcast(uuid.uuid4().hex)}"
+    if is_dev_run(trainer):
+        return dev_folder(trainer, home)
     if run_dir is not None:
         return Path(run_dir)
     about = {name: value for name, value in vars(settings).items() if name != "engine"}  # which changes no result
@@ -80,7 +67,7 @@ def search(
         overrides={
             **_of_trainer(trainer, splits[0]),
             **settings.overrides,
-            **(_DEV_RUN if trainer.fast_dev_run else {}),  # type: ignore[attr-defined]
+            **(LEAST if is_dev_run(trainer) else {}),
         },
         search=settings.search,
         seed=settings.seed,
@@ -92,14 +79,6 @@ def search(
     measured = "measured on the training batches" if normalize else "the datamodule's"
     rank_zero_info(f"dasha: searching into {folder}; mean and spread of the channels are {measured}")
     run.search(*splits)
-
-
-def clear(trainer: Trainer, folder: Path) -> None:
-    """Remove what only a dev run needed; all processes have read it."""
-    if trainer.is_global_zero and trainer.fast_dev_run:  # type: ignore[attr-defined]
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
 
 
 def _of_trainer(trainer: Trainer, train: LoaderSplit) -> dict[str, Any]:

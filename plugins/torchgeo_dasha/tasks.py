@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from dasha._ray import Engine
+from dasha.dev_run import clear
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.processes import on_first_process
 from dasha.search.budgets import Budget, budget_of
@@ -140,7 +141,7 @@ class Searched(host.BaseTask):
         """Clear up, now that all processes have the network."""
         super().on_fit_start()
         if self._folder is not None:
-            searching.clear(self.trainer, self._folder)
+            clear(self.trainer, self._folder)
             self._folder = None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -47,6 +47,16 @@ def test_a_random_split_is_stratified_and_complete():
     assert len(random_split(read_arrays(random_codes(50, 9), RNG.random(50))).train) == 40
 
 
+def test_repeated_sequences_stay_together_on_either_strand():
+    own = random_codes(100, 20)
+    data = read_arrays(np.concatenate([own, own[:60], reverse_complement(own[40:])]), np.arange(220) % 2)
+    splits = random_split(data, seed=1)
+    assert leak_report(train=splits.train, validation=splits.validation, test=splits.test).count == 0
+    assert sorted(row for part in rows_of(splits, data) for row in part) == list(range(220))
+    assert [len(part) for part in splits] == pytest.approx([176, 22, 22], abs=4)
+    assert "120 repeated sequences with their first" in splits.train.notes[-1]
+
+
 def test_a_split_by_chromosome():
     data = read_arrays(random_codes(6, 9), [0, 1] * 3, chromosomes=["1", "2", "3", "1", "2", "X"])
     assert rows_of(chromosome_split(data, validation="2", test=["3", "X"]), data) == [[0, 3], [1, 4], [2, 5]]

@@ -19,6 +19,7 @@ from dasha.errors import InvalidArgumentError, NotFittedError
 from dasha.search.result import SearchResult
 from genomics_adapter.datamodules import SequenceDataModule
 from genomics_adapter.encoding import decode, one_hot, reverse_complement
+from genomics_adapter.lightning_cli import SequenceFiles
 from genomics_adapter.sequences import SequenceData, SequenceSplits
 from genomics_adapter.tasks import DashaSequenceTask
 
@@ -43,9 +44,9 @@ def data():
     return SequenceDataModule(SPLITS, TaskSpec("binary", 4, 1), batch_size=16)
 
 
-def trainer(folder, epochs=1):
+def trainer(folder, epochs=1, **options):
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    return Trainer(default_root_dir=folder, max_epochs=epochs, accelerator="cpu", **quiet)
+    return Trainer(default_root_dir=folder, max_epochs=epochs, accelerator="cpu", **quiet, **options)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_checkpoint_holds_the_search_as_plain_values(trained):
 
 def test_a_checkpoint_is_read_without_a_search(trained, monkeypatch, tmp_path):
     _, task, path = trained
-    monkeypatch.setattr(DashaSequenceTask, "_search", lambda self: pytest.fail("searched again"))
+    monkeypatch.setattr(DashaSequenceTask, "_search", lambda self, folder: pytest.fail("searched again"))
     codes = SPLITS.test.codes
     loaded = DashaSequenceTask.load_from_checkpoint(path).eval()
     with torch.no_grad():
@@ -169,10 +170,137 @@ def test_the_command_fits_and_tests_by_a_file_of_settings(tmp_path, monkeypatch,
     assert main(["genomics", "fit", "--config", "fit.yaml"]) == 0
     (checkpoint,) = (tmp_path / "run").rglob("*.ckpt")
     assert (tmp_path / "run" / "dasha" / "plan.json").is_file()
+    card = tmp_path / "run" / "model_card.md"
+    assert "There is none: nothing here says how well" in card.read_text()
     capsys.readouterr()
     assert main(["genomics", "test", "--config", "fit.yaml", "--ckpt_path", str(checkpoint), "--fail-on-leak"]) == 0
     assert "test_mcc" in capsys.readouterr().out
+    assert "| 95 % interval |" in card.read_text()
+    content = json.loads(card.with_suffix(".json").read_text())
+    assert content["test"]["samples"] == len(SPLITS.test)
+    assert content["test"]["is_strand_average"]
+    assert content["validation"]["mcc"]["interval"] is None
+    assert content["architecture"]["flops"] > 0
+    assert content["leaks"]["count"] == 0
     assert not [warning for warning in recwarn if "args parameter" in str(warning.message)]
+
+
+def test_the_command_predicts_sequences_without_labels(trained, tmp_path, monkeypatch, capsys):
+    from dasha.cli import main
+
+    _, task, checkpoint = trained
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "data")
+    write_settings(tmp_path)
+    codes = SPLITS.test.codes
+    longer = np.pad(codes, ((0, 0), (3, 4)))  # four bases are cropped at the start, three at the end
+    rows = "".join(f">s{number}\n{text}\n" for number, text in enumerate(decode(longer)))
+    (tmp_path / "new.fa").write_text(rows)
+    words = ["genomics", "predict", "--config", "fit.yaml", "--ckpt_path", checkpoint, "--out", "out/new.csv"]
+    assert main([*words, "--data.path", "new.fa", "--data.length", "16"]) == 0
+    assert "40 predictions in out/new.csv" in capsys.readouterr().out
+    lines = (tmp_path / "out" / "new.csv").read_text().split()
+    assert lines[0] == "name,probability"
+    assert [line.split(",")[0] for line in lines[1:]] == [f"s{number}" for number in range(40)]
+    with torch.no_grad():
+        expected = task.eval()(one_hot(codes))[:, 0].sigmoid()
+    found = torch.tensor([float(line.split(",")[1]) for line in lines[1:]])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert main([*words, "--data.path", "data"]) == 0
+    assert "data/test.csv, line 2" in (tmp_path / "out" / "new.csv").read_text()
+
+
+def test_predicted_sequences_come_to_the_length_of_the_training(tmp_path):
+    write_csv(tmp_path / "data")
+    module = SequenceFiles(str(tmp_path / "data"))
+    module.setup("fit")
+    new = SequenceFiles(str(tmp_path / "new.csv"))
+    (tmp_path / "new.csv").write_text("sequence\n" + "ACGTA\n" * 3)
+    new.load_state_dict(module.state_dict())
+    new.setup("predict")
+    (batch,) = new.predict_dataloader()
+    assert batch.shape == (3, 4, 16)
+
+
+def splits_of(path, **options):
+    module = SequenceFiles(str(path), **options)
+    module.setup("fit")
+    return module.inner.splits
+
+
+@pytest.mark.parametrize("split", ["random", "similarity"])
+def test_files_that_are_split_anew_are_used_whole(split, tmp_path):
+    write_csv(tmp_path / "data")
+    parts = splits_of(tmp_path / "data", split=split)
+    assert sum(map(len, parts)) == sum(map(len, SPLITS))
+    places = {part.source.place(0).rpartition("/")[2].split(",")[0] for part in parts}
+    assert places <= {"train.csv", "dev.csv", "test.csv"}
+    assert sorted(decode(np.concatenate([part.codes for part in parts]))) == sorted(
+        decode(np.concatenate([part.codes for part in SPLITS]))
+    )
+
+
+def test_one_file_of_any_form_is_enough(tmp_path):
+    pytest.importorskip("pyfaidx")
+    texts, labels = decode(SPLITS.train.codes), SPLITS.train.labels.tolist()
+    chromosomes = [f"chr{number % 4}" for number in range(len(texts))]
+    rows = [",".join(map(str, row)) for row in zip(texts, labels, chromosomes, strict=True)]
+    (tmp_path / "a.csv").write_text("bases,bound,where\n" + "\n".join(rows))
+    columns = {"sequence": "bases", "label": "bound"}
+    assert list(map(len, splits_of(tmp_path / "a.csv", **columns))) == [76, 10, 10]
+    rule = {"split": "chromosome", "chromosome": "where", "validation_chromosomes": ["chr1"]}
+    parts = splits_of(tmp_path / "a.csv", **columns, **rule, test_chromosomes=["chr2"])
+    assert [set(part.chromosomes.tolist()) for part in parts] == [{"chr0", "chr3"}, {"chr1"}, {"chr2"}]
+    (tmp_path / "a.fa").write_text(
+        "".join(
+            f">s{number} label={label}\n{text}\n"
+            for number, (text, label) in enumerate(zip(texts, labels, strict=True))
+        )
+    )
+    by_header = splits_of(tmp_path / "a.fa")
+    assert by_header.train.codes.shape == (76, 16)
+    (tmp_path / "genome.fa").write_text(">chr1\n" + "".join(texts) + "\n")
+    (tmp_path / "a.bed").write_text(
+        "".join(f"chr1\t{16 * number}\t{16 * number + 16}\tx\t{label}\t+\n" for number, label in enumerate(labels))
+    )
+    by_genome = splits_of(tmp_path / "a.bed", genome=str(tmp_path / "genome.fa"))
+    assert sorted(decode(by_genome.train.codes)) == sorted(decode(by_header.train.codes))
+    with pytest.raises(InvalidArgumentError, match=r"genome is None, but .*a\.bed is a BED file; name the FASTA file"):
+        splits_of(tmp_path / "a.bed")
+    with pytest.raises(InvalidArgumentError, match=r"genome='g\.fa' is for a BED file, but .*a\.csv is a table file"):
+        splits_of(tmp_path / "a.csv", genome="g.fa")
+    with pytest.raises(InvalidArgumentError, match="split='files' needs a folder"):
+        splits_of(tmp_path / "a.csv", split="files")
+
+
+def test_labels_in_several_columns(tmp_path):
+    texts, labels = decode(SPLITS.train.codes), SPLITS.train.labels
+    rows = [f"{text},{label},{1 - label}" for text, label in zip(texts, labels, strict=True)]
+    (tmp_path / "a.csv").write_text("sequence,a,b\n" + "\n".join(rows))
+    module = SequenceFiles(str(tmp_path / "a.csv"), "multilabel", 2, label=["a", "b"])
+    module.setup("fit")
+    assert module.inner.train_data.targets.shape == (77, 2)
+    (tmp_path / "b.csv").write_text(
+        "sequence,label\n" + "\n".join(f"{text},{-1}" for text in decode(SPLITS.test.codes))
+    )
+    counts = SequenceFiles(str(tmp_path / "b.csv"), "regression", loss="poisson")
+    with pytest.raises(InvalidArgumentError, match="counts of at least 0"):
+        counts.setup("fit")
+
+
+def test_a_dev_run_searches_little_and_leaves_nothing(tmp_path):
+    own = Trainer(default_root_dir=tmp_path, accelerator="cpu", fast_dev_run=True, enable_progress_bar=False)
+    task = DashaSequenceTask(backbone="wide_resnet_1d", is_shown=False)
+    own.fit(task, datamodule=data())
+    assert task.result is not None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_without_end_has_a_constant_rate(trained, tmp_path):
+    own = trainer(tmp_path, epochs=-1, max_time={"seconds": 1})
+    task = DashaSequenceTask(**SETTINGS, found=trained[1].hparams["found"])
+    own.fit(task, datamodule=data())
+    assert own.optimizers[0].param_groups[0]["lr"] == task.result.hyperparameters["lr"]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +319,7 @@ def test_the_command_refuses_leaks_before_anything_is_searched(data, words, tmp_
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "data", leaks=(3, 4, 5))
     write_settings(tmp_path, **data)
-    monkeypatch.setattr(DashaSequenceTask, "_search", lambda self: pytest.fail("searched"))
+    monkeypatch.setattr(DashaSequenceTask, "_search", lambda self, folder: pytest.fail("searched"))
     assert main(["genomics", "fit", "--config", "fit.yaml", *words]) == 2
     error = capsys.readouterr().err
     assert "dasha: error: 3 sequences of one part of the data are in another, too: " in error

@@ -10,6 +10,7 @@ from typing import Any
 
 from dasha.errors import StateFileError
 from dasha.metrics import METRICS
+from dasha.search.settings import KERNELS, OWN, SEARCHED
 
 Content = Mapping[str, Any]
 
@@ -50,10 +51,8 @@ class RunRecord:
     @property
     def kernels(self) -> str:
         """Which kernels the network has: ``"searched"``, ``"own"`` or ``"random"``."""
-        mode = str(self.config["settings"]["search"])
-        if mode == "auto":
-            return "searched" if self.tune is None else str(self.tune["hyperparameters"]["kernels"])
-        return {"on": "searched", "off": "own"}.get(mode, mode)
+        tuned = {} if self.tune is None else self.tune["hyperparameters"]
+        return kernels_of(str(self.config["settings"]["search"]), tuned)
 
     @property
     def is_higher_better(self) -> bool:
@@ -92,6 +91,18 @@ class RunRecord:
     def unturned(self, score: float | None) -> float | None:
         """The deciding metric from a score, which is turned so that larger is better."""
         return score if score is None or self.is_higher_better else -score
+
+
+def kernels_of(mode: str, hyperparameters: Mapping[str, Any]) -> str:
+    """Which kernels a network has: ``"searched"``, ``"own"`` or ``"random"``.
+
+    Args:
+        mode: As `dasha.search.config.RunConfig` has it.
+        hyperparameters: Of the winning trial; empty before there is one.
+    """
+    if mode == "auto":
+        return str(hyperparameters.get(KERNELS, SEARCHED))
+    return {"on": SEARCHED, "off": OWN}.get(mode, mode)
 
 
 def read_record(path: str | Path) -> RunRecord:

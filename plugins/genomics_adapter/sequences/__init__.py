@@ -6,6 +6,7 @@ from genomics_adapter.sequences.data import SequenceData as SequenceData
 from genomics_adapter.sequences.data import SequenceSplits as SequenceSplits
 from genomics_adapter.sequences.data import Source as Source
 from genomics_adapter.sequences.fasta import read_fasta as read_fasta
+from genomics_adapter.sequences.files import read_file as read_file
 from genomics_adapter.sequences.folders import read_class_folder as read_class_folder
 from genomics_adapter.sequences.folders import read_splits as read_splits
 from genomics_adapter.sequences.hub import read_genomic_benchmark as read_genomic_benchmark

@@ -48,6 +48,30 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
+class PooledSource(Source):
+    """Where sequences from several places are from.
+
+    Attributes:
+        sources: The places.
+        owners: Number of the place of every sequence; ``numbers`` are those within it.
+    """
+
+    sources: tuple[Source, ...] = ()
+    owners: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
+
+    def place(self, index: int) -> str:
+        """Name the place of a sequence."""
+        assert self.numbers is not None
+        owner: Source = self.sources[self.owners[index]]
+        return owner.place(int(self.numbers[index]))
+
+    def subset(self, indices: np.ndarray) -> Source:
+        """The places of some sequences."""
+        assert self.numbers is not None
+        return replace(self, numbers=self.numbers[indices], owners=self.owners[indices])
+
+
+@dataclass(frozen=True, eq=False)
 class SequenceData:
     """Sequences of one length.
 
@@ -146,6 +170,42 @@ class SequenceSplits(NamedTuple):
     train: SequenceData
     validation: SequenceData | None = None
     test: SequenceData | None = None
+
+
+def concatenated(parts: Sequence[SequenceData]) -> SequenceData:
+    """Sequences of several parts as one, of which every one still knows its place.
+
+    Args:
+        parts: Of the same length and classes; labels, names and the like stay where all parts have them.
+
+    Raises:
+        InvalidArgumentError: If the parts do not fit together.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if part.length != first.length:
+            raise InvalidArgumentError(
+                f"{part.source} has sequences of {part.length} bases, but {first.source} of {first.length}; make them "
+                "equal with .with_length(…)"
+            )
+        if part.class_names != first.class_names or (part.labels is None) != (first.labels is None):
+            raise InvalidArgumentError(
+                f"{part.source} and {first.source} have different labels; read both with the same class_names="
+            )
+    rows: dict[str, Any] = {}
+    for name in _ROWS:
+        values = [getattr(part, name) for part in parts]
+        rows[name] = None if any(value is None for value in values) else np.concatenate(values)
+    sizes = list(map(len, parts))
+    source = PooledSource(
+        ", ".join(str(part.source) for part in parts),
+        np.concatenate([np.arange(size) for size in sizes]),
+        sources=tuple(part.source for part in parts),
+        owners=np.repeat(np.arange(len(parts)), sizes),
+    )
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    codes = np.concatenate([part.codes for part in parts])
+    return SequenceData(codes, class_names=first.class_names, source=source, notes=notes, **rows)
 
 
 def from_texts(

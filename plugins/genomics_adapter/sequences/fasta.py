@@ -26,7 +26,7 @@ LABEL = r"(?:^|[\s|;,])(?:label|class)[=:]([^\s|;,]+)"
 def read_fasta(
     path: str | Path,
     *,
-    label_pattern: str = LABEL,
+    label_pattern: str | None = LABEL,
     table: str | Path | None = None,
     name_column: str = "name",
     label_column: str = "label",
@@ -39,7 +39,7 @@ def read_fasta(
     Args:
         path: The file.
         label_pattern: Regular expression whose one group is the label, searched in every header; ``r"\|(\w+)$"`` takes
-            the last word after ``|``. Headers without any give data without labels.
+            the last word after ``|``. Headers without any give data without labels, and so does None.
         table: CSV, TSV or Parquet file with the labels instead, in any order, one row per sequence.
         name_column: Column of the table with the first word of every header.
         label_column: Column of the table with the labels.
@@ -59,7 +59,7 @@ def read_fasta(
         rows["labels"], rows["class_names"] = _labels_by_name(
             Path(table), names, source, (name_column, label_column), class_names
         )
-    else:
+    elif label_pattern is not None:
         found = _labels_in_headers(headers, source, label_pattern)
         if found:
             rows["labels"], rows["class_names"] = parse_labels([found], source, class_names)

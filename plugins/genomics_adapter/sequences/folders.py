@@ -10,25 +10,25 @@ import numpy as np
 from dasha.errors import InvalidArgumentError
 from genomics_adapter.encoding import Crop
 from genomics_adapter.sequences.data import SequenceData, SequenceSplits, Source, from_texts
-from genomics_adapter.sequences.table import SUFFIXES, read_table
+from genomics_adapter.sequences.files import SUFFIXES, is_bed, read_file
 
 _NAMES = {"train": ("train",), "validation": ("val", "dev", "valid", "validation"), "test": ("test",)}
 
 
 def read_splits(
-    folder: str | Path, *, length: int | None = None, crop: Crop = "center", **columns: Any
+    folder: str | Path, *, length: int | None = None, crop: Crop = "center", **options: Any
 ) -> SequenceSplits:
-    """Read tables called train, val (or dev, valid, validation) and test, as those of the benchmark GUE are.
+    """Read files called train, val (or dev, valid, validation) and test, as those of the benchmark GUE are.
 
     Args:
-        folder: Holds ``train.csv`` and perhaps others; any ending that `read_table` takes.
-        length: Bases of every sequence; by default those of the longest in any of the tables.
+        folder: Holds ``train.csv`` and perhaps others; any ending that `read_file` takes.
+        length: Bases of every sequence; by default those of the longest in any of the files.
         crop: Which part of a sequence of another length keeps its place; see `genomics_adapter.encode`.
-        **columns: ``sequence``, ``label``, ``name``, ``chromosome`` and ``class_names`` of `read_table`. Words that
-            name classes are numbered as in the training data.
+        **options: ``label``, ``class_names`` and the further options of `read_file`. Words that name classes are
+            numbered as in the training data.
 
     Raises:
-        InvalidArgumentError: If there is no training data, or two files for one part; otherwise as `read_table`.
+        InvalidArgumentError: If there is no training data, or two files for one part; otherwise as `read_file`.
     """
     place = Path(folder)
     paths = {part: _only(place, part, names) for part, names in _NAMES.items()}
@@ -37,15 +37,23 @@ def read_splits(
         raise InvalidArgumentError(
             f"{place} has no train.csv (or {', '.join(SUFFIXES[1:])}); there is {found or 'nothing'}"
         )
-    train = read_table(paths["train"], **columns)
-    if train.class_names:
-        columns = {**columns, "class_names": train.class_names}
-    others = [None if path is None else read_table(path, **columns) for part, path in paths.items() if part != "train"]
-    parts = [train, *others]
+    first = read_file(paths["train"], **options)
+    if first.class_names:
+        options = {**options, "class_names": first.class_names}
+    others = [None if path is None else read_file(path, **options) for part, path in paths.items() if part != "train"]
+    parts = [first, *others]
     size = length or max(part.length for part in parts if part is not None)
-    fitted = [None if part is None else part.with_length(size, crop) for part in parts]
-    assert fitted[0] is not None
-    return SequenceSplits(fitted[0], fitted[1], fitted[2])
+
+    def fitted(part: SequenceData | None, path: Path | None) -> SequenceData | None:
+        if part is None or path is None:
+            return None
+        if is_bed(path) and part.length != size:  # what lies beside the windows is in the genome
+            return read_file(path, length=size, **options)
+        return part.with_length(size, crop)
+
+    train, validation, test = (fitted(part, path) for part, path in zip(parts, paths.values(), strict=True))
+    assert train is not None
+    return SequenceSplits(train, validation, test)
 
 
 def read_class_folder(
