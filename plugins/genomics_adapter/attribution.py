@@ -65,7 +65,7 @@ def attribute(
     was_training = network.training
     try:
         with on_device(network, device) as (own, where):
-            _check_target(own, inputs[:1].to(where), target)
+            check_target(own, inputs[:1].to(where), target)
             common: dict[str, Any] = {"target": target, "batch_size": batch_size, "device": str(where)}
             common["hypothetical"] = hypothetical
             if method == "saturation_mutagenesis":
@@ -103,7 +103,8 @@ def seqlets(
         ``p-value`` where the caller has one.
 
     Raises:
-        InvalidArgumentError: If ``caller`` or the shape is not allowed, or ``"tfmodisco"`` is given a threshold.
+        InvalidArgumentError: If ``caller`` or the shape is not allowed, or ``"tfmodisco"`` is given a threshold or too
+            little to tell what stands out.
     """
     import pandas as pd
 
@@ -118,14 +119,21 @@ def seqlets(
             raise InvalidArgumentError(
                 f"threshold={threshold!r} is of caller='recursive'; for 'tfmodisco' give target_fdr="
             )
-        found: pd.DataFrame = module.tfmodisco_seqlets(sums, **({} if flank is None else {"flank": flank}), **options)
-        return found
+        if flank is not None:
+            options = {"flank": flank, **options}
+        try:
+            windows: pd.DataFrame = module.tfmodisco_seqlets(sums, **options)
+        except ZeroDivisionError as error:  # where it draws no value for its null distribution
+            raise InvalidArgumentError(
+                "caller='tfmodisco' finds no background here; pass more sequences, or take 'recursive'"
+            ) from error
+        return windows
     defaults = {
         "threshold": _THRESHOLD if threshold is None else threshold,
         "additional_flanks": _FLANK if flank is None else flank,
     }
     options = {**defaults, **options}
-    found = module.recursive_seqlets(sums, **options)
+    found: pd.DataFrame = module.recursive_seqlets(sums, **options)
     against = module.recursive_seqlets(-sums, **options)
     against["attribution"] = -against["attribution"]
     both: pd.DataFrame = pd.concat([found, against[~_overlapping(against, found)]], ignore_index=True)
@@ -153,7 +161,12 @@ def _overlapping(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     )
 
 
-def _check_target(network: nn.Module, inputs: Tensor, target: int) -> None:
+def check_target(network: nn.Module, inputs: Tensor, target: int) -> None:
+    """Refuse a network or the number of an output that cannot be explained.
+
+    Raises:
+        InvalidArgumentError: If outputs are no ``(N, T)``, or there is no such one.
+    """
     with torch.no_grad():
         outputs = network(inputs)
     if not isinstance(outputs, Tensor) or outputs.ndim != 2:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -102,6 +104,22 @@ def motifs(
         left = left[~is_in]
     kept = sorted((entry for entry in patterns if len(entry[0]) >= min_members), key=lambda entry: -len(entry[0]))
     return [windows.motif(*entry) for entry in kept]
+
+
+def write_meme(patterns: Sequence[Motif], path: str | Path) -> None:
+    """Write frequencies in the minimal MEME format, version 4, which Tomtom, FIMO and others read.
+
+    Args:
+        patterns: Called ``motif_1``, ``motif_2``, … in the file.
+        path: The file.
+    """
+    lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -"]
+    for number, pattern in enumerate(patterns, start=1):
+        width = pattern.frequencies.shape[1]
+        lines += ["", f"MOTIF motif_{number} {pattern.consensus}"]
+        lines.append(f"letter-probability matrix: alength= 4 w= {width} nsites= {len(pattern)}")
+        lines += [" ".join(f"{share:.6f}" for share in column) for column in pattern.frequencies.T]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 class _Windows:

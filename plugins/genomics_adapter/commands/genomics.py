@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Lightning's command line for DNA sequences: fit, validate, test and predict.")
+from genomics_adapter.commands.motifs import motifs
+
+app = typer.Typer(help="DNA sequences: Lightning's fit, validate, test and predict, and what a network looks for.")
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -21,4 +23,5 @@ def _command(name: str, about: str) -> None:
 _command("fit", "Search, then train; --config reads YAML, --print_config shows all settings.")
 _command("validate", "Metrics of a checkpoint on the validation data.")
 _command("test", "Metrics of a checkpoint on the test data.")
-_command("predict", "Probabilities or expected numbers from a checkpoint.")
+_command("predict", "Probabilities or expected numbers from a checkpoint, as a table.")
+app.command("motifs")(motifs)

@@ -1,0 +1,77 @@
+"""Trained networks from whatever file or folder holds them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dasha.errors import StateFileError
+from dasha.search.model import load_model
+from genomics_adapter._fitted import FILE
+from genomics_adapter.encoding import Crop
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network for sequences.
+
+    Attributes:
+        network: From one-hot inputs ``(N, 4, L)`` to outputs ``(N, T)``.
+        length: Bases that it was trained on, where that is known.
+        crop: What keeps its place where sequences are cropped or padded to it.
+    """
+
+    network: nn.Module
+    length: int | None = None
+    crop: Crop = "center"
+
+
+def open_model(path: str | Path) -> TrainedModel:
+    """Read a network; nothing in a file is executed.
+
+    Args:
+        path: Checkpoint of `genomics_adapter.tasks.DashaSequenceTask` (``.ckpt``), folder that an estimator's ``save``
+            wrote, or the folder of a run, whose network then predicts by one strand.
+
+    Raises:
+        StateFileError: If nothing of these is there, or it is damaged.
+    """
+    path = Path(path)
+    if path.is_file():
+        return _of_checkpoint(path)
+    if (path / FILE).is_file():
+        return _of_estimator(path)
+    return TrainedModel(load_model(path))
+
+
+def _of_checkpoint(path: Path) -> TrainedModel:
+    from genomics_adapter.tasks import DashaSequenceTask
+
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        task = DashaSequenceTask.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        network = task.model
+    except Exception as error:  # of torch, Lightning and ours: the file may hold anything
+        raise StateFileError(
+            f"{path} is no checkpoint of a DashaSequenceTask ({type(error).__name__}: {error}); pass one, or a folder"
+        ) from error
+    data = content.get("datamodule_hyper_parameters") or {}
+    length = content.get("SequenceFiles", {}).get("length")
+    return TrainedModel(network.eval(), length, data.get("crop", "center"))
+
+
+def _of_estimator(path: Path) -> TrainedModel:
+    from genomics_adapter.estimator import DashaSequenceClassifier, DashaSequenceRegressor
+
+    kinds = {kind.__name__: kind for kind in (DashaSequenceClassifier, DashaSequenceRegressor)}
+    try:
+        kind = kinds[json.loads((path / FILE).read_text(encoding="utf-8"))["class"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateFileError(f"cannot read {path / FILE}: {type(error).__name__}: {error}") from error
+    estimator: Any = kind.load(path)
+    return TrainedModel(estimator.model_, estimator.length_, estimator.crop)
