@@ -47,8 +47,9 @@ class _Arguments(BaseValidatedInitializerModel):
 class AutoAREstimator(Estimator):
     """Linear auto-regression that chooses its own differencing (KPSS) and lookback (an information criterion).
 
-    One auto-regression is shared by all channels of all series. The defaults are the procedure of arXiv 2411.02796.
-    See `dasha.autoar.AutoAR` for the engine and for the parameters that are not explained here.
+    One auto-regression is shared by all channels of all series. The defaults are the procedure of arXiv 2411.02796, but
+    that from 20 channels on 5 % of them may reject in KPSS. See `dasha.autoar.AutoAR` for the engine and for the
+    parameters that are not explained here.
 
     Args:
         prediction_length: Steps to forecast. With ``lead_time`` it is also the horizon that the criteria

@@ -35,7 +35,8 @@ class AutoAR(Incremental):
         max_lookback: Largest number of past steps that a forecast may use, differencing included: orders
             ``0 … max_lookback - d`` are searched, fewer where the data is too short to carry them.
         lookback: Fixed order of the auto-regression instead of a search.
-        diff_order: ``"kpss"`` (smallest order at which no channel rejects stationarity, at most 2), or 0, 1, 2.
+        diff_order: ``"kpss"`` (smallest order at which no more than 5 % of the channels reject stationarity, at most 2;
+            in the paper none may reject, the same up to 19 channels), or 0, 1, 2.
         criterion: ``"bic"``, ``"aic"``, ``"hqic"``: the textbook ones on one-step residuals; ``"horizon_bic"``: the
             paper's, on recursive ``horizon``-step errors in-sample (for ``horizon=1`` it ranks as ``"bic"`` does);
             ``"validation"``: mean squared error over ``horizon`` steps on held-out data.
