@@ -78,7 +78,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
     max_lookback
         Largest number of past steps that a forecast may use, differencing included.
     lookback
-        Fixed order of the auto-regression instead of a search.
+        Fixed order of the auto-regression instead of a search, at most ``max_lookback`` less the differencing order.
     diff_order
         ``"kpss"``, 0, 1 or 2.
     criterion

@@ -321,6 +321,8 @@ class TestMissingAndShort:
         with pytest.warns(DashaWarning, match=r"too short for what was asked \(lookback=24 with .* trained AutoAR\("):
             predictor = trained([make_entry(30)], lookback=24)
         assert 0 < predictor.lookback_ <= 24
+        with pytest.warns(DashaWarning, match=r"trained AutoAR\("):
+            assert trained([make_entry(4)], lookback=1, diff_order=2).context_length_ <= 3
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             trained([make_entry(60)], lookback=24)
@@ -518,6 +520,10 @@ class TestBadArguments:
             (
                 {"prediction_length": 6, "context_length": 24, "lookback": 48},
                 "lookback is 48, but must be at most context_length=24; drop one of the two",
+            ),
+            (
+                {"prediction_length": 6, "context_length": 24, "lookback": 24, "diff_order": 1},
+                "lookback is 24, but must be at most context_length=24 less 1 for differencing; drop one of the two",
             ),
             ({"prediction_length": 6, "freq": "foo"}, "freq is 'foo', but must be a frequency of pandas such as 'h'"),
             ({"prediction_length": 6, "diff_order": 3}, "diff_order is 3, but must be 'kpss', 0, 1 or 2"),
