@@ -55,7 +55,7 @@ class AutoAREstimator(Estimator):
         prediction_length: Steps to forecast. With ``lead_time`` it is also the horizon that the criteria
             ``"horizon_bic"`` and ``"validation"`` score and that a strategy is fitted for.
         context_length: GluonTS' word for ``max_lookback``; give one of the two.
-        freq: Frequency that every series must have, such as ``"h"``; None allows any.
+        freq: Frequency that every series must have, such as ``"h"``; ``"W"`` allows weeks from any day, None anything.
         lead_time: Steps between the end of the data and the first step that is forecast.
         max_lookback: Largest number of past steps that a forecast may use, differencing included.
         lookback: Fixed order of the auto-regression instead of a search, at most ``max_lookback`` less the differencing

@@ -551,11 +551,42 @@ class TestBadArguments:
 
     @pytest.mark.parametrize(
         ("freq", "period"),
-        [("ME", "M"), ("MS", "M"), ("H", "h"), ("W", "W-SUN"), ("QE-DEC", "Q-DEC"), ("15min", "15min")],
+        [
+            ("ME", "M"),
+            ("MS", "M"),
+            ("H", "h"),
+            ("W", "W"),
+            ("2W", "2W"),
+            ("W-WED", "W-WED"),
+            ("QE-DEC", "Q-DEC"),
+            ("15min", "15min"),
+        ],
     )
     @pytest.mark.filterwarnings("error")
     def test_frequencies_have_several_names(self, freq, period):
         assert AutoAREstimator(prediction_length=6, freq=freq).freq == period
+
+    @pytest.mark.parametrize(
+        ("freq", "same", "other"),
+        [
+            ("60min", "h", "30min"),
+            ("h", "60min", "2h"),
+            ("1440min", "D", "12h"),
+            ("W", "W-MON", "2W-MON"),
+            ("2W", "2W-WED", "W-WED"),
+            ("W-MON", "W-MON", "W-SUN"),
+            ("MS", "M", "Q-DEC"),
+        ],
+    )
+    @pytest.mark.filterwarnings("error")
+    def test_frequencies_are_equal_whatever_their_name(self, freq, same, other):
+        entry = make_entry(60)
+        estimator = AutoAREstimator(prediction_length=6, freq=freq, lookback=2)
+        predictor = estimator.train([{**entry, "start": pd.Period("2020-01-06", same)}])
+        assert predictor.predict_item({**entry, "start": pd.Period("2020-01-06", same)}).mean.shape == (6,)
+        for method in (estimator.train, lambda entries: next(predictor.predict(entries))):
+            with pytest.raises(InvalidSeriesError, match=f"has frequency '{other}', but freq is '{predictor.freq}'"):
+                method([{**entry, "start": pd.Period("2020-01-06", other)}])
 
     @pytest.mark.parametrize(
         ("change", "message"),
