@@ -60,7 +60,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
     """Linear auto-regression that chooses its own differencing (KPSS) and lookback (an information criterion).
 
     One auto-regression is shared by all components of all series. The defaults are the procedure of
-    arXiv 2411.02796. See `dasha.autoar.AutoAR` for the engine and for the parameters that are not explained here.
+    arXiv 2411.02796, but that from 20 components on 5 % of them may reject in KPSS. See `dasha.autoar.AutoAR` for the
+    engine and for the parameters that are not explained here.
 
     A series that continues a training series (it holds the last rows of it, at the same times) is scaled with the
     statistics of that training series. Every other series is scaled with its own past.
@@ -77,7 +78,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
     max_lookback
         Largest number of past steps that a forecast may use, differencing included.
     lookback
-        Fixed order of the auto-regression instead of a search.
+        Fixed order of the auto-regression instead of a search, at most ``max_lookback`` less the differencing order.
     diff_order
         ``"kpss"``, 0, 1 or 2.
     criterion
@@ -96,7 +97,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         ``"trained"``, or ``"zero-shot"``: nothing is learned, and another value than the default of ``lookback``,
         ``criterion``, ``validation_fraction``, ``strategy`` or ``pooling`` is an error.
     preset
-        ``"paper"`` insists on the published procedure: another value of any parameter above, besides horizon and
+        ``"paper"`` insists on these defaults: another value of any parameter above, besides horizon and
         ``validation_fraction``, is an error.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.

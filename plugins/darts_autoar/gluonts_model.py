@@ -47,17 +47,19 @@ class _Arguments(BaseValidatedInitializerModel):
 class AutoAREstimator(Estimator):
     """Linear auto-regression that chooses its own differencing (KPSS) and lookback (an information criterion).
 
-    One auto-regression is shared by all channels of all series. The defaults are the procedure of arXiv 2411.02796.
-    See `dasha.autoar.AutoAR` for the engine and for the parameters that are not explained here.
+    One auto-regression is shared by all channels of all series. The defaults are the procedure of arXiv 2411.02796, but
+    that from 20 channels on 5 % of them may reject in KPSS. See `dasha.autoar.AutoAR` for the engine and for the
+    parameters that are not explained here.
 
     Args:
         prediction_length: Steps to forecast. With ``lead_time`` it is also the horizon that the criteria
             ``"horizon_bic"`` and ``"validation"`` score and that a strategy is fitted for.
         context_length: GluonTS' word for ``max_lookback``; give one of the two.
-        freq: Frequency that every series must have, such as ``"h"``; None allows any.
+        freq: Frequency that every series must have, such as ``"h"``; ``"W"`` allows weeks from any day, None anything.
         lead_time: Steps between the end of the data and the first step that is forecast.
         max_lookback: Largest number of past steps that a forecast may use, differencing included.
-        lookback: Fixed order of the auto-regression instead of a search.
+        lookback: Fixed order of the auto-regression instead of a search, at most ``max_lookback`` less the differencing
+            order.
         diff_order: ``"kpss"``, 0, 1 or 2.
         criterion: ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``. With other strategies than
             the paper's it chooses the lookback of the pooled recursive candidates, ``"bic"`` in the place of the last.
@@ -122,11 +124,14 @@ class AutoAREstimator(Estimator):
             device=device,
             mode=mode,
         )
-        self.config = AutoARConfig(**options)
-        if context_length is not None and lookback is not None and lookback > context_length:
+        differences = diff_order if isinstance(diff_order, int) else 0
+        if context_length is not None and lookback is not None and lookback + differences > context_length:
+            less = f" less {differences} for differencing" if differences else ""
             raise InvalidArgumentError(
-                f"lookback is {lookback}, but must be at most context_length={context_length}; drop one of the two"
+                f"lookback is {lookback}, but must be at most context_length={context_length}{less}; drop one of the "
+                "two"
             )
+        self.config = AutoARConfig(**options)
         self.context_length = self.config.max_lookback
 
     def train(
@@ -315,7 +320,9 @@ def _simpler(config: AutoARConfig) -> Iterator[AutoARConfig]:
     plain = replace(config, strategy="recursive", pooling=None)
     if config.needs_maps:
         yield plain
-    bound = config.max_lookback if config.lookback is None else max(1, config.lookback)
+    bound = config.max_lookback
+    if config.lookback is not None:
+        bound = max(1, config.lookback, config.diff_order if isinstance(config.diff_order, int) else 0)
     yield replace(plain, criterion="bic", lookback=None, max_lookback=bound)
     yield replace(plain, lookback=0, diff_order=0)
 

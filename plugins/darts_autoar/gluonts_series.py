@@ -58,7 +58,7 @@ class EntrySeries:
                 f"start of {name} is {start!r}, but must be a pandas.Period; build the dataset with PandasDataset or "
                 "ListDataset"
             )
-        if freq is not None and start.freqstr != freq:
+        if freq is not None and not _has_freq(start, freq):
             raise InvalidSeriesError(
                 f"{name} has frequency {start.freqstr!r}, but freq is {freq!r}; leave out freq, or keep the series of "
                 "each frequency in a dataset of their own"
@@ -99,13 +99,16 @@ class EntrySeries:
 def period_freq(freq: str) -> str:
     """Name of a frequency as ``Period.freqstr`` gives it: ``"ME"`` and ``"MS"`` become ``"M"``.
 
+    Weeks that name no day, ``"W"``, stay as they are, and stand for those of any day.
+
     Raises:
         InvalidArgumentError: If pandas does not know the frequency.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # "H": metadata of GluonTS datasets still use upper case
         try:
-            return str(pd.Period("2000-01-01", freq=freq).freqstr)
+            name = str(pd.Period("2000-01-01", freq=freq).freqstr)
+            return name if "-" in str(freq) else name.replace("W-SUN", "W")
         except ValueError:
             pass
         try:
@@ -115,6 +118,13 @@ def period_freq(freq: str) -> str:
                 f"freq is {freq!r}, but must be a frequency of pandas such as 'h', 'D', 'W' or 'M'; leave it out to "
                 "take that of the data"
             ) from error
+
+
+def _has_freq(start: pd.Period, freq: str) -> bool:
+    """Whether a period has a frequency that `period_freq` named: ``"60min"`` is ``"h"``, and ``"W"`` is any week."""
+    if freq.endswith("W"):
+        return bool(start.freqstr.split("-")[0] == freq)
+    return bool(start.freqstr == freq or start.freq == pd.Period("2000-01-01", freq=freq).freq)
 
 
 def continuations(train: Sequence[EntrySeries], validation: Sequence[EntrySeries]) -> list[FloatArray]:

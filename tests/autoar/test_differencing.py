@@ -11,6 +11,8 @@ import torch
 from statsmodels.tsa.stattools import kpss
 
 from dasha.autoar.differencing import _detrended, difference, kpss_order, kpss_statistic, level_coefficients
+from dasha.autoar.pooling import summaries_kpss_order
+from dasha.autoar.summary import summarise_many
 
 Maker = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -64,6 +66,14 @@ def test_every_order_occurs() -> None:
     assert kpss_order([noise, walk]) == 1  # one rejecting channel is enough
     assert kpss_order([noise.cumsum().cumsum().cumsum()]) == 2  # the cap
     assert kpss_order([walk], max_order=0) == 0
+
+
+def test_one_rejecting_channel_of_twenty_is_tolerated() -> None:
+    walk, line = np.random.default_rng(0).normal(size=400).cumsum(), np.arange(400.0)
+    for walks, channels, order in ((1, 19, 1), (1, 20, 0), (2, 39, 1), (2, 40, 0)):
+        quiet = [line] * (channels - walks)
+        assert kpss_order([walk] * walks + quiet) == order
+        assert summaries_kpss_order(summarise_many([walk] * walks + quiet, 5)) == order
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,18 @@ class TestSummaries:
         fit = model(lookback=5, criterion=criterion)
         assert_equal_fits(fit.fit_summaries(summed(data, fit)), model(lookback=5, criterion=criterion).fit(data))
 
+    @pytest.mark.parametrize("most", [{"max_lookback": 1}, {"max_lookback": 2}, {"max_lookback": 2, "lookback": 0}])
+    @pytest.mark.parametrize("criterion", [*CRITERIA, "validation"])
+    def test_hardly_any_past(self, criterion: str, most: dict[str, int]) -> None:
+        walk = np.random.default_rng(0).normal(size=(900, 1)).cumsum(0).cumsum(0)  # KPSS asks for two differences
+        for order in ["kpss", *range(most["max_lookback"] + 1)]:
+            settings = {**most, "criterion": criterion, "diff_order": order}
+            streamed = model(**settings).fit_stream([walk[:200], walk[200:500]], validation=[walk[500:600]])
+            expected = [model(**settings).fit(walk[:500], validation=walk[500:600]).predict(7).mean]
+            found = [streamed.predict(7).mean, streamed.update(walk[600:800], validation=walk[800:]).predict(7).mean]
+            expected.append(model(**settings).fit(walk[:800], validation=walk[800:]).predict(7).mean)
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
     def test_one_series_and_a_mapping(self, data: list[np.ndarray]) -> None:
         fit = model()
         one = summed(data[:1], fit)[0]

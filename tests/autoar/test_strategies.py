@@ -353,3 +353,10 @@ def test_refusals() -> None:
         AutoAR(strategy="direct", pooling="both")
     with pytest.raises(SeriesTooShortError, match="strategy='auto' with horizon=30 finds no gap-free stretch"):
         AutoAR(strategy="auto", horizon=30).fit(np.arange(40.0) ** 0.5)
+    walk = np.random.default_rng(0).normal(size=200).cumsum()
+    needs = "strategy='auto' with horizon=5 and differencing order 1 needs at least 2 past values, but "
+    with pytest.raises(SeriesTooShortError, match=f"{needs}the rows before the validation rows carry 1, with four"):
+        AutoAR(strategy="auto", horizon=5).fit(walk[:20])
+    assert AutoAR(strategy="auto", horizon=5).fit(walk[:25]).context_length_ >= 2
+    with pytest.raises(SeriesTooShortError, match=f"{needs}max_lookback is 1; raise max_lookback"):
+        AutoAR(strategy="auto", horizon=5, max_lookback=1).fit(walk)

@@ -117,6 +117,17 @@ def test_a_strategy_says_what_it_weighed(run, data, tmp_path, strategy, pooling)
     assert json.loads((out / "summary.json").read_text())["selection"] is None
 
 
+def test_validation_fraction_reaches_the_engine(run, data, tmp_path):
+    settings = {"criterion": "validation", "max_lookback": 12, "validation_fraction": 0.5}
+    options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    assert run(*options)[0] == 0
+    expected = AutoAR(**settings, horizon=5).fit(data[["a", "b"]].to_numpy())
+    assert AutoAR.load(tmp_path / "out" / "model").config == expected.config
+    np.testing.assert_allclose(
+        pd.read_csv(tmp_path / "out" / "forecast.csv")["mean"], expected.predict(5).mean.T.reshape(-1), rtol=1e-9
+    )
+
+
 def test_missing_values_reach_the_engine_and_targets_are_chosen(run, data, tmp_path):
     data.loc[50, "b"] = np.nan
     data[::-1].to_parquet(tmp_path / "holes.parquet")
@@ -153,6 +164,7 @@ def test_an_earlier_forecast_is_replaced_and_other_folders_are_left_alone(run, t
         (["--lookback", "500"], "shorten lookback"),
         (["--criterion", "best"], "criterion is 'best'"),
         (["--strategy", "best"], "strategy is 'best'"),
+        (["--validation-fraction", "1.5"], "validation_fraction is 1.5"),
         (["--strategy", "direct", "--pooling", "both"], "pooling is 'both'"),
         (["--strategy", "auto", "--horizon", "61"], "finds no gap-free stretch"),
         (["--diff-order", "7"], "diff_order is 7"),

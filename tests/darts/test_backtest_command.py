@@ -172,6 +172,22 @@ def test_command_says_what_a_strategy_weighed(file, tmp_path, capsys):
     assert "What Auto-AR chose" not in (out / "report.html").read_text()
 
 
+def test_options_of_the_model_reach_it(file, values, index, capsys):
+    arguments = ["backtest", str(file), "--horizon", "6", "--against", "naive", "--windows", "3", "--json"]
+    assert main([*arguments, "--lookback", "5", "--diff-order", "1"]) == 0
+    row = json.loads(capsys.readouterr().out)["scores"][0]
+    assert row["remark"] == "lookback 5, differencing 1"
+    maes = []
+    for fraction in (0.2, 0.4):
+        settings = {"strategy": "average", "max_lookback": 15, "validation_fraction": fraction}
+        options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+        assert main([*arguments, *options]) == 0
+        maes.append(json.loads(capsys.readouterr().out)["scores"][0]["mae"])
+        one = task(values, index)
+        assert maes[-1] == pytest.approx(score_all(one, compare(one, [], model_options=settings))[0].mae)
+    assert maes[0] != maes[1]
+
+
 @pytest.mark.parametrize("is_long", [False, True])
 def test_command_in_zero_shot_mode(is_long, file, long, values, tmp_path, capsys):
     out = tmp_path / "out"
@@ -212,6 +228,9 @@ def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch
         (["--windows", "50"], "use fewer windows"),
         (["--criterion", "best"], "criterion is 'best'"),
         (["--strategy", "best"], "strategy is 'best'"),
+        (["--diff-order", "adf"], "diff_order is 'adf'"),
+        (["--validation-fraction", "1"], "validation_fraction is 1.0"),
+        (["--max-lookback", "9", "--lookback", "10"], "lookback is 10, but must be at most max_lookback=9"),
         (["--mode", "few-shot"], "mode is 'few-shot'"),
         (["--mode", "zero-shot", "--criterion", "aic"], "criterion is 'aic', but mode='zero-shot' learns nothing"),
         (["--pooling", "both"], "pooling is 'both', but with strategy='recursive'"),

@@ -321,6 +321,8 @@ class TestMissingAndShort:
         with pytest.warns(DashaWarning, match=r"too short for what was asked \(lookback=24 with .* trained AutoAR\("):
             predictor = trained([make_entry(30)], lookback=24)
         assert 0 < predictor.lookback_ <= 24
+        with pytest.warns(DashaWarning, match=r"trained AutoAR\("):
+            assert trained([make_entry(4)], lookback=1, diff_order=2).context_length_ <= 3
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             trained([make_entry(60)], lookback=24)
@@ -519,6 +521,10 @@ class TestBadArguments:
                 {"prediction_length": 6, "context_length": 24, "lookback": 48},
                 "lookback is 48, but must be at most context_length=24; drop one of the two",
             ),
+            (
+                {"prediction_length": 6, "context_length": 24, "lookback": 24, "diff_order": 1},
+                "lookback is 24, but must be at most context_length=24 less 1 for differencing; drop one of the two",
+            ),
             ({"prediction_length": 6, "freq": "foo"}, "freq is 'foo', but must be a frequency of pandas such as 'h'"),
             ({"prediction_length": 6, "diff_order": 3}, "diff_order is 3, but must be 'kpss', 0, 1 or 2"),
             ({"prediction_length": 6, "diff_order": 1.5}, "diff_order is 1.5, but must be an integer"),
@@ -545,11 +551,42 @@ class TestBadArguments:
 
     @pytest.mark.parametrize(
         ("freq", "period"),
-        [("ME", "M"), ("MS", "M"), ("H", "h"), ("W", "W-SUN"), ("QE-DEC", "Q-DEC"), ("15min", "15min")],
+        [
+            ("ME", "M"),
+            ("MS", "M"),
+            ("H", "h"),
+            ("W", "W"),
+            ("2W", "2W"),
+            ("W-WED", "W-WED"),
+            ("QE-DEC", "Q-DEC"),
+            ("15min", "15min"),
+        ],
     )
     @pytest.mark.filterwarnings("error")
     def test_frequencies_have_several_names(self, freq, period):
         assert AutoAREstimator(prediction_length=6, freq=freq).freq == period
+
+    @pytest.mark.parametrize(
+        ("freq", "same", "other"),
+        [
+            ("60min", "h", "30min"),
+            ("h", "60min", "2h"),
+            ("1440min", "D", "12h"),
+            ("W", "W-MON", "2W-MON"),
+            ("2W", "2W-WED", "W-WED"),
+            ("W-MON", "W-MON", "W-SUN"),
+            ("MS", "M", "Q-DEC"),
+        ],
+    )
+    @pytest.mark.filterwarnings("error")
+    def test_frequencies_are_equal_whatever_their_name(self, freq, same, other):
+        entry = make_entry(60)
+        estimator = AutoAREstimator(prediction_length=6, freq=freq, lookback=2)
+        predictor = estimator.train([{**entry, "start": pd.Period("2020-01-06", same)}])
+        assert predictor.predict_item({**entry, "start": pd.Period("2020-01-06", same)}).mean.shape == (6,)
+        for method in (estimator.train, lambda entries: next(predictor.predict(entries))):
+            with pytest.raises(InvalidSeriesError, match=f"has frequency '{other}', but freq is '{predictor.freq}'"):
+                method([{**entry, "start": pd.Period("2020-01-06", other)}])
 
     @pytest.mark.parametrize(
         ("change", "message"),

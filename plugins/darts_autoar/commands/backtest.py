@@ -71,6 +71,12 @@ def backtest(
         int, typer.Option(min=0, help="Latest rows that a local model is fitted on; 0 for all.")
     ] = 1000,
     max_lookback: Annotated[int, typer.Option(help="Longest lookback Auto-AR tries.")] = 512,
+    lookback: Annotated[
+        int | None, typer.Option(help="Fix Auto-AR's lookback. [default: chosen by --criterion]", show_default=False)
+    ] = None,
+    diff_order: Annotated[
+        str, typer.Option(help="Differencing of Auto-AR: kpss (a test chooses), 0, 1 or 2.")
+    ] = "kpss",
     criterion: Annotated[str, typer.Option(help="What chooses Auto-AR's lookback.")] = "horizon_bic",
     strategy: Annotated[
         str, typer.Option(help="Auto-AR's forecaster: recursive (the paper's), direct, average, or auto.")
@@ -82,6 +88,12 @@ def backtest(
             show_default=False,
         ),
     ] = None,
+    validation_fraction: Annotated[
+        float,
+        typer.Option(
+            help="Last part of the training rows, on which --criterion validation or another --strategy chooses."
+        ),
+    ] = 0.2,
     mode: Annotated[
         str,
         typer.Option(help="Auto-AR's: trained, or zero-shot, which learns nothing and forecasts windows one by one."),
@@ -96,7 +108,7 @@ def backtest(
     together; scores are means over series, and series too short for the windows are left out and counted.
     """
     from darts_autoar.baselines import choose_baselines
-    from dasha.cli.forecast import split_names
+    from dasha.cli.forecast import parse_diff_order, split_names
     from dasha.runs import atomic_folder
     from dasha.tables import read_series
 
@@ -112,7 +124,10 @@ def backtest(
     plans, left_out = plan_all(data, horizon=horizon, stride=stride, count=windows, start=start)
     options = {
         "max_lookback": max_lookback,
+        "lookback": lookback,
+        "diff_order": parse_diff_order(diff_order),
         "criterion": criterion,
+        "validation_fraction": validation_fraction,
         "strategy": strategy,
         "pooling": pooling,
         "mode": mode,

@@ -64,6 +64,7 @@ def fit_data(config: AutoARConfig, data: FitData, make_maps: Callable[[int], Fit
 
     Raises:
         InvalidSeriesError: If no series holds any value.
+        InvalidArgumentError: If KPSS asks for differencing that leaves no room for a fixed lookback.
         SeriesTooShortError: If there is too little data for what was asked.
     """
     if np.isnan(data.mean).all():
@@ -73,6 +74,9 @@ def fit_data(config: AutoARConfig, data: FitData, make_maps: Callable[[int], Fit
     order = config.diff_order
     if isinstance(order, str):
         order = data.kpss_order()
+        if config.lookback is None:
+            order = min(order, config.max_lookback)
+        config.require_room(order)
     path = np.empty(0)
     if config.lookback is None:
         path = _criterion_path(_base(config), data, order)
@@ -128,7 +132,7 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
         steps = stretches.steps(lookback + 1)
         return steps >= STEPS_PER_COEFFICIENT * (lookback + 2) and stretches.windows(lookback + ahead) > 0
 
-    return largest_that(is_enough, 0, max(0, config.max_lookback - order))
+    return largest_that(is_enough, 0, config.max_lookback - order)
 
 
 def _require_rows(data: FitData, order: int, lookback: int) -> None:

@@ -45,7 +45,8 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
         held_out: Rows at the end of every channel that only weigh the candidates, shape ``(C_total,)``.
 
     Raises:
-        SeriesTooShortError: If no window fits into the held-out rows and what is before them.
+        SeriesTooShortError: If no window fits into the held-out rows and what is before them, or too few past values
+            are left to difference.
     """
     lengths = np.array([len(channel) for channel in data.panel.channels])
     fitting = data.cut(np.zeros_like(lengths), lengths - held_out)
@@ -53,14 +54,15 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     context = largest_context(config, data, fitting, max(1, order) if is_open else order)
     orders = _orders_tried(config, data, fitting, order, context) if is_open else [order]
     scored = data.cut(np.maximum(lengths - held_out - context, 0), np.where(held_out > 0, lengths, 0))
-    is_too_short = config.lookback is None and context <= orders[-1]
     length = max(1, context) + config.horizon
-    if is_too_short or not all(data.stretches(part, 0).windows(length) for part in (fitting, scored)):
+    if not all(data.stretches(part, 0).windows(length) for part in (fitting, scored)):
         raise SeriesTooShortError(
             f"strategy={config.strategy!r} with horizon={config.horizon} finds no gap-free stretch of {length} steps "
             f"before the validation rows, or none whose last {config.horizon} are validation rows; shorten horizon or "
             "lookback, supply more history, or use strategy='recursive' with pooling='pooled'"
         )
+    if config.lookback is None and context <= orders[-1]:
+        raise SeriesTooShortError(_hardly_any_past(config, orders[-1], context))
     pool = pool_of(config, data, fitting, context, orders)
     plan = Plan(config, data, context, candidates_of(config, pool))
     chunks = list(chunks_of(plan, fitting))
@@ -68,6 +70,20 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     pools = chain([pool], (pool_of(config, data, trial.fitting, context, plan.orders) for trial in trials[1:]))
     products = together([score(plan, chunks, *pair) for pair in zip(trials, pools, strict=True)])
     return _combine(plan, chunks, trials, products, weigh(plan, products))
+
+
+def _hardly_any_past(config: AutoARConfig, order: int, context: int) -> str:
+    asked = (
+        f"strategy={config.strategy!r} with horizon={config.horizon} and differencing order {order} needs at least "
+        f"{order + 1} past values, but "
+    )
+    if context == config.max_lookback:
+        return f"{asked}max_lookback is {context}; raise max_lookback, or lower diff_order"
+    return (
+        f"{asked}the rows before the validation rows carry {context}, with four time steps per coefficient and half of "
+        "all windows left; supply more history, shorten horizon, lower diff_order, or use strategy='recursive' with "
+        "pooling='pooled'"
+    )
 
 
 def _orders_tried(config: AutoARConfig, data: TrainingData, fitting: Panel, order: int, context: int) -> list[int]:

@@ -65,6 +65,10 @@ def forecast(
             show_default=False,
         ),
     ] = None,
+    validation_fraction: Annotated[
+        float,
+        typer.Option(help="Last part of each series, on which --criterion validation or another --strategy chooses."),
+    ] = 0.2,
     mode: Annotated[
         str,
         typer.Option(help="trained, or zero-shot: each series is forecast from its last --max-lookback values alone."),
@@ -97,8 +101,9 @@ def forecast(
     settings = {
         "max_lookback": max_lookback,
         "lookback": lookback,
-        "diff_order": int(diff_order) if diff_order.isdecimal() else diff_order,
+        "diff_order": parse_diff_order(diff_order),
         "criterion": criterion,
+        "validation_fraction": validation_fraction,
         "strategy": strategy,
         "pooling": pooling,
         "mode": mode,
@@ -133,6 +138,11 @@ def split_names(text: str | None) -> list[str] | None:
     if text is None:
         return None
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True)) if name.strip()]
+
+
+def parse_diff_order(text: str) -> str | int:
+    """Return 1 for ``"1"``; other words are the model's to judge."""
+    return int(text) if text.isdecimal() else text
 
 
 def _rows(data: "SeriesSet", summary: dict[str, Any]) -> list[dict[str, object]]:
