@@ -99,8 +99,7 @@ def darts_models(dataset: Dataset, lookback: int, horizon: int, device: str) -> 
     linear = LinearRegressionModel(lags=lookback, output_chunk_length=horizon)
     search = AutoARModel(output_chunk_length=horizon, max_lookback=lookback, criterion="bic", device=device)
     # As many past values as the other: one is used up by differencing.
-    past = {"max_lookback": lookback, "lookback": lookback - 1, "diff_order": 1}
-    ours = AutoARModel(output_chunk_length=horizon, **past, device=device).fit(known)
+    ours = AutoARModel(output_chunk_length=horizon, lookback=lookback - 1, diff_order=1, device=device).fit(known)
 
     def history(model: Any, *, last_points_only: bool = False) -> Any:
         forecasts = model.historical_forecasts(

@@ -78,7 +78,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
     max_lookback
         Largest number of past steps that a forecast may use, differencing included.
     lookback
-        Fixed order of the auto-regression instead of a search, at most ``max_lookback`` less the differencing order.
+        Fixed order of the auto-regression instead of a search, whatever ``max_lookback`` is; differencing takes its
+        order of past steps more.
     diff_order
         ``"kpss"``, 0, 1 or 2.
     criterion

@@ -58,8 +58,8 @@ class AutoAREstimator(Estimator):
         freq: Frequency that every series must have, such as ``"h"``; ``"W"`` allows weeks from any day, None anything.
         lead_time: Steps between the end of the data and the first step that is forecast.
         max_lookback: Largest number of past steps that a forecast may use, differencing included.
-        lookback: Fixed order of the auto-regression instead of a search, at most ``max_lookback`` less the differencing
-            order.
+        lookback: Fixed order of the auto-regression instead of a search, at most ``context_length`` if that is
+            given; differencing takes its order of past steps more.
         diff_order: ``"kpss"``, 0, 1 or 2.
         criterion: ``"horizon_bic"``, ``"bic"``, ``"aic"``, ``"hqic"`` or ``"validation"``. With other strategies than
             the paper's it chooses the lookback of the pooled recursive candidates, ``"bic"`` in the place of the last.
@@ -124,12 +124,9 @@ class AutoAREstimator(Estimator):
             device=device,
             mode=mode,
         )
-        differences = diff_order if isinstance(diff_order, int) else 0
-        if context_length is not None and lookback is not None and lookback + differences > context_length:
-            less = f" less {differences} for differencing" if differences else ""
+        if context_length is not None and lookback is not None and lookback > context_length:
             raise InvalidArgumentError(
-                f"lookback is {lookback}, but must be at most context_length={context_length}{less}; drop one of the "
-                "two"
+                f"lookback is {lookback}, but must be at most context_length={context_length}; drop one of the two"
             )
         self.config = AutoARConfig(**options)
         self.context_length = self.config.max_lookback

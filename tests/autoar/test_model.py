@@ -112,21 +112,18 @@ class TestProcedure:
         assert (walk.lookback_, walk.diff_order_) == (3, 1)
 
     def test_fixed_lookback(self, y: np.ndarray) -> None:
-        fit = model(lookback=20, max_lookback=20).fit(y)
+        fit = model(lookback=20).fit(y)
         assert fit.lookback_ == 20
         assert fit.criterion_path_.size == 0
         assert model(lookback=0).fit(y).coefficients_.shape == (0,)
 
-    def test_no_forecast_reaches_further_back_than_max_lookback(self, y: np.ndarray) -> None:
+    def test_a_search_reaches_back_max_lookback_steps_at_most_and_a_fixed_lookback_as_far_as_it_says(
+        self, y: np.ndarray
+    ) -> None:
         smooth = y.cumsum(0).cumsum(0)
         assert model(diff_order="kpss").fit(smooth).diff_order_ == 2
-        assert model(lookback=10, diff_order="kpss").fit(smooth).context_length_ == 12
-        for strategy in ("recursive", "auto"):
-            fixed = model(lookback=12, diff_order="kpss", strategy=strategy, horizon=2)
-            with pytest.raises(InvalidArgumentError, match="at most max_lookback=12 less 2 for differencing"):
-                fixed.fit(smooth)
-        with pytest.raises(InvalidArgumentError, match="at most max_lookback=12 less 1 for differencing"):
-            model(lookback=12, diff_order="kpss", strategy="auto", horizon=2).fit(y)  # which always tries one
+        assert model(diff_order="kpss").fit(smooth).context_length_ <= 12
+        assert model(lookback=12, diff_order="kpss").fit(smooth).context_length_ == 14
         narrow = model(max_lookback=1, diff_order="kpss").fit(smooth)
         assert (narrow.lookback_, narrow.diff_order_, narrow.context_length_) == (0, 1, 1)
 
@@ -298,9 +295,6 @@ class TestRefuses:
             ({"max_lookback": 2.5}, "max_lookback is 2.5"),
             ({"lookback": -1}, "lookback is -1, but must be an integer of at least 0"),
             ({"lookback": True}, "lookback is True"),
-            ({"lookback": 13}, "lookback is 13, but must be at most max_lookback=12; raise max_lookback or shorten"),
-            ({"lookback": 12, "diff_order": 1}, "at most max_lookback=12 less 1 for differencing; raise"),
-            ({"lookback": 13, "diff_order": "kpss"}, "lookback is 13, but must be at most max_lookback=12; raise"),
             ({"max_lookback": 1, "diff_order": 2}, "diff_order is 2, but must be at most max_lookback=1; raise"),
             ({"horizon": 0}, "horizon is 0"),
             ({"validation_fraction": 0.0}, "validation_fraction is 0.0, but must lie strictly between 0 and 1"),
@@ -353,12 +347,8 @@ class TestRefuses:
                 "has 3 steps, but diff_order=0 and criterion='bic' with horizon=1 need at least 4",
             ),
             (5, {"diff_order": 2}, "has 5 steps, but diff_order=2 and criterion='bic' with horizon=1 need at least 6"),
-            (
-                40,
-                {"lookback": 39, "max_lookback": 39},
-                "lookback=39 with diff_order=0 leaves 1 observations for 40 coefficients",
-            ),
-            (40, {"lookback": 500, "max_lookback": 500}, "leaves 0 observations for 501 coefficients"),
+            (40, {"lookback": 39}, "lookback=39 with diff_order=0 leaves 1 observations for 40 coefficients"),
+            (40, {"lookback": 500}, "leaves 0 observations for 501 coefficients"),
             (
                 40,
                 {"criterion": "horizon_bic", "horizon": 50},

@@ -521,10 +521,6 @@ class TestBadArguments:
                 {"prediction_length": 6, "context_length": 24, "lookback": 48},
                 "lookback is 48, but must be at most context_length=24; drop one of the two",
             ),
-            (
-                {"prediction_length": 6, "context_length": 24, "lookback": 24, "diff_order": 1},
-                "lookback is 24, but must be at most context_length=24 less 1 for differencing; drop one of the two",
-            ),
             ({"prediction_length": 6, "freq": "foo"}, "freq is 'foo', but must be a frequency of pandas such as 'h'"),
             ({"prediction_length": 6, "diff_order": 3}, "diff_order is 3, but must be 'kpss', 0, 1 or 2"),
             ({"prediction_length": 6, "diff_order": 1.5}, "diff_order is 1.5, but must be an integer"),

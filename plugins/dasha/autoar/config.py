@@ -69,30 +69,11 @@ class AutoARConfig:
             raise InvalidArgumentError(f"mode is {self.mode!r}, but must be one of {', '.join(map(repr, MODES))}")
         if self.is_zero_shot:
             self._refuse_training_arguments()
-        else:
-            self.require_room(self.diff_order if isinstance(self.diff_order, int) else 0)
-
-    def require_room(self, order: int) -> None:
-        """Refuse a fixed lookback, or differencing, that reaches further back than ``max_lookback``.
-
-        Args:
-            order: Differencing order, given or found by KPSS.
-
-        Raises:
-            InvalidArgumentError: If the two together use more past steps.
-        """
-        if (self.lookback or 0) + order <= self.max_lookback:
-            return
-        if self.lookback is None:
+        elif self.lookback is None and isinstance(self.diff_order, int) and self.diff_order > self.max_lookback:
             raise InvalidArgumentError(
-                f"diff_order is {order}, but must be at most max_lookback={self.max_lookback}; raise max_lookback or "
-                "lower diff_order"
+                f"diff_order is {self.diff_order}, but must be at most max_lookback={self.max_lookback}; raise "
+                "max_lookback or lower diff_order"
             )
-        differences = f" less {order} for differencing" if order else ""
-        raise InvalidArgumentError(
-            f"lookback is {self.lookback}, but must be at most max_lookback={self.max_lookback}{differences}; raise "
-            "max_lookback or shorten lookback"
-        )
 
     def _refuse_training_arguments(self) -> None:
         for field in fields(self):

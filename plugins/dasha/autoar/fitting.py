@@ -64,7 +64,6 @@ def fit_data(config: AutoARConfig, data: FitData, make_maps: Callable[[int], Fit
 
     Raises:
         InvalidSeriesError: If no series holds any value.
-        InvalidArgumentError: If KPSS asks for differencing that leaves no room for a fixed lookback.
         SeriesTooShortError: If there is too little data for what was asked.
     """
     if np.isnan(data.mean).all():
@@ -76,7 +75,6 @@ def fit_data(config: AutoARConfig, data: FitData, make_maps: Callable[[int], Fit
         order = data.kpss_order()
         if config.lookback is None:
             order = min(order, config.max_lookback)
-        config.require_room(order)
     path = np.empty(0)
     if config.lookback is None:
         path = _criterion_path(_base(config), data, order)

@@ -34,7 +34,8 @@ class AutoAR(Incremental):
     Args:
         max_lookback: Largest number of past steps that a forecast may use, differencing included: orders
             ``0 … max_lookback - d`` are searched, fewer where the data is too short to carry them.
-        lookback: Fixed order of the auto-regression instead of a search, at most ``max_lookback - d``.
+        lookback: Fixed order of the auto-regression instead of a search; forecasts use ``lookback + d`` past steps,
+            whatever ``max_lookback`` is.
         diff_order: ``"kpss"`` (smallest order at which no more than 5 % of the channels reject stationarity, at most 2,
             in a search also at most ``max_lookback``; in the paper none may reject, the same up to 19 channels), or
             0, 1, 2.
@@ -208,7 +209,6 @@ class AutoAR(Incremental):
             The model itself.
 
         Raises:
-            InvalidArgumentError: If KPSS asks for differencing that a fixed ``lookback`` leaves no room for.
             InvalidSeriesError: If a series holds something else than real numbers or has another shape.
             SeriesTooShortError: If there is too little data for the lookback, differencing and horizon asked for.
         """

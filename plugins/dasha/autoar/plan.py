@@ -81,12 +81,8 @@ def largest_context(config: AutoARConfig, data: TrainingData, fitting: Panel, or
     """Past values that the maps take: at most ``max_lookback``, and few enough that the data can carry them.
 
     At least half of the windows with a single past value must be left, lest the shorter series fall out.
-
-    Raises:
-        InvalidArgumentError: If a fixed lookback and the differences take more than ``max_lookback``.
     """
     if config.lookback is not None:
-        config.require_room(order)
         return max(1, config.lookback + order)
     stretches = data.stretches(fitting, 0)
     fewest = stretches.windows(1 + config.horizon) / 2
