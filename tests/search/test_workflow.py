@@ -358,6 +358,45 @@ def test_a_network_without_convolutions_to_search_says_what_to_do():
     assert run_of(backbone=module, search="off", overrides=FEW).fit(TRAIN, VALIDATION).architecture == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "made", "needed"),
+    [
+        ("binary", 2, r"\(N, 1\)"),
+        ("multiclass", 10, r"\(N, 3\)"),
+        ("multiclass", 2, r"\(N, 3\)"),
+        ("regression", 3, r"\(N, 1\)"),
+        ("segmentation", 3, r"\(N, 2, 12\)"),
+    ],
+)
+def test_outputs_of_another_shape_are_named_before_anything_is_written(tmp_path, kind, made, needed):
+    numbers = {"binary": 1, "multiclass": 3, "regression": 1, "segmentation": 2}
+    module = Tiny(in_channels=1, num_outputs=made, output="dense" if kind == "segmentation" else "vector")
+    x, labels = sequences(20)
+    targets = {"multiclass": np.arange(20) % 3, "regression": x[:, 0, 0], "segmentation": (x[:, 0] > 0).astype(int)}
+    data = x, targets.get(kind, labels)
+    before = states_of_generators()
+    shape = rf"\(2, {made}{', 12' if kind == 'segmentation' else ''}\)"
+    with pytest.raises(InvalidArgumentError, match=rf"backbone Tiny gives outputs of shape {shape} .* needs {needed};"):
+        run_of(tmp_path, task=TaskSpec(kind, 1, numbers[kind]), backbone=module).fit(data, data)
+    assert states_of_generators() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_cannot_take_the_data_says_so():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(13, 2))
+    with pytest.raises(InvalidArgumentError, match=r"Sequential fails on inputs of shape \(2, 1, 12\) \(Runtime"):
+        run_of(backbone=module, search="off").fit(TRAIN, VALIDATION)
+    with pytest.raises(InvalidArgumentError, match="backbone Named gives a dict for inputs"):
+        run_of(backbone=Named(), search="off").fit(TRAIN, VALIDATION)
+
+
+class Named(nn.Module):
+    """Outputs with a name."""
+
+    def forward(self, x):
+        return {"out": x}
+
+
 def test_a_label_that_is_absent_from_validation_diverges_nothing():
     x, y = with_targets("multilabel", 20)
     validation = with_targets("multilabel", 10)

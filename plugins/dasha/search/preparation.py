@@ -16,6 +16,7 @@ from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict
 from dasha.search.devices import deterministic
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
+from dasha.search.outputs import check_outputs
 from dasha.search.run import Run
 from dasha.search.run_folder import RunFolder
 from dasha.search.supernet import Rule
@@ -62,7 +63,8 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         validation: Likewise.
 
     Raises:
-        InvalidArgumentError: If data does not fit the task, or the folder belongs to other data or settings.
+        InvalidArgumentError: If data or a network does not fit the task, or the folder belongs to other data or
+            settings.
     """
     task, config = setup.task, setup.config
     data = {"train": train, "validation": validation}
@@ -103,6 +105,9 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     if run.target_scale:
         scale = TargetScale.of_task(task, run.target_scale, ndim=ndim).to(setup.device)
         run = replace(run, learning=replace(run.learning, target_scale=scale))
+    # The shape of outputs does not depend on the width.
+    for source in sources:
+        check_outputs(source, run.learning, shape, width=min(budget.width, budget.search.width))
     with folder.locked(), deterministic(config.is_deterministic):
         about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict()}
         claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})
