@@ -1,5 +1,6 @@
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,10 +8,13 @@ import torch
 from torch import nn
 
 from dasha import Dasha, TaskSpec
+from dasha.data.turns import FlipsAndTurns
 from dasha.errors import DashaError, DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from dasha.manager import get_manager
+from dasha.randomness import seeded
 from dasha.search import load_model
 from dasha.search.cost import operations_of
+from dasha.search.own_objects import described
 
 from .tiny import TASK, TEST, TRAIN, VALIDATION, Tiny, run_of, sequences, states_of_generators
 
@@ -83,6 +87,61 @@ def test_other_data_and_settings_are_refused_by_name(finished):
         Dasha.resume(path)
 
 
+def layers(activation, *, seed=0, channels=4):
+    with seeded(seed):
+        head = nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(channels, 2)
+        return nn.Sequential(nn.Conv1d(1, channels, 3, padding=1), activation, *head)
+
+
+def turned_around(x, y):
+    return x.flip(-1), y
+
+
+def as_it_is(x, y):
+    return x, y
+
+
+def test_other_modules_and_functions_are_refused_by_name(tmp_path):
+    run = run_of(tmp_path, backbone=layers(nn.ReLU()), augment=as_it_is, overrides=FEW).fit(TRAIN, VALIDATION)
+
+    def refused(match, **changes):
+        given = {"backbone": layers(nn.ReLU()), "augment": as_it_is, "overrides": FEW, **changes}
+        with pytest.raises(InvalidArgumentError, match=match):
+            run_of(tmp_path, **given).fit(TRAIN, VALIDATION)
+
+    refused(r"own\.backbone\.layers: '\w{16}' there, '\w{16}' now\)", backbone=layers(nn.SELU()))
+    refused(r"own\.backbone\.layers: .* own\.backbone\.weights", backbone=layers(nn.ReLU(), channels=8))
+    refused(r"\(own\.backbone\.weights: '\w{16}' there", backbone=layers(nn.ReLU(), seed=1))
+    refused(r"own\.augment: '.*\.as_it_is' there, '.*\.turned_around' now", augment=turned_around)
+    refused(r"own\.augment: '.*\.as_it_is' there, None now", augment=None)
+    refused(r"own\.augment: .* 'FlipsAndTurns\(is_dense=True\)' now", augment=FlipsAndTurns(is_dense=True))
+    refused(r"own\.space: None there, '.*_slow_space' now", space=_slow_space)
+    refused(r"own\.is_searched: None there, 'tests\.search\.", is_searched=lambda name, module: name == "0")
+    with pytest.raises(InvalidArgumentError, match="augment"):
+        Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=layers(nn.ReLU()), is_shown=False)
+    with pytest.raises(InvalidArgumentError, match="backbone=Sequential has other layers than that of the run"):
+        Dasha.resume(tmp_path, backbone=layers(nn.SELU()))
+    opened = Dasha.resume(tmp_path, backbone=layers(nn.ReLU(), seed=1), is_shown=False)
+    assert np.array_equal(opened.predict(TEST[0]), run.predict(TEST[0]))
+
+
+def test_a_folder_that_does_not_tell_what_was_the_users_own_goes_on(tmp_path):
+    run_of(tmp_path, overrides=FEW).fit(TRAIN, VALIDATION)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({name: part for name, part in config.items() if name != "own"}))
+    run_of(tmp_path, overrides=FEW).fit(TRAIN, VALIDATION)
+    assert json.loads((tmp_path / "config.json").read_text()) == config
+
+
+def test_objects_are_told_by_what_they_say_of_themselves():
+    assert described(FlipsAndTurns()) == "FlipsAndTurns(is_dense=False)"
+    assert described(as_it_is) == f"{__name__}.as_it_is"
+    assert described(FlipsAndTurns(is_dense=True).__call__) == "__call__ of FlipsAndTurns(is_dense=True)"
+    assert described(partial(as_it_is, y=1)) == "functools.partial(<function as_it_is>, y=1)"
+    assert described(Tiny) == "tests.search.tiny.Tiny"
+    assert described(layers(nn.ReLU())) == described(layers(nn.ReLU()))
+
+
 def test_a_folder_without_a_run_is_not_resumed_nor_made(tmp_path):
     with pytest.raises(StateFileError, match=r"there is no run in .*config\.json is missing"):
         Dasha.resume(tmp_path / "none")
@@ -108,9 +167,11 @@ def test_damaged_stages_are_named(tmp_path):
     (tmp_path / "result.json").unlink()
     with pytest.raises(InvalidArgumentError, match="is not finished; pass its train and validation data"):
         Dasha.resume(tmp_path, backbone=Tiny)
+    # What the error of a damaged file advises.
+    initial = (tmp_path / "tune" / "initial.safetensors").read_bytes()
     (tmp_path / "tune" / "initial.safetensors").unlink()
-    with pytest.raises(StateFileError, match=r"initial\.safetensors"):
-        Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=Tiny, is_shown=False)
+    Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=Tiny, is_shown=False)
+    assert (tmp_path / "tune" / "initial.safetensors").read_bytes() == initial
 
 
 def test_a_folder_that_is_in_use_is_refused(tmp_path):

@@ -17,9 +17,10 @@ from dasha.search.config import RunConfig, claim, config_dict
 from dasha.search.devices import deterministic
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
 from dasha.search.outputs import check_outputs
+from dasha.search.own_objects import described
 from dasha.search.run import Run
 from dasha.search.run_folder import RunFolder
-from dasha.search.supernet import Rule
+from dasha.search.supernet import Rule, is_ordinary
 from dasha.search.training import Augment, Learning
 from dasha.search.tune import Space
 from dasha.search.units import Normalize, TargetScale
@@ -52,6 +53,14 @@ class Setup:
     device: torch.device
     is_shown: bool
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """What tells the user's own objects from others; None where there are none."""
+        backbone = None if isinstance(self.backbone, str) else self.backbone
+        is_searched = None if self.is_searched is is_ordinary else self.is_searched
+        objects = {"backbone": backbone, "augment": self.augment, "space": self.space, "is_searched": is_searched}
+        return {name: None if one is None else described(one) for name, one in objects.items()}
+
 
 @contextmanager
 def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list[NetworkSource]]]:
@@ -63,8 +72,8 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         validation: Likewise.
 
     Raises:
-        InvalidArgumentError: If data or a network does not fit the task, or the folder belongs to other data or
-            settings.
+        InvalidArgumentError: If data or a network does not fit the task, or the folder belongs to other data,
+            settings, networks or functions.
     """
     task, config = setup.task, setup.config
     data = {"train": train, "validation": validation}
@@ -109,7 +118,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     for source in sources:
         check_outputs(source, run.learning, shape, width=min(budget.width, budget.search.width))
     with folder.locked(), deterministic(config.is_deterministic):
-        about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict()}
+        about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict(), "own": setup.own}
         claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})
         yield run, sources
 
