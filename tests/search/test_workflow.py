@@ -40,6 +40,24 @@ def test_a_run_gives_a_model_and_says_how(finished):
     assert not (path / "tune" / "trial.pt").exists()
 
 
+def test_inputs_to_predict_are_taken_as_those_to_train_on(finished):
+    run, path = finished
+    x, y = TEST
+    backwards = run.predict(x[:, :, ::-1])
+    assert np.array_equal(backwards, run.predict(x[:, :, ::-1].copy()))
+    assert np.array_equal(run.predict(x.tolist()), run.predict(x))
+    images = np.stack([x, x], 2)
+    with pytest.raises(InvalidArgumentError, match="the array of inputs is not numeric"):
+        run.predict(np.array([["a"]]))
+    for opened in (run, Dasha.resume(path, backbone=Tiny, is_shown=False)):
+        with pytest.raises(InvalidArgumentError, match=r"inputs have shape \(N, 1, 2, 12\), but .* takes \(N, 1, L\)"):
+            opened.predict(images)
+        with pytest.raises(InvalidArgumentError, match=r"inputs have shape \(N, 2, 12\), but this"):
+            opened.predict(images[:, 0])
+        with pytest.raises(InvalidArgumentError, match=r"test has inputs of shape \(N, 1, 2, 12\), but this"):
+            opened.evaluate((images, y))
+
+
 def test_several_seeds_have_an_interval(finished):
     run, path = finished
     evaluation = run.evaluate(TEST)
@@ -470,6 +488,32 @@ def test_a_label_that_is_absent_from_validation_diverges_nothing():
 def test_a_loader_of_single_samples_runs():
     loader = torch.utils.data.DataLoader(list(zip(*TRAIN, strict=True)), batch_size=1, shuffle=True)
     assert np.isfinite(run_of(overrides=FEW).fit(loader, VALIDATION).predict(TEST[0])).all()
+
+
+class Stream(torch.utils.data.IterableDataset):
+    """Samples whose number only a pass over them tells; counts those it gives."""
+
+    def __init__(self, pairs):
+        self.pairs, self.passes = pairs, []
+
+    def __iter__(self):
+        self.passes.append(0)
+        for pair in self.pairs:
+            self.passes[-1] += 1
+            yield pair
+
+
+def test_shares_and_limits_hold_for_loaders_of_unknown_length():
+    stream = Stream(list(zip(*TRAIN, strict=True)))
+    loader = torch.utils.data.DataLoader(stream, batch_size=2)
+    limits = {"search.batch_fraction": 0.5, "search.max_cost": 1e-12, "tune.max_cost": 1e-12, "retrain.max_cost": 1e-12}
+    run_of(overrides={**FEW, **limits}).fit(loader, VALIDATION)
+    inspection, *others = stream.passes
+    assert inspection == 20
+    assert others == [2, 2, 2]
+    stream.passes.clear()
+    run_of(overrides={**FEW, "search.batch_fraction": 0.5}, search="on").search(loader, VALIDATION)
+    assert stream.passes[:2] == [20, 10]
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "segmentation"])

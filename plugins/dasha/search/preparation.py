@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dasha.data.inspection import DataSummary, check_pair, inspect
-from dasha.data.split import as_split
+from dasha.data.split import Counted, Split, as_split
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict
 from dasha.search.devices import deterministic
@@ -77,9 +77,13 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     """
     task, config = setup.task, setup.config
     data = {"train": train, "validation": validation}
-    splits = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
+    splits: dict[str, Split] = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
     summaries = {name: inspect(task, split, name) for name, split in splits.items()}
     check_pair(task, **summaries)
+    # What a pass may cost depends on how many samples it has.
+    splits = {
+        name: Counted(split, summaries[name].count) if split.size is None else split for name, split in splits.items()
+    }
     shape = summaries["train"].shape
     ndim = len(shape) - 1
     budget = budget_of(config.budget, ndim).replaced(config.overrides)

@@ -19,7 +19,7 @@ from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig
 from dasha.search.devices import device_of
-from dasha.search.evaluation import Predictor, evaluation_of, predictions
+from dasha.search.evaluation import Predictor, check_dimensions, evaluation_of, predictions
 from dasha.search.networks import BackboneArgument, Factory
 from dasha.search.opening import check_layers, stored_arguments, stored_data
 from dasha.search.preparation import Setup, begun
@@ -166,8 +166,12 @@ class Dasha:
 
         Returns:
             Shape ``(N, num_outputs)`` or ``(N, num_outputs, …)``.
+
+        Raises:
+            InvalidArgumentError: If the inputs are not numeric, or have other channels or dimensions.
+            NotFittedError: If the run is not finished.
         """
-        return predictions(self.model, inputs, self.task, self._setup.device)
+        return predictions(self._finished, inputs, self.task, self._setup.device)
 
     @property
     def members(self) -> list[nn.Module]:
@@ -192,6 +196,7 @@ class Dasha:
         trained = self._finished
         split = as_split(test, "test", is_dense=self.task.is_dense)
         summary = inspect(self.task, split, "test")
+        check_dimensions(trained, summary.shape, self.task, "test has inputs of")
         result = evaluation_of(
             trained,
             split,
