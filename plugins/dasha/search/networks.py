@@ -50,7 +50,12 @@ class NetworkSource:
 
 
 def network_sources(
-    backbone: BackboneArgument, task: TaskSpec, *, ndim: int, options: Mapping[str, Any], patch_size: int = 1
+    backbone: BackboneArgument,
+    task: TaskSpec,
+    *,
+    ndim: int,
+    options: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
 ) -> list[NetworkSource]:
     """Networks to choose from; one unless ``backbone`` is ``"auto"``.
 
@@ -61,7 +66,8 @@ def network_sources(
         ndim: 1 for sequences, 2 for images.
         options: Further arguments of the factory; of ``"auto"``, every candidate gets those that its attribute
             ``options`` names.
-        patch_size: Further option of the registered backbones that take it, unless ``options`` has it.
+        defaults: Further options of the registered backbones whose attribute ``options`` names them, unless ``options``
+            of this call has them.
 
     Raises:
         InvalidArgumentError: If there is no such backbone, or it is for another number of dimensions.
@@ -90,7 +96,7 @@ def network_sources(
     def taken(factory: Factory) -> dict[str, Any]:
         known = options_of(factory)
         own = {key: value for key, value in options.items() if key in known or backbone != "auto"}
-        return {"patch_size": patch_size, **own} if patch_size > 1 and "patch_size" in known else own
+        return {**{key: value for key, value in (defaults or {}).items() if key in known}, **own}
 
     names = list(suitable) if backbone == "auto" else [backbone]
     return [NetworkSource(name, True, suitable[name], task, taken(suitable[name])) for name in names]

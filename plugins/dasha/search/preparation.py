@@ -88,8 +88,14 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     ndim = len(shape) - 1
     budget = budget_of(config.budget, ndim).replaced(config.overrides)
     budget = budget.fitted_to(shape[1:], is_dense=task.is_dense).replaced(config.overrides)
+    # What the user did not ask for goes to the backbones that have it.
+    patches = {"patch_size": budget.patch_size} if budget.patch_size > 1 else {}
     sources = network_sources(
-        setup.backbone, task, ndim=ndim, options=budget.backbone_options, patch_size=budget.patch_size
+        setup.backbone,
+        task,
+        ndim=ndim,
+        options=config.overrides.get("backbone_options", {}),
+        defaults={**budget.backbone_options, **patches},
     )
     learning = Learning(
         task,
