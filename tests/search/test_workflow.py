@@ -12,7 +12,7 @@ from dasha.data.turns import FlipsAndTurns
 from dasha.errors import DashaError, DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from dasha.manager import get_manager
 from dasha.randomness import seeded
-from dasha.search import load_model
+from dasha.search import initial_weights, load_model
 from dasha.search.cost import operations_of
 from dasha.search.own_objects import described
 
@@ -392,6 +392,20 @@ def test_augmentation_and_a_space_of_ones_own_are_used():
     run = run_of(overrides=FEW, augment=augment, space=space).fit(TRAIN, VALIDATION)
     assert calls
     assert 0.01 <= run.hyperparameters["lr"] <= 0.02
+
+
+def test_a_module_is_tuned_without_the_dropout_it_takes_no_notice_of(tmp_path):
+    module = Tiny(in_channels=1, num_outputs=2, dropout=0.3)
+    few = {**FEW, "tune.trials": 2}
+    by_module = run_of(tmp_path / "module", backbone=module, overrides=few, search="off").search(TRAIN, VALIDATION)
+    assert set(by_module.hyperparameters) == {"lr", "momentum", "weight_decay", "seed"}
+    assert torch.equal(initial_weights(tmp_path / "module")["head.weight"], module.head.weight)
+    run_of(tmp_path / "factory", overrides=few, search="off").search(TRAIN, VALIDATION)
+    drawn, others = (
+        [trial["hyperparameters"] for trial in json.loads((tmp_path / name / "tune.json").read_text())["trials"]]
+        for name in ("module", "factory")
+    )
+    assert drawn == [{name: value for name, value in trial.items() if name != "dropout"} for trial in others]
 
 
 def test_all_trials_diverged_is_one_clear_error():

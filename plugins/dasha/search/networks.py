@@ -29,6 +29,7 @@ class NetworkSource:
         factory: Called with ``in_channels``, ``num_outputs``, ``output``, ``width``, ``dropout`` and options.
         task: What the network is for.
         options: Further arguments of the factory.
+        is_copied: Whether it is a module, of which every network is a copy: weights, width and dropout are its own.
     """
 
     name: str
@@ -36,9 +37,10 @@ class NetworkSource:
     factory: Factory = field(repr=False)
     task: TaskSpec
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_copied: bool = False
 
     def make(self, *, width: int, dropout: float = 0.0) -> nn.Module:
-        """A network with initial weights from torch's global generator."""
+        """A network with initial weights from torch's global generator; of a module, the copy it always is."""
         return self.factory(
             in_channels=self.task.in_channels,
             num_outputs=self.task.num_outputs,
@@ -61,7 +63,7 @@ def network_sources(
 
     Args:
         backbone: ``"auto"`` for every registered backbone of that many dimensions, the name of one, a factory, or a
-            module, which is copied whenever a network is needed.
+            module, which is copied with its weights whenever a network is needed.
         task: What the network is for.
         ndim: 1 for sequences, 2 for images.
         options: Further arguments of the factory; of ``"auto"``, every candidate gets those that its attribute
@@ -78,7 +80,7 @@ def network_sources(
         def make_copy(**arguments: Any) -> nn.Module:
             return copy.deepcopy(module).cpu()
 
-        return [NetworkSource(type(module).__name__, False, make_copy, task)]
+        return [NetworkSource(type(module).__name__, False, make_copy, task, is_copied=True)]
     if not isinstance(backbone, str):
         name = getattr(backbone, "__qualname__", type(backbone).__name__)
         return [NetworkSource(name, False, backbone, task, options)]

@@ -218,8 +218,9 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
     work = TrialWork(
         make, run.train, run.validation, run.summary.shape, settings, run.learning, run.config.seed, run.folder
     )
+    space = tuning.without_dropout(run.space or tuning.paper_space(settings)) if source.is_copied else run.space
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
-        outcome = tune(work, stage=shown, space=run.space, chooses_kernels=is_open, engine=run.config.engine)
+        outcome = tune(work, stage=shown, space=space, chooses_kernels=is_open, engine=run.config.engine)
     _keep_initial(run, make, outcome)
     run.folder.write_json(_TUNE, outcome.as_dict())
     run.folder.remove(tuning.CHECKPOINT)

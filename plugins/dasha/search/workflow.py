@@ -43,7 +43,9 @@ class Dasha:
     Args:
         task: What is to be learnt.
         run_dir: Folder of the run, from which it is resumed; by default a temporary one.
-        backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score.
+        backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score. A
+            module keeps its own weights, width and dropout in all trials and trainings: seeds then change the order of
+            batches, augmentation, what dropout drops, and the weights of kernels that are new, but nothing else.
         augment: Changes training batches ``(inputs, targets)``; draws from torch's global generator.
         space: Function of an Optuna trial that returns its hyperparameters; by default
             `dasha.search.tune.paper_space`.
