@@ -217,7 +217,7 @@ def test_data_that_cannot_be_pickled_is_refused_before_anything_is_searched(tmp_
     assert not (tmp_path / "search.json").exists()
     lock = threading.Lock()
     with pytest.raises(InvalidArgumentError, match=r"augment cannot be sent"):
-        run_of(tmp_path, engine="ray", augment=lambda x, y: (x, y) if lock else None).fit(TRAIN, VALIDATION)
+        run_of(tmp_path / "other", engine="ray", augment=lambda x, y: (x, y) if lock else None).fit(TRAIN, VALIDATION)
 
 
 def test_the_scheduler_knows_the_trials_that_ended_before():
