@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dasha.errors import InvalidArgumentError
-from dasha.metrics import METRICS, Metrics, metric_names, prediction_of, score_of
+from dasha.metrics import METRICS, Metrics, has_value, metric_names, prediction_of, score_of
 from dasha.tasks import TaskSpec
 
 KINDS = {"binary": 1, "multiclass": 4, "multilabel": 3, "regression": 2, "segmentation": 3, "dense_regression": 2}
@@ -213,6 +213,24 @@ def test_labels_that_are_absent_are_left_out_of_the_mean(reference):
     for name, function in (("average_precision", "average_precision_score"), ("auroc", "roc_auc_score")):
         expected = getattr(reference, function)(target[:, kept], p[:, kept], average="macro")
         assert values[name] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["f1", "jaccard"])
+def test_labels_that_are_neither_there_nor_predicted_are_left_out_of_f1_and_jaccard(name):
+    spec = task("multilabel", metric=name)
+    target = torch.tensor([[1, 0, 0], [0, 0, 1], [1, 0, 1]])
+    perfect = 2.0 * target - 1
+    assert measured(spec, perfect, target, batch=1, names=[name])[name] == 1
+    # A label that is predicted where there is none is a mistake.
+    wrong = perfect.clone()
+    wrong[0, 1] = 1.0
+    assert measured(spec, wrong, target, batch=1, names=[name])[name] == pytest.approx(2 / 3)
+    assert math.isnan(measured(spec, -torch.ones(3, 3), torch.zeros_like(target), names=[name])[name])
+    assert has_value(spec, [2, 0, 2], 3)
+    assert not has_value(spec, [0, 0, 0], 3)
+    single = task("multilabel", num_outputs=1, metric=name)
+    assert measured(single, perfect[:, :1], target[:, :1], names=[name])[name] == 1
+    assert math.isnan(measured(single, -torch.ones(3, 1), torch.zeros(3, 1).long(), names=[name])[name])
 
 
 @pytest.mark.parametrize("label", [0, 1])

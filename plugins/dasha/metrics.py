@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _CLASSES = ("binary", "multiclass", "segmentation")
 _NUMBERS = ("regression", "dense_regression")
-Needs = Literal["nothing", "positives", "both"]
+Needs = Literal["nothing", "mention", "positives", "both"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class MetricInfo:
         higher_is_better: Its direction.
         make: Makes the torchmetrics object of a task.
         needs: What a class or label must have for its value to be defined and part of the mean: ``"nothing"``,
-            ``"positives"`` (samples that have it), or ``"both"`` (samples that do not, too).
+            ``"mention"`` (samples that have it, or are said to; of labels alone), ``"positives"`` (samples that have
+            it), or ``"both"`` (samples that do not, too).
     """
 
     title: str
@@ -53,6 +54,8 @@ def _of_classes(name: str, **options: Any) -> Callable[[TaskSpec], tm.Metric]:
             family = "Binary"
         elif task.kind == "multilabel":
             own["num_labels"] = task.num_outputs
+            if own.get("average") == "macro":  # that of labels counts those without a mention as 0
+                own["average"] = "none"
             family = "Multilabel"
         else:
             own |= {"num_classes": task.num_outputs, "ignore_index": task.ignore_index}
@@ -80,9 +83,11 @@ _RANKED = ("binary", "multiclass", "multilabel")
 METRICS: dict[str, MetricInfo] = {
     "accuracy": MetricInfo("accuracy", _SCORED, True, _of_classes("Accuracy", average="micro")),
     "balanced_accuracy": MetricInfo("balanced accuracy", _CLASSES, True, _recalls, needs="positives"),
-    "f1": MetricInfo("F1", _SCORED, True, _of_classes("F1Score", average="macro")),
+    "f1": MetricInfo("F1", _SCORED, True, _of_classes("F1Score", average="macro"), needs="mention"),
     "mcc": MetricInfo("MCC", _SCORED, True, _of_classes("MatthewsCorrCoef")),
-    "jaccard": MetricInfo("Jaccard index", _SCORED, True, _of_classes("JaccardIndex", average="macro")),
+    "jaccard": MetricInfo(
+        "Jaccard index", _SCORED, True, _of_classes("JaccardIndex", average="macro"), needs="mention"
+    ),
     "auroc": MetricInfo("AUROC", _RANKED, True, _of_classes("AUROC", average="none"), needs="both"),
     "average_precision": MetricInfo(
         "average precision", _RANKED, True, _of_classes("AveragePrecision", average="none"), needs="positives"
@@ -123,7 +128,7 @@ def has_value(task: TaskSpec, counts: Sequence[int], total: int) -> bool:
         total: All samples or positions that count.
     """
     needs = METRICS[task.metric].needs
-    if needs == "nothing":
+    if needs == "nothing" or (needs == "mention" and task.has_classes):
         return total > 0
     # Balanced accuracy looks at both classes even where one output decides between them.
     own = counts[-1:] if _is_one_decision(task) and task.metric != "balanced_accuracy" else counts
@@ -143,7 +148,7 @@ class Metrics:
 
     A class or label without a sample in the data leaves balanced accuracy, AUROC and average precision of its own
     undefined, and so does one that every sample has for AUROC: it is left out of the mean, which is that of the others.
-    F1 and Jaccard index leave out classes that are neither there nor predicted. If none is left, the value is NaN.
+    F1 and Jaccard index leave out what is neither there nor predicted. If none is left, the value is NaN.
 
     Args:
         task: Decides what the outputs mean.
@@ -166,6 +171,8 @@ class Metrics:
         # Samples or positions that count, and how many of them have every class or label.
         self._count = 0
         self._positives = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
+        # Of several labels: samples that are said to have each of them.
+        self._said = torch.zeros_like(self._positives)
         self._is_finite = True
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
@@ -178,7 +185,7 @@ class Metrics:
         if not self._is_finite or not len(predictions):
             return
         predictions, target = self._aligned(predictions, target)
-        self._tally(target)
+        self._tally(predictions, target)
         for name, metric in self._metrics.items():
             # Defined by the decisions alone, and only in the variant for several classes.
             is_decided = name == "balanced_accuracy" and self._task.kind == "binary"
@@ -204,14 +211,16 @@ class Metrics:
             return predictions, target.long().reshape(predictions.shape)
         return predictions, target.long().reshape(predictions.shape[:1] + predictions.shape[2:])
 
-    def _tally(self, target: Tensor) -> None:
+    def _tally(self, predictions: Tensor, target: Tensor) -> None:
         if self._task.has_classes:
             counted = target if self._task.ignore_index is None else target[target != self._task.ignore_index]
             self._positives += torch.bincount(counted.flatten(), minlength=len(self._positives))
             self._count += counted.numel()
         else:
-            self._positives += target.sum(0) if self._task.kind == "multilabel" else 0
             self._count += len(target)
+            if self._task.kind == "multilabel":
+                self._positives += target.sum(0)
+                self._said += (predictions > 0.5).sum(0)
 
     def _mean(self, name: str, metric: tm.Metric) -> float:
         """Mean over the classes, labels or targets whose value is defined."""
@@ -220,7 +229,10 @@ class Metrics:
         except (ValueError, RuntimeError):  # R² of a single sample
             return math.nan
         needs = METRICS[name].needs
-        if needs != "nothing":
+        if needs == "mention":
+            if self._task.kind == "multilabel":
+                values = values[self._positives + self._said > 0]
+        elif needs != "nothing":
             positives = self._positives[-len(values) :]  # one value for two classes is that of the last
             values = values[_is_defined(positives, self._count, needs)]
         return float(values.double().mean())

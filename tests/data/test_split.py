@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from dasha.data import as_split
-from dasha.data.split import LoaderSplit
+from dasha.data.split import Counted, LoaderSplit
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.randomness import seeded
 
@@ -38,6 +38,8 @@ ORIGINS = {
     "torch": lambda: (X, Y),
     "numpy": lambda: (X.numpy(), Y.numpy()),
     "list": lambda: [X, Y],
+    "lists": lambda: (X.tolist(), Y.tolist()),
+    "labels in a list": lambda: (X, Y.tolist()),
     "pairs": lambda: TensorDataset(X, Y),
     "triples": lambda: TensorDataset(X, Y, Y),
     "arrays": lambda: Samples([(x.numpy(), int(y)) for x, y in zip(X, Y, strict=True)]),
@@ -177,6 +179,15 @@ def test_a_stream_has_no_size():
         assert sorted(whole(split.joined(split), shuffle=True)[1].tolist()) == sorted(Y.tolist() * 2)
 
 
+def test_a_stream_that_was_counted_has_a_size_and_the_same_batches():
+    stream = as_split(DataLoader(Stream(), batch_size=4), "train")
+    counted = Counted(stream, 10)
+    assert torch.equal(whole(counted)[1], Y)
+    assert counted.joined(counted).size == 20
+    assert not counted.is_partial
+    assert Counted(as_split(LoaderSplit(DataLoader(Stream()), max_batches=1), "train"), 1).is_partial
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float64])
 def test_arrays_keep_their_type_until_a_batch_is_made(dtype):
     x = np.arange(24).reshape(4, 2, 3).astype(dtype)
@@ -243,15 +254,18 @@ def test_a_small_part_is_spread_over_the_pass():
         (3, "train is int, but must be"),
         ("data.csv", "train is str, but must be"),
         ((X, Y, Y), "train is tuple, but must be"),
-        ((X.tolist(), Y.tolist()), "train is tuple, but must be"),
+        ((X, {"y": 1}), r"^train\[1\] is dict, but must be an array, or a list of numbers"),
+        (("x.csv", Y), r"^train\[0\] is str, but must be an array"),
         (Stream(), "train is Stream, but must be .* a dataset with a length, or a DataLoader"),
         ((X, Y[:9]), r"inputs of shape \(10, 2, 3\) and targets of shape \(9,\), but must have .* as many targets"),
         ((X, Y[0]), r"targets of shape \(\), but must have"),
         ((X[0], Y[:2]), r"inputs of shape \(2, 3\) .* but must have inputs \(N, C, L\) or \(N, C, H, W\)"),
-        ((X, np.array(["a"] * 10)), "an array of train is not numeric"),
-        ((X.to(torch.complex64), Y), "an array of train is complex; supply real and imaginary parts"),
+        ((X, np.array(["a"] * 10)), r"^train\[1\] is not numeric"),
+        ((X, ["a"] * 10), r"^train\[1\] is not numeric"),
+        (([[[1, 2]], [[1]]], [0, 1]), r"^train\[0\] is not numeric"),
+        ((X.to(torch.complex64), Y), r"^train\[0\] is complex; supply real and imaginary parts"),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_what_is_not_data(data, message):
     with pytest.raises(InvalidArgumentError, match=message):

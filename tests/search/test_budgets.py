@@ -19,8 +19,10 @@ def test_only_thorough_budgets_search_a_wider_network_than_they_train(name, ndim
     assert budget.search.width <= budget.width or name == "standard"
 
 
-def test_the_paper_of_images_is_the_default():
-    assert budget_of("paper", 2) == Budget()
+def test_the_paper_of_images_is_the_default_but_for_depth_and_smoothing():
+    assert budget_of("paper", 2) == Budget(backbone_options={"depth": 22}, label_smoothing=0.1)
+    sequences = budget_of("paper", 1)
+    assert (sequences.backbone_options, sequences.label_smoothing) == ({}, 0.0)
 
 
 def test_values_are_replaced_by_name_in_any_order():

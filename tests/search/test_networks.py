@@ -1,8 +1,13 @@
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 
+from dasha import Dasha
 from dasha.errors import InvalidArgumentError
 from dasha.search.networks import network_sources
+from dasha.search.preparation import begun
 from dasha.tasks import TaskSpec
 
 from .tiny import TASK, Tiny
@@ -54,13 +59,31 @@ def test_unsuitable_names_are_refused():
         network_sources("auto", TASK, ndim=3, options={})
 
 
-def test_patches_go_to_backbones_that_take_them():
+def test_defaults_go_to_backbones_that_take_them():
     def sources(backbone, **options):
-        found = network_sources(backbone, IMAGES, ndim=2, options=options, patch_size=3)
+        found = network_sources(backbone, IMAGES, ndim=2, options=options, defaults={"patch_size": 3})
         return {source.name: dict(source.options) for source in found}
 
     assert sources("auto") == {"wide_resnet_2d": {"patch_size": 3}, "unet_2d": {"patch_size": 3}}
     assert sources("auto", depth=10)["wide_resnet_2d"] == {"patch_size": 3, "depth": 10}
     assert sources("auto", depth=10)["unet_2d"] == {"patch_size": 3}
     assert sources("unet_2d", patch_size=1) == {"unet_2d": {"patch_size": 1}}
-    assert sources(lambda **arguments: None) == {"test_patches_go_to_backbones_that_take_them.<locals>.<lambda>": {}}
+    assert sources(lambda **arguments: None) == {"test_defaults_go_to_backbones_that_take_them.<locals>.<lambda>": {}}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options", "taken"),
+    [
+        ("wide_resnet_2d", {}, {"wide_resnet_2d": {"depth": 22}}),
+        ("wide_resnet_2d", {"backbone_options": {"depth": 10}}, {"wide_resnet_2d": {"depth": 10}}),
+        ("wide_resnet_2d", {"backbone_options": {}}, {"wide_resnet_2d": {}}),
+        ("unet_2d", {}, {"unet_2d": {}}),
+        ("auto", {}, {"wide_resnet_2d": {"depth": 22}, "unet_2d": {}}),
+        (partial(Tiny, ndim=2), {}, {"partial": {}}),
+    ],
+)
+def test_the_depth_of_the_paper_is_for_backbones_that_have_one(tmp_path, backbone, options, taken):
+    run = Dasha(IMAGES, tmp_path, backbone=backbone, budget="paper", overrides={"width": 1, **options}, is_shown=False)
+    data = np.zeros((4, 3, 8, 8), dtype="float32"), np.arange(4) % 2
+    with begun(run._setup, data, data) as (_, sources):
+        assert {source.name: dict(source.options) for source in sources} == taken

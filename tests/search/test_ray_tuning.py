@@ -27,6 +27,7 @@ from dasha.search.settings import TuneSettings
 from dasha.search.training import Learning
 from dasha.search.trials import TrialRecord
 from dasha.search.tune import TrialWork, tune
+from dasha.search.units import Normalize, TargetScale
 
 from .tiny import TASK, TRAIN, VALIDATION, Tiny, run_of
 
@@ -42,6 +43,27 @@ def work_in(path, *, train=TRAIN, make=make_network, **settings):
     learning = Learning(TASK, 8, torch.device("cpu"))
     splits = as_split(train, "train"), as_split(VALIDATION, "validation")
     return TrialWork(make, *splits, TRAIN[0].shape[1:], TuneSettings(**settings), learning, 5, RunFolder(path))
+
+
+def test_what_is_shipped_holds_nothing_on_a_device(tmp_path):
+    from dasha.search.ray_trial import _on, shipped
+
+    # Nobody has a device called meta, but tensors can be there.
+    here = Learning(
+        TaskSpec("regression", 1, 1),
+        8,
+        torch.device("cpu"),
+        normalize=Normalize([0.0], [1.0], ndim=1),
+        target_scale=TargetScale([3.0], [2.0], ndim=0),
+    )
+    there = _on(torch.device("meta"), here)
+    for learning, device in ((there, "meta"), (here, "cpu")):
+        assert {learning.normalize.mean.device.type, learning.target_scale.std.device.type} == {device}
+    work = work_in(tmp_path)
+    sent = shipped(dataclasses.replace(work, learning=here), {}, is_on_gpu=True).work.learning
+    assert sent.device == torch.device("cpu")
+    assert sent.target_scale is not here.target_scale
+    assert sent.target_scale.mean.tolist() == [3.0]
 
 
 class Deadly:
@@ -111,7 +133,8 @@ def test_without_halving_the_record_is_that_of_one_process(ray, tmp_path, capfd)
 def test_halving_cuts_the_same_courses_short(tmp_path):
     # Errors of a regression are all different; by accuracies of ten samples nobody might be stopped.
     settings = {"trials": 8, "min_resource": 1, "max_resource": 4, "lr": (1e-4, 0.1)}
-    learning = Learning(TaskSpec("regression", 1, 2), 8, torch.device("cpu"))
+    scale = TargetScale([0.5, 0.5], [0.5, 0.5], ndim=0)
+    learning = Learning(TaskSpec("regression", 1, 2), 8, torch.device("cpu"), target_scale=scale)
     train, validation = (
         as_split((inputs, np.eye(2, dtype="float32")[labels]), "train") for inputs, labels in (TRAIN, VALIDATION)
     )
@@ -194,7 +217,7 @@ def test_data_that_cannot_be_pickled_is_refused_before_anything_is_searched(tmp_
     assert not (tmp_path / "search.json").exists()
     lock = threading.Lock()
     with pytest.raises(InvalidArgumentError, match=r"augment cannot be sent"):
-        run_of(tmp_path, engine="ray", augment=lambda x, y: (x, y) if lock else None).fit(TRAIN, VALIDATION)
+        run_of(tmp_path / "other", engine="ray", augment=lambda x, y: (x, y) if lock else None).fit(TRAIN, VALIDATION)
 
 
 def test_the_scheduler_knows_the_trials_that_ended_before():

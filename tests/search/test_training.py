@@ -160,6 +160,47 @@ def test_batches_of_one_sample_are_named_where_none_can_be_trained_on():
         trained_on(Normalised(), [1, 1, 1])
 
 
+class Once(torch.utils.data.IterableDataset):
+    """A stream that can be gone through once."""
+
+    def __init__(self, pairs):
+        self.samples = iter(pairs)
+
+    def __iter__(self):
+        return self.samples
+
+
+def test_a_pass_without_a_batch_is_an_error_whether_it_trains_or_measures():
+    pairs = list(zip(*TRAIN, strict=True))
+    network, learning = Tiny(in_channels=1, num_outputs=2), Learning(TASK, 8, CPU)
+    optimizer = make_sgd(network, lr=0.1, momentum=0.0, weight_decay=0.0)
+    once = as_split(torch.utils.data.DataLoader(Once(pairs), batch_size=8), "train")
+    assert train_epoch(network, optimizer, once, learning) > 0
+    with pytest.raises(InvalidArgumentError, match=r"train gave no batch in this pass; .* again and again"):
+        train_epoch(network, optimizer, once, learning)
+    once = as_split(torch.utils.data.DataLoader(Once(pairs), batch_size=8), "validation")
+    assert evaluate(network, once, learning)["loss"] > 0
+    with pytest.raises(InvalidArgumentError, match="the data to predict gave no batch in this pass"):
+        evaluate(network, once, learning)
+
+
+def test_an_explosion_is_told_by_the_first_batch_of_its_own_pass():
+    network = nn.Linear(1, 1, bias=False)
+
+    def losses(*values):
+        """Batches of one sample, whose squared errors are the values, of a network that stays as it is."""
+        network.weight.data.zero_()
+        pairs = [(torch.zeros(1, 1), torch.tensor([[value**0.5]])) for value in values]
+        split = as_split(torch.utils.data.DataLoader(pairs, batch_size=None), "train")
+        learning = Learning(TaskSpec("regression", 1, 1), 1, CPU)
+        return train_epoch(network, make_sgd(network, lr=0.1, momentum=0.0, weight_decay=0.0), split, learning)
+
+    assert losses(0.001, 900.0) == pytest.approx(450, rel=1e-3)
+    assert losses(5e3, 5e5) > 1e5
+    with pytest.raises(Diverged, match=r"loss is 1\.1e"):
+        losses(0.001, 1.1e3)
+
+
 def test_other_errors_of_a_network_are_its_own():
     class Fails(nn.Module):
         def __init__(self):

@@ -1,5 +1,6 @@
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,10 +8,13 @@ import torch
 from torch import nn
 
 from dasha import Dasha, TaskSpec
+from dasha.data.turns import FlipsAndTurns
 from dasha.errors import DashaError, DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from dasha.manager import get_manager
-from dasha.search import load_model
+from dasha.randomness import seeded
+from dasha.search import initial_weights, load_model
 from dasha.search.cost import operations_of
+from dasha.search.own_objects import described
 
 from .tiny import TASK, TEST, TRAIN, VALIDATION, Tiny, run_of, sequences, states_of_generators
 
@@ -34,6 +38,24 @@ def test_a_run_gives_a_model_and_says_how(finished):
     assert run.predict(TEST[0]).sum(1) == pytest.approx(np.ones(10), abs=1e-5)
     assert not (path / "search" / "checkpoint.pt").exists()
     assert not (path / "tune" / "trial.pt").exists()
+
+
+def test_inputs_to_predict_are_taken_as_those_to_train_on(finished):
+    run, path = finished
+    x, y = TEST
+    backwards = run.predict(x[:, :, ::-1])
+    assert np.array_equal(backwards, run.predict(x[:, :, ::-1].copy()))
+    assert np.array_equal(run.predict(x.tolist()), run.predict(x))
+    images = np.stack([x, x], 2)
+    with pytest.raises(InvalidArgumentError, match="the array of inputs is not numeric"):
+        run.predict(np.array([["a"]]))
+    for opened in (run, Dasha.resume(path, backbone=Tiny, is_shown=False)):
+        with pytest.raises(InvalidArgumentError, match=r"inputs have shape \(N, 1, 2, 12\), but .* takes \(N, 1, L\)"):
+            opened.predict(images)
+        with pytest.raises(InvalidArgumentError, match=r"inputs have shape \(N, 2, 12\), but this"):
+            opened.predict(images[:, 0])
+        with pytest.raises(InvalidArgumentError, match=r"test has inputs of shape \(N, 1, 2, 12\), but this"):
+            opened.evaluate((images, y))
 
 
 def test_several_seeds_have_an_interval(finished):
@@ -83,6 +105,61 @@ def test_other_data_and_settings_are_refused_by_name(finished):
         Dasha.resume(path)
 
 
+def layers(activation, *, seed=0, channels=4):
+    with seeded(seed):
+        head = nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(channels, 2)
+        return nn.Sequential(nn.Conv1d(1, channels, 3, padding=1), activation, *head)
+
+
+def turned_around(x, y):
+    return x.flip(-1), y
+
+
+def as_it_is(x, y):
+    return x, y
+
+
+def test_other_modules_and_functions_are_refused_by_name(tmp_path):
+    run = run_of(tmp_path, backbone=layers(nn.ReLU()), augment=as_it_is, overrides=FEW).fit(TRAIN, VALIDATION)
+
+    def refused(match, **changes):
+        given = {"backbone": layers(nn.ReLU()), "augment": as_it_is, "overrides": FEW, **changes}
+        with pytest.raises(InvalidArgumentError, match=match):
+            run_of(tmp_path, **given).fit(TRAIN, VALIDATION)
+
+    refused(r"own\.backbone\.layers: '\w{16}' there, '\w{16}' now\)", backbone=layers(nn.SELU()))
+    refused(r"own\.backbone\.layers: .* own\.backbone\.weights", backbone=layers(nn.ReLU(), channels=8))
+    refused(r"\(own\.backbone\.weights: '\w{16}' there", backbone=layers(nn.ReLU(), seed=1))
+    refused(r"own\.augment: '.*\.as_it_is' there, '.*\.turned_around' now", augment=turned_around)
+    refused(r"own\.augment: '.*\.as_it_is' there, None now", augment=None)
+    refused(r"own\.augment: .* 'FlipsAndTurns\(is_dense=True\)' now", augment=FlipsAndTurns(is_dense=True))
+    refused(r"own\.space: None there, '.*_slow_space' now", space=_slow_space)
+    refused(r"own\.is_searched: None there, 'tests\.search\.", is_searched=lambda name, module: name == "0")
+    with pytest.raises(InvalidArgumentError, match="augment"):
+        Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=layers(nn.ReLU()), is_shown=False)
+    with pytest.raises(InvalidArgumentError, match="backbone=Sequential has other layers than that of the run"):
+        Dasha.resume(tmp_path, backbone=layers(nn.SELU()))
+    opened = Dasha.resume(tmp_path, backbone=layers(nn.ReLU(), seed=1), is_shown=False)
+    assert np.array_equal(opened.predict(TEST[0]), run.predict(TEST[0]))
+
+
+def test_a_folder_that_does_not_tell_what_was_the_users_own_goes_on(tmp_path):
+    run_of(tmp_path, overrides=FEW).fit(TRAIN, VALIDATION)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({name: part for name, part in config.items() if name != "own"}))
+    run_of(tmp_path, overrides=FEW).fit(TRAIN, VALIDATION)
+    assert json.loads((tmp_path / "config.json").read_text()) == config
+
+
+def test_objects_are_told_by_what_they_say_of_themselves():
+    assert described(FlipsAndTurns()) == "FlipsAndTurns(is_dense=False)"
+    assert described(as_it_is) == f"{__name__}.as_it_is"
+    assert described(FlipsAndTurns(is_dense=True).__call__) == "__call__ of FlipsAndTurns(is_dense=True)"
+    assert described(partial(as_it_is, y=1)) == "functools.partial(<function as_it_is>, y=1)"
+    assert described(Tiny) == "tests.search.tiny.Tiny"
+    assert described(layers(nn.ReLU())) == described(layers(nn.ReLU()))
+
+
 def test_a_folder_without_a_run_is_not_resumed_nor_made(tmp_path):
     with pytest.raises(StateFileError, match=r"there is no run in .*config\.json is missing"):
         Dasha.resume(tmp_path / "none")
@@ -108,9 +185,11 @@ def test_damaged_stages_are_named(tmp_path):
     (tmp_path / "result.json").unlink()
     with pytest.raises(InvalidArgumentError, match="is not finished; pass its train and validation data"):
         Dasha.resume(tmp_path, backbone=Tiny)
+    # What the error of a damaged file advises.
+    initial = (tmp_path / "tune" / "initial.safetensors").read_bytes()
     (tmp_path / "tune" / "initial.safetensors").unlink()
-    with pytest.raises(StateFileError, match=r"initial\.safetensors"):
-        Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=Tiny, is_shown=False)
+    Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=Tiny, is_shown=False)
+    assert (tmp_path / "tune" / "initial.safetensors").read_bytes() == initial
 
 
 def test_a_folder_that_is_in_use_is_refused(tmp_path):
@@ -315,6 +394,20 @@ def test_augmentation_and_a_space_of_ones_own_are_used():
     assert 0.01 <= run.hyperparameters["lr"] <= 0.02
 
 
+def test_a_module_is_tuned_without_the_dropout_it_takes_no_notice_of(tmp_path):
+    module = Tiny(in_channels=1, num_outputs=2, dropout=0.3)
+    few = {**FEW, "tune.trials": 2}
+    by_module = run_of(tmp_path / "module", backbone=module, overrides=few, search="off").search(TRAIN, VALIDATION)
+    assert set(by_module.hyperparameters) == {"lr", "momentum", "weight_decay", "seed"}
+    assert torch.equal(initial_weights(tmp_path / "module")["head.weight"], module.head.weight)
+    run_of(tmp_path / "factory", overrides=few, search="off").search(TRAIN, VALIDATION)
+    drawn, others = (
+        [trial["hyperparameters"] for trial in json.loads((tmp_path / name / "tune.json").read_text())["trials"]]
+        for name in ("module", "factory")
+    )
+    assert drawn == [{name: value for name, value in trial.items() if name != "dropout"} for trial in others]
+
+
 def test_all_trials_diverged_is_one_clear_error():
     with pytest.raises(DashaError, match=r"all 1 trials diverged, the first because"):
         run_of(overrides={**FEW, "tune.lr": (1e30, 1e30)}, search="off").fit(TRAIN, VALIDATION)
@@ -358,6 +451,45 @@ def test_a_network_without_convolutions_to_search_says_what_to_do():
     assert run_of(backbone=module, search="off", overrides=FEW).fit(TRAIN, VALIDATION).architecture == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "made", "needed"),
+    [
+        ("binary", 2, r"\(N, 1\)"),
+        ("multiclass", 10, r"\(N, 3\)"),
+        ("multiclass", 2, r"\(N, 3\)"),
+        ("regression", 3, r"\(N, 1\)"),
+        ("segmentation", 3, r"\(N, 2, 12\)"),
+    ],
+)
+def test_outputs_of_another_shape_are_named_before_anything_is_written(tmp_path, kind, made, needed):
+    numbers = {"binary": 1, "multiclass": 3, "regression": 1, "segmentation": 2}
+    module = Tiny(in_channels=1, num_outputs=made, output="dense" if kind == "segmentation" else "vector")
+    x, labels = sequences(20)
+    targets = {"multiclass": np.arange(20) % 3, "regression": x[:, 0, 0], "segmentation": (x[:, 0] > 0).astype(int)}
+    data = x, targets.get(kind, labels)
+    before = states_of_generators()
+    shape = rf"\(2, {made}{', 12' if kind == 'segmentation' else ''}\)"
+    with pytest.raises(InvalidArgumentError, match=rf"backbone Tiny gives outputs of shape {shape} .* needs {needed};"):
+        run_of(tmp_path, task=TaskSpec(kind, 1, numbers[kind]), backbone=module).fit(data, data)
+    assert states_of_generators() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_cannot_take_the_data_says_so():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(13, 2))
+    with pytest.raises(InvalidArgumentError, match=r"Sequential fails on inputs of shape \(2, 1, 12\) \(Runtime"):
+        run_of(backbone=module, search="off").fit(TRAIN, VALIDATION)
+    with pytest.raises(InvalidArgumentError, match="backbone Named gives a dict for inputs"):
+        run_of(backbone=Named(), search="off").fit(TRAIN, VALIDATION)
+
+
+class Named(nn.Module):
+    """Outputs with a name."""
+
+    def forward(self, x):
+        return {"out": x}
+
+
 def test_a_label_that_is_absent_from_validation_diverges_nothing():
     x, y = with_targets("multilabel", 20)
     validation = with_targets("multilabel", 10)
@@ -370,6 +502,32 @@ def test_a_label_that_is_absent_from_validation_diverges_nothing():
 def test_a_loader_of_single_samples_runs():
     loader = torch.utils.data.DataLoader(list(zip(*TRAIN, strict=True)), batch_size=1, shuffle=True)
     assert np.isfinite(run_of(overrides=FEW).fit(loader, VALIDATION).predict(TEST[0])).all()
+
+
+class Stream(torch.utils.data.IterableDataset):
+    """Samples whose number only a pass over them tells; counts those it gives."""
+
+    def __init__(self, pairs):
+        self.pairs, self.passes = pairs, []
+
+    def __iter__(self):
+        self.passes.append(0)
+        for pair in self.pairs:
+            self.passes[-1] += 1
+            yield pair
+
+
+def test_shares_and_limits_hold_for_loaders_of_unknown_length():
+    stream = Stream(list(zip(*TRAIN, strict=True)))
+    loader = torch.utils.data.DataLoader(stream, batch_size=2)
+    limits = {"search.batch_fraction": 0.5, "search.max_cost": 1e-12, "tune.max_cost": 1e-12, "retrain.max_cost": 1e-12}
+    run_of(overrides={**FEW, **limits}).fit(loader, VALIDATION)
+    inspection, *others = stream.passes
+    assert inspection == 20
+    assert others == [2, 2, 2]
+    stream.passes.clear()
+    run_of(overrides={**FEW, "search.batch_fraction": 0.5}, search="on").search(loader, VALIDATION)
+    assert stream.passes[:2] == [20, 10]
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "segmentation"])

@@ -191,12 +191,37 @@ class Joined:
         return Joined([*self.parts, other])
 
 
+class Counted:
+    """A split whose samples a pass has counted, because nothing else tells how many there are."""
+
+    def __init__(self, split: Split, size: int) -> None:
+        self._split, self._size = split, size
+
+    @property
+    def size(self) -> int:
+        """Number of samples of the pass that counted."""
+        return self._size
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether one pass may leave out samples."""
+        return self._split.is_partial
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One pass over all samples; see `Split`."""
+        return self._split.batches(size, shuffle=shuffle)
+
+    def joined(self, other: Split) -> Split:
+        """The samples of both."""
+        return Joined([self, other])
+
+
 def as_split(data: Any, name: str, *, is_dense: bool = False) -> Split:
     """Take data as users have it.
 
     Args:
-        data: A pair of arrays ``(inputs (N, C, …), targets (N, …))``, a map-style dataset or a loader of pairs, or of
-            mappings with ``image`` and ``label`` or ``mask``; or a `Split`, which makes its batches itself.
+        data: A pair of arrays or lists ``(inputs (N, C, …), targets (N, …))``, a map-style dataset or a loader of
+            pairs, or of mappings with ``image`` and ``label`` or ``mask``; or a `Split`, which makes its own batches.
         name: Of the argument, for messages; ``"train"`` for data that is trained on.
         is_dense: Whether the task has an output for every position: then ``mask`` is the target of mappings that have
             a ``label``, too.
@@ -213,8 +238,8 @@ def as_split(data: Any, name: str, *, is_dense: bool = False) -> Split:
         return LoaderSplit(data, is_dense=is_dense)
     if isinstance(data, Split):
         return data
-    if isinstance(data, (tuple, list)) and len(data) == 2 and all(hasattr(part, "shape") for part in data):
-        inputs, targets = (_as_tensor(part, f"an array of {name}") for part in data)
+    if _is_pair(data):
+        inputs, targets = (_array_of(part, f"{name}[{place}]") for place, part in enumerate(data))
         return _array_split(inputs, targets, name)
     is_dataset = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if is_dataset and not isinstance(data, (tuple, Mapping, str, np.ndarray, Tensor, IterableDataset)):
@@ -247,7 +272,20 @@ def pair_of(batch: Any, *, is_dense: bool = False) -> Batch:
             f"samples are {type(batch).__name__}, but must be pairs (input, target) or mappings with 'image' and "
             "'label'"
         )
-    return _as_tensor(inputs, "an input"), _as_tensor(targets, "a target")
+    return as_tensor(inputs, "an input"), as_tensor(targets, "a target")
+
+
+def _is_pair(data: Any) -> bool:
+    """Whether it is inputs and targets; a list without arrays is taken for a dataset of two samples."""
+    if isinstance(data, tuple):
+        return len(data) == 2
+    return isinstance(data, list) and len(data) == 2 and all(hasattr(part, "shape") for part in data)
+
+
+def _array_of(part: Any, what: str) -> Tensor:
+    if not hasattr(part, "shape") and not isinstance(part, (list, tuple)):
+        raise InvalidArgumentError(f"{what} is {type(part).__name__}, but must be an array, or a list of numbers")
+    return as_tensor(part, what)
 
 
 def _array_split(inputs: Tensor, targets: Tensor, name: str) -> ArraySplit:
@@ -260,7 +298,7 @@ def _array_split(inputs: Tensor, targets: Tensor, name: str) -> ArraySplit:
 
 
 def _unpickled(inputs: Any, targets: Any) -> ArraySplit:
-    return ArraySplit(_as_tensor(inputs, "an input"), _as_tensor(targets, "a target"))
+    return ArraySplit(as_tensor(inputs, "an input"), as_tensor(targets, "a target"))
 
 
 def _as_array(tensor: Tensor) -> Any:
@@ -319,7 +357,16 @@ def _collate(samples: list[Any], *, is_dense: bool) -> Batch:
     return _as_float(torch.stack([pair[0] for pair in pairs])), torch.stack([pair[1] for pair in pairs])
 
 
-def _as_tensor(array: Any, what: str) -> Tensor:
+def as_tensor(array: Any, what: str) -> Tensor:
+    """Numbers as a tensor, without a copy where there is a way.
+
+    Args:
+        array: Tensor, array or list.
+        what: For messages.
+
+    Raises:
+        InvalidArgumentError: If it is not numeric, or complex.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of arrays that cannot be written to: nobody does

@@ -35,7 +35,8 @@ class Budget:
         tune: Hyperparameters.
         retrain: Final training.
         width: Of the backbone that is tuned and retrained.
-        backbone_options: Further options of the backbone, such as its depth.
+        backbone_options: Further options of the backbone, such as its depth; those of a budget itself are for backbones
+            that have them.
         batch_size: Samples per step of tuning and retraining.
         accumulate: Batches per optimiser step.
         precision: Of tuning and retraining.
@@ -144,10 +145,13 @@ def budget_of(name: str, ndim: int) -> Budget:
     base = Budget(backbone_options={})
     if ndim == 1:
         changes = {**_SEQUENCES, **changes, **_NARROW_SEQUENCES.get(name, {})}
+    else:
+        changes |= _DEEP_IMAGES.get(name, {})
     return base.replaced(changes)
 
 
-# The paper's settings of sequences; those of images are the defaults.
+# The paper's settings of sequences; those of images are the defaults, and these.
+_DEEP_IMAGES: dict[str, dict[str, Any]] = {"paper": {"backbone_options": {"depth": 22}, "label_smoothing": 0.1}}
 _SEQUENCES: dict[str, Any] = {
     "search.kernel_sizes": (3, 5, 7, 9, 11),
     "search.dilations": (1, 3, 5, 7),

@@ -76,7 +76,7 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
 
     Args:
         folder: Of the run, locked.
-        about: Task, settings, budget and data.
+        about: Task, settings, budget, data, and the user's own modules and functions.
 
     Raises:
         InvalidArgumentError: If the folder is about something else, with the differences.
@@ -87,14 +87,15 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
         folder.write_json(CONFIG_FILE, {**about, "versions": versions()})
         return
     stored = folder.read_json(CONFIG_FILE)
-    before = {name: stored.get(name) for name in about}
+    # Folders of earlier versions do not tell what was the user's own.
+    before = {name: {"own": about.get("own"), **stored}.get(name) for name in about}
     may_change = _PLACE if folder.has_any("retrain") else (*_PLACE, *_FINAL)
     different = differences(_without(before, may_change), _without(about, may_change))
     if different:
         raise InvalidArgumentError(
             f"the run in {folder.path} is another one ({'; '.join(different[:5])}); choose another run_dir"
         )
-    if before != about:
+    if {**stored, **about} != stored:
         folder.write_json(CONFIG_FILE, {**stored, **about})
     changed = differences(stored.get("versions", {}), versions())
     if changed:
@@ -160,7 +161,7 @@ def _compared(stored: Any, given: Any, path: str) -> Iterator[tuple[str, Any, An
 
 def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "…"
+    return text if len(text) <= 80 else text[:77] + "…"
 
 
 def config_dict(config: RunConfig) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dasha.data.split import Split
+from dasha.data.split import Split, as_tensor
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.search.devices import evaluating
@@ -25,27 +25,42 @@ Predictor = Callable[[nn.Module], nn.Module]
 _PREDICTED_AT_ONCE = 256
 
 
-def predictions(model: nn.Module, inputs: Any, task: TaskSpec, device: torch.device) -> np.ndarray:
+def predictions(trained: Trained, inputs: Any, task: TaskSpec, device: torch.device) -> np.ndarray:
     """Probabilities of classes or labels, or expected numbers.
 
     Args:
-        model: In the units of the data.
+        trained: The network, in the units of the data.
         inputs: Shape ``(N, C, …)``.
         task: What the outputs mean.
         device: Where to compute.
 
     Raises:
-        InvalidArgumentError: If the inputs have another shape.
+        InvalidArgumentError: If the inputs are not numeric, or have another shape.
     """
-    inputs = inputs.detach() if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
-    if inputs.ndim not in (3, 4) or inputs.shape[1] != task.in_channels:
-        raise InvalidArgumentError(
-            f"inputs have shape {tuple(inputs.shape)}, but must be (N, {task.in_channels}, L) or "
-            f"(N, {task.in_channels}, H, W)"
-        )
-    with evaluating(model, device) as network, torch.no_grad():
+    inputs = as_tensor(inputs, "the array of inputs")
+    check_dimensions(trained, tuple(inputs.shape[1:]), task, "inputs have")
+    with evaluating(trained.model, device) as network, torch.no_grad():
         parts = [network(part.float().to(device)).cpu() for part in inputs.split(_PREDICTED_AT_ONCE)]
     return prediction_of(task, torch.cat(parts)).numpy()
+
+
+def check_dimensions(trained: Trained, shape: tuple[int, ...], task: TaskSpec, begin: str) -> None:
+    """Compare an input with those of the training data, whose sizes may differ.
+
+    Args:
+        trained: The networks.
+        shape: Of one input.
+        task: Has the number of channels.
+        begin: Of the message.
+
+    Raises:
+        InvalidArgumentError: If it has other channels or dimensions.
+    """
+    axes = ("L",) if trained.ndim == 1 else ("H", "W")
+    if len(shape) != 1 + trained.ndim or shape[0] != task.in_channels:
+        given = ", ".join(map(str, ("N", *shape)))
+        needed = ", ".join(map(str, ("N", task.in_channels, *axes)))
+        raise InvalidArgumentError(f"{begin} shape ({given}), but this network takes ({needed})")
 
 
 def evaluation_of(

@@ -29,6 +29,7 @@ class NetworkSource:
         factory: Called with ``in_channels``, ``num_outputs``, ``output``, ``width``, ``dropout`` and options.
         task: What the network is for.
         options: Further arguments of the factory.
+        is_copied: Whether it is a module, of which every network is a copy: weights, width and dropout are its own.
     """
 
     name: str
@@ -36,9 +37,10 @@ class NetworkSource:
     factory: Factory = field(repr=False)
     task: TaskSpec
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_copied: bool = False
 
     def make(self, *, width: int, dropout: float = 0.0) -> nn.Module:
-        """A network with initial weights from torch's global generator."""
+        """A network with initial weights from torch's global generator; of a module, the copy it always is."""
         return self.factory(
             in_channels=self.task.in_channels,
             num_outputs=self.task.num_outputs,
@@ -50,18 +52,24 @@ class NetworkSource:
 
 
 def network_sources(
-    backbone: BackboneArgument, task: TaskSpec, *, ndim: int, options: Mapping[str, Any], patch_size: int = 1
+    backbone: BackboneArgument,
+    task: TaskSpec,
+    *,
+    ndim: int,
+    options: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
 ) -> list[NetworkSource]:
     """Networks to choose from; one unless ``backbone`` is ``"auto"``.
 
     Args:
         backbone: ``"auto"`` for every registered backbone of that many dimensions, the name of one, a factory, or a
-            module, which is copied whenever a network is needed.
+            module, which is copied with its weights whenever a network is needed.
         task: What the network is for.
         ndim: 1 for sequences, 2 for images.
         options: Further arguments of the factory; of ``"auto"``, every candidate gets those that its attribute
             ``options`` names.
-        patch_size: Further option of the registered backbones that take it, unless ``options`` has it.
+        defaults: Further options of the registered backbones whose attribute ``options`` names them, unless ``options``
+            of this call has them.
 
     Raises:
         InvalidArgumentError: If there is no such backbone, or it is for another number of dimensions.
@@ -72,7 +80,7 @@ def network_sources(
         def make_copy(**arguments: Any) -> nn.Module:
             return copy.deepcopy(module).cpu()
 
-        return [NetworkSource(type(module).__name__, False, make_copy, task)]
+        return [NetworkSource(type(module).__name__, False, make_copy, task, is_copied=True)]
     if not isinstance(backbone, str):
         name = getattr(backbone, "__qualname__", type(backbone).__name__)
         return [NetworkSource(name, False, backbone, task, options)]
@@ -90,7 +98,7 @@ def network_sources(
     def taken(factory: Factory) -> dict[str, Any]:
         known = options_of(factory)
         own = {key: value for key, value in options.items() if key in known or backbone != "auto"}
-        return {"patch_size": patch_size, **own} if patch_size > 1 and "patch_size" in known else own
+        return {**{key: value for key, value in (defaults or {}).items() if key in known}, **own}
 
     names = list(suitable) if backbone == "auto" else [backbone]
     return [NetworkSource(name, True, suitable[name], task, taken(suitable[name])) for name in names]

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from dasha.data.sources import SourceData, read_again
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.manager import get_manager
+from dasha.search.networks import Factory
+from dasha.search.own_objects import layers_of
 from dasha.search.run_folder import CONFIG_FILE, SOURCE_FILE, RunFolder
 from dasha.tasks import TaskSpec
 
@@ -45,6 +49,27 @@ def stored_arguments(path: str | Path, changes: Mapping[str, Any]) -> tuple[Task
             "factory as backbone="
         )
     return task, {**settings, **changes}
+
+
+def check_layers(folder: RunFolder, network: nn.Module | Factory | None) -> None:
+    """Compare a module, whose weights do not matter, with that of a finished run.
+
+    Args:
+        folder: Of the run.
+        network: The user's own; only modules are looked at.
+
+    Raises:
+        InvalidArgumentError: If it has other layers.
+    """
+    if not isinstance(network, nn.Module):
+        return
+    with folder.reading(CONFIG_FILE):
+        stored = folder.read_json(CONFIG_FILE).get("own", {}).get("backbone")
+    if isinstance(stored, Mapping) and stored["layers"] != layers_of(network):
+        raise InvalidArgumentError(
+            f"backbone={type(network).__name__} has other layers than that of the run in {folder.path}; pass the "
+            "module that the run was begun with"
+        )
 
 
 def stored_data(path: str | Path) -> SourceData:

@@ -11,14 +11,16 @@ from typing import Any
 import torch
 
 from dasha.data.inspection import DataSummary, check_pair, inspect
-from dasha.data.split import as_split
+from dasha.data.split import Counted, Split, as_split
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict
 from dasha.search.devices import deterministic
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
+from dasha.search.outputs import check_outputs
+from dasha.search.own_objects import described
 from dasha.search.run import Run
 from dasha.search.run_folder import RunFolder
-from dasha.search.supernet import Rule
+from dasha.search.supernet import Rule, is_ordinary
 from dasha.search.training import Augment, Learning
 from dasha.search.tune import Space
 from dasha.search.units import Normalize, TargetScale
@@ -51,6 +53,14 @@ class Setup:
     device: torch.device
     is_shown: bool
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """What tells the user's own objects from others; None where there are none."""
+        backbone = None if isinstance(self.backbone, str) else self.backbone
+        is_searched = None if self.is_searched is is_ordinary else self.is_searched
+        objects = {"backbone": backbone, "augment": self.augment, "space": self.space, "is_searched": is_searched}
+        return {name: None if one is None else described(one) for name, one in objects.items()}
+
 
 @contextmanager
 def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list[NetworkSource]]]:
@@ -62,19 +72,30 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         validation: Likewise.
 
     Raises:
-        InvalidArgumentError: If data does not fit the task, or the folder belongs to other data or settings.
+        InvalidArgumentError: If data or a network does not fit the task, or the folder belongs to other data,
+            settings, networks or functions.
     """
     task, config = setup.task, setup.config
     data = {"train": train, "validation": validation}
-    splits = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
+    splits: dict[str, Split] = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
     summaries = {name: inspect(task, split, name) for name, split in splits.items()}
     check_pair(task, **summaries)
+    # What a pass may cost depends on how many samples it has.
+    splits = {
+        name: Counted(split, summaries[name].count) if split.size is None else split for name, split in splits.items()
+    }
     shape = summaries["train"].shape
     ndim = len(shape) - 1
     budget = budget_of(config.budget, ndim).replaced(config.overrides)
     budget = budget.fitted_to(shape[1:], is_dense=task.is_dense).replaced(config.overrides)
+    # What the user did not ask for goes to the backbones that have it.
+    patches = {"patch_size": budget.patch_size} if budget.patch_size > 1 else {}
     sources = network_sources(
-        setup.backbone, task, ndim=ndim, options=budget.backbone_options, patch_size=budget.patch_size
+        setup.backbone,
+        task,
+        ndim=ndim,
+        options=config.overrides.get("backbone_options", {}),
+        defaults={**budget.backbone_options, **patches},
     )
     learning = Learning(
         task,
@@ -103,8 +124,11 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     if run.target_scale:
         scale = TargetScale.of_task(task, run.target_scale, ndim=ndim).to(setup.device)
         run = replace(run, learning=replace(run.learning, target_scale=scale))
+    # The shape of outputs does not depend on the width.
+    for source in sources:
+        check_outputs(source, run.learning, shape, width=min(budget.width, budget.search.width))
     with folder.locked(), deterministic(config.is_deterministic):
-        about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict()}
+        about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict(), "own": setup.own}
         claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})
         yield run, sources
 

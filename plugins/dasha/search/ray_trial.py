@@ -17,6 +17,7 @@ from ray import tune
 from dasha.errors import DashaError
 from dasha.search.course import Course, TrialWork
 from dasha.search.devices import deterministic
+from dasha.search.training import Learning
 from dasha.search.trials import Hyperparameters
 
 SCORE, EPOCHS = "score", "epochs"
@@ -51,10 +52,7 @@ def checkpoint_of(number: int) -> str:
 
 def shipped(work: TrialWork, hyperparameters: Mapping[int, Hyperparameters], *, is_on_gpu: bool) -> Shipment:
     """Pack what workers need; the objects handed in stay as they are."""
-    normalize = work.learning.normalize
-    if normalize is not None:
-        normalize = copy.deepcopy(normalize).cpu()
-    learning = replace(work.learning, device=torch.device("cpu"), normalize=normalize)
+    learning = _on(torch.device("cpu"), work.learning)
     folder = copy.copy(work.folder)
     folder.path = folder.path.absolute()
     return Shipment(
@@ -64,6 +62,17 @@ def shipped(work: TrialWork, hyperparameters: Mapping[int, Hyperparameters], *, 
         threads=work.settings.cpus_per_trial,
         is_on_gpu=is_on_gpu,
         is_deterministic=torch.are_deterministic_algorithms_enabled(),
+    )
+
+
+def _on(device: torch.device, learning: Learning) -> Learning:
+    """The same for another device, with copies of what holds tensors."""
+    normalize, scale = copy.deepcopy((learning.normalize, learning.target_scale))
+    return replace(
+        learning,
+        device=device,
+        normalize=None if normalize is None else normalize.to(device),
+        target_scale=None if scale is None else scale.to(device),
     )
 
 
@@ -86,10 +95,7 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(shipment.threads)
         self._shipment, self._work = shipment, shipment.work
         if shipment.is_on_gpu:
-            device, learning = torch.device("cuda"), shipment.work.learning
-            normalize = learning.normalize if learning.normalize is None else learning.normalize.to(device)
-            learning = replace(learning, device=device, normalize=normalize)
-            self._work = replace(shipment.work, learning=learning)
+            self._work = replace(shipment.work, learning=_on(torch.device("cuda"), shipment.work.learning))
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

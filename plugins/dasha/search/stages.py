@@ -210,18 +210,27 @@ def tune_hyperparameters(run: Run, source: NetworkSource, architecture: Architec
     make = network_maker(source, architecture, width=run.budget.width)
     if run.folder.has(_TUNE):
         with run.folder.reading(_TUNE):
-            return TuneOutcome.of_dict(run.folder.read_json(_TUNE))
+            outcome = TuneOutcome.of_dict(run.folder.read_json(_TUNE))
+        if not run.folder.has(INITIAL_FILE):
+            _keep_initial(run, make, outcome)
+        return outcome
     is_open = run.config.search == "auto"
     work = TrialWork(
         make, run.train, run.validation, run.summary.shape, settings, run.learning, run.config.seed, run.folder
     )
+    space = tuning.without_dropout(run.space or tuning.paper_space(settings)) if source.is_copied else run.space
     with stage("tune", settings.trials, is_shown=run.is_shown) as shown:
-        outcome = tune(work, stage=shown, space=run.space, chooses_kernels=is_open, engine=run.config.engine)
-    initial = initial_network(make, outcome.hyperparameters, seed=run.config.seed)
-    run.folder.write_tensors(INITIAL_FILE, initial.state_dict(), metadata={})
+        outcome = tune(work, stage=shown, space=space, chooses_kernels=is_open, engine=run.config.engine)
+    _keep_initial(run, make, outcome)
     run.folder.write_json(_TUNE, outcome.as_dict())
     run.folder.remove(tuning.CHECKPOINT)
     return outcome
+
+
+def _keep_initial(run: Run, make: MakeNetwork, tuned: TuneOutcome) -> None:
+    """Write the weights that the winner began with; they follow from the seed."""
+    initial = initial_network(make, tuned.hyperparameters, seed=run.config.seed)
+    run.folder.write_tensors(INITIAL_FILE, initial.state_dict(), metadata={})
 
 
 def _retrain(run: Run, make: MakeNetwork, tuned: TuneOutcome, number: int) -> tuple[dict[str, Tensor], Curves]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from dasha.randomness import seeded
-from dasha.search.model import load_members, save_members, together
+from dasha.search.model import load_members, read_plan, save_members, together
 from dasha.search.networks import Factory
 from dasha.search.result import RunResult
 from dasha.search.run import Run
@@ -23,11 +23,13 @@ class Trained:
         result: For the record.
         members: Networks of all seeds, in evaluation mode, on the CPU.
         model: The first of them, or their ensemble.
+        ndim: Spatial dimensions of the inputs.
     """
 
     result: RunResult
     members: list[nn.Module]
     model: nn.Module
+    ndim: int
 
 
 def keep_trained(run: Run, found: Found, finished: Finished, network: nn.Module | Factory | None) -> Trained:
@@ -49,7 +51,7 @@ def keep_trained(run: Run, found: Found, finished: Finished, network: nn.Module 
     is_ensemble = run.config.is_ensemble
     save_members(run.folder, members, plan, is_ensemble=is_ensemble)
     run.folder.write_json(RESULT_FILE, finished.result.as_dict())
-    return Trained(finished.result, members, together(members, is_ensemble=is_ensemble))
+    return Trained(finished.result, members, together(members, is_ensemble=is_ensemble), run.ndim)
 
 
 def read_trained(folder: RunFolder, network: nn.Module | Factory | None, *, is_ensemble: bool) -> Trained:
@@ -61,4 +63,4 @@ def read_trained(folder: RunFolder, network: nn.Module | Factory | None, *, is_e
     with folder.reading(RESULT_FILE):
         result = RunResult.of_dict(folder.read_json(RESULT_FILE))
     members = load_members(folder.path, network=network)
-    return Trained(result, members, together(members, is_ensemble=is_ensemble))
+    return Trained(result, members, together(members, is_ensemble=is_ensemble), read_plan(folder.path).ndim)

@@ -20,10 +20,12 @@ from dasha.search.units import TargetScale
 from dasha.tasks import Loss, TaskSpec
 
 Augment = Callable[[Tensor, Tensor], Batch]
-# A loss this many times the one of the first epoch, or of a guess at random, has exploded.
+# A loss this many times that of the first batch of its pass, or 1 if that is less, has exploded. Nothing is remembered
+# from one pass to the next, so that a training that was resumed ends where a whole one does.
 _EXPLODED = 1e3
 # What torch's batch normalisation says to one value per channel.
 _ONE_VALUE = "more than 1 value per channel"
+_NO_BATCH = "gave no batch in this pass; a loader must be iterable again and again"
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -169,7 +171,8 @@ def train_epoch(
 
     Raises:
         Diverged: If the loss or a gradient is not finite, or the loss explodes.
-        InvalidArgumentError: If every batch has one sample, and the network cannot be trained on one.
+        InvalidArgumentError: If there is no batch, or if every batch has one sample and the network cannot be trained
+            on one.
     """
     network.train()
     scaler = scaler or learning.scaler()
@@ -216,12 +219,14 @@ def train_epoch(
         total, seen = total + value * len(inputs), seen + len(inputs)
     if pending:
         step()
-    if number and not seen:
+    if not number:
+        raise InvalidArgumentError(f"train {_NO_BATCH}")
+    if not seen:
         raise InvalidArgumentError(
             "every batch of train has one sample, but the network normalises over the values of a batch, of which it "
             "needs several; raise batch_size, or supply a loader with larger batches"
         )
-    return total / max(seen, 1.0)
+    return total / seen
 
 
 def _training_outputs(network: nn.Module, inputs: Tensor, learning: Learning) -> Tensor | None:
@@ -245,16 +250,22 @@ def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[
     """Go over a split in order and hand outputs and targets on.
 
     The network's mode and the global generators, from which loaders draw, are as before afterwards.
+
+    Raises:
+        InvalidArgumentError: If there is no batch.
     """
-    was_training = network.training
+    was_training, is_empty = network.training, True
     network.eval()
     try:
         with seeded(0):
             for inputs, targets in split.batches(4 * learning.batch_size, shuffle=False):
+                is_empty = False
                 outputs = learning.forward(network, inputs.to(learning.device))
                 use(outputs.float().cpu(), targets.cpu())
     finally:
         network.train(was_training)
+    if is_empty:
+        raise InvalidArgumentError(f"the data to predict {_NO_BATCH}")
 
 
 def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_deciding: bool = False) -> dict[str, float]:

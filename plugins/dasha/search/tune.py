@@ -45,6 +45,15 @@ def paper_space(settings: TuneSettings) -> Space:
     return suggest
 
 
+def without_dropout(space: Space) -> Space:
+    """The same draws, without the dropout of which a module takes no notice."""
+
+    def suggest(trial: Trial) -> Mapping[str, Any]:
+        return {name: value for name, value in space(trial).items() if name != "dropout"}
+
+    return suggest
+
+
 def _choosing_kernels(space: Space) -> Space:
     """The same space, where a trial also takes the searched kernels or the backbone's own."""
 

@@ -19,9 +19,9 @@ from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig
 from dasha.search.devices import device_of
-from dasha.search.evaluation import Predictor, evaluation_of, predictions
+from dasha.search.evaluation import Predictor, check_dimensions, evaluation_of, predictions
 from dasha.search.networks import BackboneArgument, Factory
-from dasha.search.opening import stored_arguments, stored_data
+from dasha.search.opening import check_layers, stored_arguments, stored_data
 from dasha.search.preparation import Setup, begun
 from dasha.search.result import Evaluation, RunResult, SearchResult
 from dasha.search.run_folder import RunFolder
@@ -43,7 +43,9 @@ class Dasha:
     Args:
         task: What is to be learnt.
         run_dir: Folder of the run, from which it is resumed; by default a temporary one.
-        backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score.
+        backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score. A
+            module keeps its own weights, width and dropout in all trials and trainings: seeds then change the order of
+            batches, augmentation, what dropout drops, and the weights of kernels that are new, but nothing else.
         augment: Changes training batches ``(inputs, targets)``; draws from torch's global generator.
         space: Function of an Optuna trial that returns its hyperparameters; by default
             `dasha.search.tune.paper_space`.
@@ -99,7 +101,8 @@ class Dasha:
             This object.
 
         Raises:
-            InvalidArgumentError: If data does not fit the task, or the run folder belongs to other data or settings.
+            InvalidArgumentError: If data or a network does not fit the task, or the run folder belongs to other data,
+                settings, networks or functions.
         """
         with begun(self._setup, train, validation) as (run, sources):
             found = find_network(run, sources)
@@ -165,8 +168,12 @@ class Dasha:
 
         Returns:
             Shape ``(N, num_outputs)`` or ``(N, num_outputs, …)``.
+
+        Raises:
+            InvalidArgumentError: If the inputs are not numeric, or have other channels or dimensions.
+            NotFittedError: If the run is not finished.
         """
-        return predictions(self.model, inputs, self.task, self._setup.device)
+        return predictions(self._finished, inputs, self.task, self._setup.device)
 
     @property
     def members(self) -> list[nn.Module]:
@@ -191,6 +198,7 @@ class Dasha:
         trained = self._finished
         split = as_split(test, "test", is_dense=self.task.is_dense)
         summary = inspect(self.task, split, "test")
+        check_dimensions(trained, summary.shape, self.task, "test has inputs of")
         result = evaluation_of(
             trained,
             split,
@@ -225,13 +233,14 @@ class Dasha:
             train: Data of the run; not needed once it is finished, nor where it was begun by the command line on files
                 or a registered task, which are read again.
             validation: Likewise.
-            **changes: Arguments that are not in the folder: ``augment``, ``space``, ``is_searched``, ``device``,
-                ``is_shown``, and ``backbone`` where it is not registered; also ``engine``.
+            **changes: Arguments that are not in the folder: ``augment``, ``space``, ``is_searched`` and ``backbone``
+                where it is not registered, all as the run was begun with; also ``device``, ``is_shown`` and ``engine``.
+                A finished run needs the backbone alone, with any weights.
 
         Raises:
             StateFileError: If there is no run, or a file of it is damaged.
             InvalidArgumentError: If the run is not finished and there is no data, or other data; if an argument is
-                changed that belongs to the run.
+                changed that belongs to the run, or is another than the run was begun with.
         """
         task, arguments = stored_arguments(path, changes)
         run = cls(task, path, **arguments)
@@ -240,6 +249,7 @@ class Dasha:
         if not run._folder.has(RESULT_FILE):
             data = stored_data(path)
             return run.fit(data.train, data.validation)
+        check_layers(run._folder, run._own_network)
         run._trained = read_trained(run._folder, run._own_network, is_ensemble=run.config.is_ensemble)
         return run
 
