@@ -135,6 +135,38 @@ def test_a_run_folder_of_dasha(tmp_path, write_tif, read_tif):
         predict_file(scene, tmp_path / "c.tif", tmp_path / "run", tile=8, mean=[0], std=[1])
 
 
+@pytest.mark.slow
+def test_a_network_of_ours_in_a_task_of_torchgeo(class_folders, scene, tmp_path, dasha_cli):
+    import torchgeo_dasha.timm_models  # noqa: F401 - here, but not in the process that predicts
+
+    task = ClassificationTask(model="dasha_wrn", in_channels=4, num_classes=2)
+    path = trained(task, ImageFolderDataModule(class_folders, 8), tmp_path / "patches.ckpt")
+    done = dasha_cli("predict", str(scene), "--checkpoint", str(path), "--out", str(tmp_path / "c.tif"))
+    assert "classes of patches" in done.stdout, done.stderr
+
+
+def test_a_searched_network_in_a_task_of_torchgeo(class_folders, scene, tmp_path, read_tif, changed, capsys):
+    from dasha import Dasha, TaskSpec
+    from torchgeo_dasha.timm_models import register_network
+
+    x, y = np.random.default_rng(0).normal(size=(16, 4, 8, 8)).astype("float32"), np.arange(16) % 2
+    run = Dasha(TaskSpec("multiclass", 4, 2), tmp_path / "run", **OPTIONS)
+    run.search((x[:8], y[:8]), (x[8:], y[8:]))
+    register_network("dasha_test_here", tmp_path / "run")
+    task = ClassificationTask(model="dasha_test_here", in_channels=4, num_classes=2)
+    path = trained(task, ImageFolderDataModule(class_folders, 8), tmp_path / "patches.ckpt")
+    hyperparameters = torch.load(path, weights_only=True)["hyper_parameters"] | {"model": "dasha_test_there"}
+    path = changed(path, hyper_parameters=hyperparameters)
+    arguments = ["predict", str(scene), "--checkpoint", str(path), "--out", str(tmp_path / "c.tif")]
+    assert main(arguments) == 2
+    assert "Unknown model (dasha_test_there)" in (told := capsys.readouterr().err)
+    assert "the run folder of a searched network that it has by name with architecture" in told
+    assert main([*arguments, "--architecture", "dasha_test_there"]) == 2
+    assert "--architecture is 'dasha_test_there', but must be like my_network=runs" in capsys.readouterr().err
+    assert main([*arguments, "--architecture", f"dasha_test_there={tmp_path / 'run'}"]) == 0
+    assert read_tif(tmp_path / "c.tif")[0].shape == (1, 6, 7)
+
+
 def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, tmp_path, write_tif, read_tif, capsys):
     from torchgeo_dasha import DashaPixelwiseRegressionTask
 
