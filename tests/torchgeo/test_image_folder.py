@@ -58,7 +58,7 @@ def test_lists_that_tear_a_scene_apart_are_refused(class_folders):
     for part, numbers in {"train": (0, 1, 2), "val": (3, 4)}.items():
         lines = [f"{name}/scene{n // 2}_{n}.tif\n" for name in ("land", "sea") for n in numbers]
         (class_folders / f"{part}.txt").write_text("".join(lines))
-    assert prepared(class_folders).rule == "by the lists train.txt, val.txt"
+    assert prepared(class_folders).rule == "by the lists train.txt, val.txt (18 images are in none of them)"
     with pytest.raises(InvalidArgumentError, match=r"groups are in train and in val, but must be .* \(scene1\); mend"):
         prepared(class_folders, groups=r"scene\d")
     with pytest.raises(InvalidArgumentError, match="no images for test; the data is split by the lists"):

@@ -88,6 +88,12 @@ def test_splits_that_exist(tiles, tmp_path, layout):
     assert ("(1 tiles are in none of them)" in data.rule) == (layout == "lists")
 
 
+def test_files_that_are_not_read_are_counted(tiles):
+    for kind in ("images", "masks"):
+        (tiles / kind / "s9_9.jp2").touch()
+    assert prepared(tiles).rule.endswith("(2 files are not read: .jp2)")
+
+
 def test_suffixes(tmp_path, write_tif):
     for number in range(6):
         write_tif(tmp_path / "all" / f"s{number}_sat.tif", np.ones((3, 4, 4), "uint8"))
