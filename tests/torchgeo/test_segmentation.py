@@ -196,6 +196,10 @@ def test_pictures_of_predictions(tiles, tmp_path, trainer_of, monkeypatch, capsy
     trainer = trainer_of()
     trainer.fit(task, datamodule=prepared(tiles))
     trainer.save_checkpoint(tmp_path / "last.ckpt")
+    (predicted,) = trainer.predict(task, datamodule=prepared(tiles, "predict"))
+    predicted = predicted["probabilities"] if isinstance(predicted, dict) else predicted
+    assert predicted.shape == (2, 3, 16, 16)
+    torch.testing.assert_close(predicted.sum(1), torch.ones(2, 16, 16))
     options = ["--checkpoint", "last.ckpt", "--root", str(tiles), "--groups", r"^s\d", "--count", "2"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["draw_predictions.py", *options])
