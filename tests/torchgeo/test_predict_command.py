@@ -191,6 +191,31 @@ def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, t
     assert "the network gives numbers, which have no probabilities" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("model", ["fcn", "fcsiamdiff", "dasha"])
+def test_what_changed_between_two_images_in_one_file(model, data_of, tmp_path, write_tif, read_tif, capsys):
+    from torchgeo_dasha import DashaChangeDetectionTask
+    from torchgeo_dasha._compat import ChangeDetection
+
+    if model == "dasha":
+        task = DashaChangeDetectionTask(in_channels=4, run_dir=str(tmp_path / "run"), **OPTIONS)
+    else:
+        task = ChangeDetection(model=model, backbone="resnet18", in_channels=4)
+    data = data_of("change", size=32)
+    path = trained(task, data, tmp_path / "change.ckpt")
+    marked(path, f"{type(task).__module__}.{type(task).__name__}")
+    data.setup("test")
+    pixels = data.test_dataset[0]["image"]
+    scene = write_tif(tmp_path / "both.tif", pixels.flatten(0, 1).numpy())
+    arguments = ["predict", str(scene), "--checkpoint", str(path), "--out", str(tmp_path / "c.tif"), "--tile", "32"]
+    assert main([*arguments, "--mean", "0", "--std", "255", "--probabilities"]) == 0
+    inputs = pixels[None] / 255
+    with torch.inference_mode():
+        expected = task.eval()(inputs if model.startswith("fcsiam") else inputs.flatten(1, 2)).sigmoid()
+    np.testing.assert_allclose(read_tif(tmp_path / "c.tif")[0], expected[0], rtol=1e-4)
+    assert main([*arguments, "--mean", "0", "--std", "255", "--bands", "1,2,3,4"]) == 2
+    assert "gives 4 bands, but the network takes 8; choose them with bands" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("loss", "offset"), [("mse", 300), ("poisson", 0)])
 def test_a_run_folder_that_gives_numbers(loss, offset, tmp_path, write_tif, read_tif):
     from dasha import Dasha, TaskSpec

@@ -141,7 +141,8 @@ def predict_file(
         checkpoint: See `load_trained`.
         task: See there.
         architectures: See there.
-        bands: Numbers of bands for the network, from 1; by default those it was trained with.
+        bands: Numbers of bands for the network, from 1; by default those it was trained with. For what changed, those
+            of the earlier image and then those of the later one.
         mean: Of every band, where the checkpoint does not say how inputs were normalised.
         std: Likewise.
         tile: Height and width of tiles; by default those of the images trained on, or 256.
