@@ -23,9 +23,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=3, help="number of tiles, evenly spread over the test part")
     arguments = parser.parse_args()
 
-    data = TileSegmentationDataModule(root=arguments.root, groups=arguments.groups, batch_size=1)
-    data.setup("test")
     task = DashaSemanticSegmentationTask.load_from_checkpoint(arguments.checkpoint, map_location="cpu").eval()
+    data = TileSegmentationDataModule(
+        root=arguments.root, groups=arguments.groups, batch_size=1, ignore_index=task.hparams["ignore_index"]
+    )
+    data.setup("test")
     dataset = data.test_dataset
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number in torch.linspace(0, len(dataset) - 1, arguments.count).int().tolist():

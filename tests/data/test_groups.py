@@ -64,6 +64,27 @@ def test_an_image_in_two_parts_is_refused(tmp_path):
         split_images(tmp_path / "folders", [".png"])
 
 
+def test_images_that_are_left_out_are_counted(tmp_path):
+    for name in ("a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png", "b/3.png", "b/4.JP2", "b/5.bmp", "a/.6.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    drawn = split_images(tmp_path, [".png"])
+    assert drawn.rule.endswith("(a fixed draw) (2 files are not read: .bmp, .jp2)")
+    for part, number in {"train": 1, "val": 2}.items():
+        (tmp_path / f"{part}.txt").write_text(f"a/{number}.png\nb/{number}.png\n")
+    told = "(2 images are in none of them) (2 files are not read: .bmp, .jp2)"
+    assert split_images(tmp_path, [".png"]).rule == f"by the lists train.txt, val.txt {told}"
+    (tmp_path / "c").mkdir()
+    with pytest.raises(InvalidArgumentError, match=r"1 folders have no images that are read \(\S+c\), .*or delete"):
+        split_images(tmp_path, [".png"])
+    (tmp_path / "train.txt").unlink()
+    (tmp_path / "c" / "1.webp").touch()
+    with pytest.raises(InvalidArgumentError, match=r"1 folders have no images that are read \(\S+c\), .*convert some"):
+        split_images(tmp_path, [".png"])
+    (tmp_path / "c" / "1.webp").rename(tmp_path / "c" / "notes.csv")  # a folder for something else
+    assert split_images(tmp_path, [".png"]).class_names == ("a", "b")
+
+
 def test_shares_that_are_not_allowed():
     assert Draw.of_fractions(0.15, 0.15, 0) == Draw()
     with pytest.raises(InvalidArgumentError, match="must be above 0 and together below 1"):

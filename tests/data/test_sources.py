@@ -101,7 +101,7 @@ def test_images_by_lists_and_by_folders(classes, tmp_path):
     assert listed.train[0][:, 0, 0, 0].tolist() == [3, 104]
     assert listed.train[1].tolist() == [1, 0]
     assert (listed.validation[1].tolist(), listed.test) == ([0], None)
-    assert listed.rule == "by the lists train.txt, val.txt"
+    assert listed.rule == "by the lists train.txt, val.txt (37 images are in none of them)"
     (classes / "val.txt").write_text("land/99.PNG\n")
     with pytest.raises(InvalidArgumentError, match=r"lists images that do not exist \(land/99.PNG\)"):
         read_source(classes)

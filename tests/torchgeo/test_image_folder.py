@@ -11,7 +11,8 @@ from PIL import Image
 pytest.importorskip("torchgeo")
 
 from dasha.errors import InvalidArgumentError
-from torchgeo_dasha import ImageFolderDataModule
+from tests.torchgeo.conftest import OPTIONS
+from torchgeo_dasha import DashaClassificationTask, ImageFolderDataModule
 
 
 def prepared(root, stage="fit", **options):
@@ -58,7 +59,7 @@ def test_lists_that_tear_a_scene_apart_are_refused(class_folders):
     for part, numbers in {"train": (0, 1, 2), "val": (3, 4)}.items():
         lines = [f"{name}/scene{n // 2}_{n}.tif\n" for name in ("land", "sea") for n in numbers]
         (class_folders / f"{part}.txt").write_text("".join(lines))
-    assert prepared(class_folders).rule == "by the lists train.txt, val.txt"
+    assert prepared(class_folders).rule == "by the lists train.txt, val.txt (18 images are in none of them)"
     with pytest.raises(InvalidArgumentError, match=r"groups are in train and in val, but must be .* \(scene1\); mend"):
         prepared(class_folders, groups=r"scene\d")
     with pytest.raises(InvalidArgumentError, match="no images for test; the data is split by the lists"):
@@ -191,6 +192,19 @@ def test_a_checkpoint_brings_its_statistics(class_folders):
     assert ImageFolderDataModule(class_folders).state_dict() == {}
     with pytest.raises(InvalidArgumentError, match=r"trained with bands \(1, 2, 3, 4\), but the data has \(2, 1\)"):
         prepared(class_folders, bands=[2, 1]).load_state_dict(state)
+
+
+def test_predictions_are_of_the_images_for_test(class_folders, trainer_of):
+    data, task = prepared(class_folders), DashaClassificationTask(in_channels=4, num_classes=2, **OPTIONS)
+    trainer = trainer_of()
+    trainer.fit(task, datamodule=data)
+    fresh = ImageFolderDataModule(class_folders, batch_size=3)  # without setup
+    (first, last) = trainer.predict(task, datamodule=fresh)
+    found = torch.cat([batch["probabilities"] if isinstance(batch, dict) else batch for batch in (first, last)])
+    images = torch.stack([sample["image"] for sample in fresh.test_dataset])
+    with torch.inference_mode():
+        expected = task.eval()(fresh.aug({"image": images})["image"]).softmax(1)
+    torch.testing.assert_close(found, expected)
 
 
 def test_pictures_of_samples(class_folders):

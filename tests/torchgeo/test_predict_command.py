@@ -135,6 +135,38 @@ def test_a_run_folder_of_dasha(tmp_path, write_tif, read_tif):
         predict_file(scene, tmp_path / "c.tif", tmp_path / "run", tile=8, mean=[0], std=[1])
 
 
+@pytest.mark.slow
+def test_a_network_of_ours_in_a_task_of_torchgeo(class_folders, scene, tmp_path, dasha_cli):
+    import torchgeo_dasha.timm_models  # noqa: F401 - here, but not in the process that predicts
+
+    task = ClassificationTask(model="dasha_wrn", in_channels=4, num_classes=2)
+    path = trained(task, ImageFolderDataModule(class_folders, 8), tmp_path / "patches.ckpt")
+    done = dasha_cli("predict", str(scene), "--checkpoint", str(path), "--out", str(tmp_path / "c.tif"))
+    assert "classes of patches" in done.stdout, done.stderr
+
+
+def test_a_searched_network_in_a_task_of_torchgeo(class_folders, scene, tmp_path, read_tif, changed, capsys):
+    from dasha import Dasha, TaskSpec
+    from torchgeo_dasha.timm_models import register_network
+
+    x, y = np.random.default_rng(0).normal(size=(16, 4, 8, 8)).astype("float32"), np.arange(16) % 2
+    run = Dasha(TaskSpec("multiclass", 4, 2), tmp_path / "run", **OPTIONS)
+    run.search((x[:8], y[:8]), (x[8:], y[8:]))
+    register_network("dasha_test_here", tmp_path / "run")
+    task = ClassificationTask(model="dasha_test_here", in_channels=4, num_classes=2)
+    path = trained(task, ImageFolderDataModule(class_folders, 8), tmp_path / "patches.ckpt")
+    hyperparameters = torch.load(path, weights_only=True)["hyper_parameters"] | {"model": "dasha_test_there"}
+    path = changed(path, hyper_parameters=hyperparameters)
+    arguments = ["predict", str(scene), "--checkpoint", str(path), "--out", str(tmp_path / "c.tif")]
+    assert main(arguments) == 2
+    assert "Unknown model (dasha_test_there)" in (told := capsys.readouterr().err)
+    assert "the run folder of a searched network that it has by name with architecture" in told
+    assert main([*arguments, "--architecture", "dasha_test_there"]) == 2
+    assert "--architecture is 'dasha_test_there', but must be like my_network=runs" in capsys.readouterr().err
+    assert main([*arguments, "--architecture", f"dasha_test_there={tmp_path / 'run'}"]) == 0
+    assert read_tif(tmp_path / "c.tif")[0].shape == (1, 6, 7)
+
+
 def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, tmp_path, write_tif, read_tif, capsys):
     from torchgeo_dasha import DashaPixelwiseRegressionTask
 
@@ -157,6 +189,31 @@ def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, t
     assert 300 < values.mean() < 600
     assert main([*arguments, "--mean", "0", "--std", "255", "--probabilities"]) == 2
     assert "the network gives numbers, which have no probabilities" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["fcn", "fcsiamdiff", "dasha"])
+def test_what_changed_between_two_images_in_one_file(model, data_of, tmp_path, write_tif, read_tif, capsys):
+    from torchgeo_dasha import DashaChangeDetectionTask
+    from torchgeo_dasha._compat import ChangeDetection
+
+    if model == "dasha":
+        task = DashaChangeDetectionTask(in_channels=4, run_dir=str(tmp_path / "run"), **OPTIONS)
+    else:
+        task = ChangeDetection(model=model, backbone="resnet18", in_channels=4)
+    data = data_of("change", size=32)
+    path = trained(task, data, tmp_path / "change.ckpt")
+    marked(path, f"{type(task).__module__}.{type(task).__name__}")
+    data.setup("test")
+    pixels = data.test_dataset[0]["image"]
+    scene = write_tif(tmp_path / "both.tif", pixels.flatten(0, 1).numpy())
+    arguments = ["predict", str(scene), "--checkpoint", str(path), "--out", str(tmp_path / "c.tif"), "--tile", "32"]
+    assert main([*arguments, "--mean", "0", "--std", "255", "--probabilities"]) == 0
+    inputs = pixels[None] / 255
+    with torch.inference_mode():
+        expected = task.eval()(inputs if model.startswith("fcsiam") else inputs.flatten(1, 2)).sigmoid()
+    np.testing.assert_allclose(read_tif(tmp_path / "c.tif")[0], expected[0], rtol=1e-4)
+    assert main([*arguments, "--mean", "0", "--std", "255", "--bands", "1,2,3,4"]) == 2
+    assert "gives 4 bands, but the network takes 8; choose them with bands" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("loss", "offset"), [("mse", 300), ("poisson", 0)])

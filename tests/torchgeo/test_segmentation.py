@@ -88,6 +88,12 @@ def test_splits_that_exist(tiles, tmp_path, layout):
     assert ("(1 tiles are in none of them)" in data.rule) == (layout == "lists")
 
 
+def test_files_that_are_not_read_are_counted(tiles):
+    for kind in ("images", "masks"):
+        (tiles / kind / "s9_9.jp2").touch()
+    assert prepared(tiles).rule.endswith("(2 files are not read: .jp2)")
+
+
 def test_suffixes(tmp_path, write_tif):
     for number in range(6):
         write_tif(tmp_path / "all" / f"s{number}_sat.tif", np.ones((3, 4, 4), "uint8"))
@@ -114,6 +120,8 @@ def test_ignored_pixels(tiles, write_tif):
         for place in range(len(part))
     ]
     assert sum(int((one == -1).sum()) for one in found) == 256
+    with pytest.raises(InvalidArgumentError, match=r"s0_0\.tif has 256 pixels without data, .*; pass ignore_index"):
+        prepared(tiles)
 
 
 def test_resizing_takes_the_nearest_class(tiles):
@@ -188,6 +196,10 @@ def test_pictures_of_predictions(tiles, tmp_path, trainer_of, monkeypatch, capsy
     trainer = trainer_of()
     trainer.fit(task, datamodule=prepared(tiles))
     trainer.save_checkpoint(tmp_path / "last.ckpt")
+    (predicted,) = trainer.predict(task, datamodule=prepared(tiles, "predict"))
+    predicted = predicted["probabilities"] if isinstance(predicted, dict) else predicted
+    assert predicted.shape == (2, 3, 16, 16)
+    torch.testing.assert_close(predicted.sum(1), torch.ones(2, 16, 16))
     options = ["--checkpoint", "last.ckpt", "--root", str(tiles), "--groups", r"^s\d", "--count", "2"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["draw_predictions.py", *options])

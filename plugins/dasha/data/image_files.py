@@ -17,6 +17,10 @@ SHARES = (0.70, 0.15)
 """Of every class, for training and for validation, where nothing says what is what; the rest is for test."""
 VALIDATION = ("val", "valid", "validation")
 """Names that a folder of validation data may have."""
+_ENDINGS = (
+    *(".avif", ".bmp", ".gif", ".heic", ".img", ".j2k", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
+    *(".tga", ".tif", ".tiff", ".vrt", ".webp"),
+)  # of what looks like an image, read or not
 
 Files = list[tuple[Path, str]]
 """Images, and the names of their classes."""
@@ -28,7 +32,7 @@ class ImageFiles:
 
     Attributes:
         parts: Of ``"train"``, ``"val"`` and perhaps ``"test"``.
-        rule: How they were split.
+        rule: How they were split, and how many images were left out.
         class_names: Those that train has, in alphabetical order.
     """
 
@@ -90,14 +94,15 @@ def split_images(
         group_of: Group of a path inside the folder; no group is in two parts.
 
     Raises:
-        InvalidArgumentError: If a part or a listed image is missing, train lacks a class, or an image or a group is in
-            two parts.
+        InvalidArgumentError: If a part or a listed image is missing, the folder of a class is empty, train lacks a
+            class, or an image or a group is in two parts.
     """
     draw = draw or Draw()
     lists = {name: folder / f"{name}.txt" for name in PARTS}
     named = [name for name, path in lists.items() if path.is_file()]
     inside = split_folders(folder)
     if "train" in named:
+        _refuse_empty(folder, _ENDINGS)
         parts = {name: _listed(folder, lists[name]) for name in named}
         rule = f"by the lists {', '.join(f'{name}.txt' for name in named)}"
     elif "train" in inside:
@@ -109,6 +114,7 @@ def split_images(
     else:
         parts = _drawn(find_images(folder, suffixes), draw)
         rule = draw.describe("every class")
+    rule += _left_out(folder, parts, suffixes)
     require_validation(parts, folder, rule)
     check_groups({part: [str(path) for path, _ in files] for part, files in parts.items()}, what="images")
     if group_of is not None:
@@ -140,20 +146,32 @@ def find_images(folder: Path, suffixes: Sequence[str]) -> Files:
     """All images of a folder with a folder for every class.
 
     Raises:
-        InvalidArgumentError: If there are none.
+        InvalidArgumentError: If there are none, or the folder of a class is empty.
     """
     found = [
         (path, place.name)
-        for place in sorted(folder.iterdir())
-        if place.is_dir() and not place.name.startswith(".")
-        for path in sorted(place.rglob("*"))
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        for place in _folders(folder)
+        for path in files_below(place)
+        if path.suffix.lower() in suffixes
     ]
     if not found:
         raise InvalidArgumentError(
             f"{folder} has no folders with {', '.join(suffixes)} images; put those of a class in a folder of its name"
         )
+    _refuse_empty(folder, suffixes)
     return found
+
+
+def unread(paths: Iterable[Path], suffixes: Sequence[str]) -> str:
+    """Number and endings of the files that look like images, but are not read; empty if none do."""
+    foreign = [path.suffix.lower() for path in paths if _is_unread(path, suffixes)]
+    return f"{len(foreign)} files are not read: {', '.join(sorted(set(foreign)))}" if foreign else ""
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder that are not hidden."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def check_classes(parts: Iterable[Files], names: Sequence[str]) -> None:
@@ -161,6 +179,34 @@ def check_classes(parts: Iterable[Files], names: Sequence[str]) -> None:
     unknown = sorted({name for part in parts for _, name in part} - set(names))
     if unknown:
         raise InvalidArgumentError(f"there are images of class {some(unknown)}, but none to train on; add some")
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith(".")]
+
+
+def _is_unread(path: Path, suffixes: Sequence[str]) -> bool:
+    ending = path.suffix.lower()
+    return ending in _ENDINGS and ending not in suffixes
+
+
+def _refuse_empty(folder: Path, suffixes: Sequence[str]) -> None:
+    """Refuse folders with nothing, or nothing but images that are not read; others are there for something else."""
+    empty = [str(place) for place in _folders(folder) if all(_is_unread(path, suffixes) for path in files_below(place))]
+    if empty:
+        raise InvalidArgumentError(
+            f"{len(empty)} folders have no images that are read ({some(empty)}), which those of classes need; add or "
+            "convert some, or delete the folders"
+        )
+
+
+def _left_out(folder: Path, parts: Mapping[str, Files], suffixes: Sequence[str]) -> str:
+    """Words about the images of a folder that no part has."""
+    known = {path for files in parts.values() for path, _ in files}
+    others = [path for path in files_below(folder) if path not in known]
+    count = sum(path.suffix.lower() in suffixes for path in others)
+    notes = [f"{count} images are in none of them" if count else "", unread(others, suffixes)]
+    return "".join(f" ({note})" for note in notes if note)
 
 
 def _listed(folder: Path, path: Path) -> Files:

@@ -1,5 +1,6 @@
 """``dasha predict``: the classes of a whole scene, or numbers, as a GeoTIFF."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -51,6 +52,13 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    architecture: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Run folder of a searched network that the checkpoint has by name, as NAME=FOLDER; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the class or the number of every pixel of a scene, or of every patch, by a trained network.
@@ -70,6 +78,7 @@ def predict(
         out,
         checkpoint,
         task=task,
+        architectures=folders("--architecture", architecture or []),
         bands=numbers("--bands", bands, int),
         mean=numbers("--mean", mean, float),
         std=numbers("--std", std, float),
@@ -103,3 +112,20 @@ def numbers(name: str, text: str | None, kind: type[Number]) -> list[Number] | N
         return [kind(word) for word in text.split(",")]
     except ValueError as error:
         raise InvalidArgumentError(f"{name} is {text!r}, but must be numbers separated by commas") from error
+
+
+def folders(name: str, given: Sequence[str]) -> dict[str, str]:
+    """Take ``NAME=FOLDER`` apart.
+
+    Raises:
+        InvalidArgumentError: If one half is missing.
+    """
+    from dasha.errors import InvalidArgumentError
+
+    found = {}
+    for pair in given:
+        key, _, folder = pair.partition("=")
+        if not key or not folder:
+            raise InvalidArgumentError(f"{name} is {pair!r}, but must be like my_network=runs/eurosat")
+        found[key] = folder
+    return found

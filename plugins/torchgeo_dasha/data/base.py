@@ -24,7 +24,7 @@ from torchgeo_dasha.data.statistics import band_moments
 from torchgeo_dasha.inputs import KEY, InputSpec
 
 Sample = dict[str, Tensor]
-_STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ()}
+_STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("test",)}
 
 
 class FileDataset(NonGeoDataset):
@@ -57,7 +57,8 @@ class FileDataset(NonGeoDataset):
 class FilesDataModule(NonGeoDataModule):
     """Images in files.
 
-    Subclasses find the files in `find`, and make the data set of one part in `make_dataset`.
+    Subclasses find the files in `find`, and make the data set of one part in `make_dataset`. The images for test are
+    those to predict, too.
 
     Attributes:
         spec: How files become inputs, once `setup` has run.
@@ -132,6 +133,7 @@ class FilesDataModule(NonGeoDataModule):
                 raise InvalidArgumentError(f"there are no images for {part}; the data is split {self.rule}")
         for part, dataset in self._datasets.items():
             setattr(self, f"{part}_dataset", dataset)
+        self.predict_dataset = self._datasets.get("test")
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint has to know of the inputs."""

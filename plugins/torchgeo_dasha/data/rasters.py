@@ -108,7 +108,7 @@ def read_mask(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Read a mask of classes.
 
     Returns:
-        Classes ``(H, W)``, and where there is data.
+        Classes ``(H, W)``, 0 where there is no data, and where there is data.
 
     Raises:
         InvalidArgumentError: If it cannot be read, has several bands, or values that are no whole numbers.

@@ -29,7 +29,7 @@ class TileDataset(FileDataset):
     Args:
         paths: The images.
         masks: The mask of every image.
-        ignore_index: Class of pixels that do not count; those without data in the mask get it.
+        ignore_index: Class of pixels that do not count; those without data in the mask get it, and need it.
         spec: How they are read.
         fill: What stands where an image has no data.
         rgb: Places of red, green and blue among the bands.
@@ -70,10 +70,21 @@ class TileDataset(FileDataset):
 
 
 def read_classes(path: Path, ignore_index: int | None) -> Tensor:
-    """Class of every pixel of a mask, ``(H, W)``, with ``ignore_index``, if there is one, where it has no data."""
+    """Class of every pixel of a mask, ``(H, W)``, with ``ignore_index`` where it has no data.
+
+    Raises:
+        InvalidArgumentError: If there are such pixels, but no ``ignore_index``.
+    """
     classes, is_valid = read_mask(path)
     mask = torch.from_numpy(classes)
-    return mask if ignore_index is None else torch.where(torch.from_numpy(is_valid), mask, ignore_index)
+    if is_valid.all():
+        return mask
+    if ignore_index is None:
+        raise InvalidArgumentError(
+            f"{path} has {(~is_valid).sum()} pixels without data, which are of no class; pass ignore_index, the "
+            "number of pixels that do not count, to the datamodule and to the task"
+        )
+    return torch.where(torch.from_numpy(is_valid), mask, ignore_index)
 
 
 class TileSegmentationDataModule(FilesDataModule):
@@ -95,7 +106,8 @@ class TileSegmentationDataModule(FilesDataModule):
             lists ``train.txt``, ``val.txt`` and ``test.txt`` of names, or folders ``train``, ``val`` and ``test``.
         class_names: Names of the classes; by default the lines of ``classes.txt`` in the root (a number before the name
             is allowed), or the numbers up to the largest in a training mask.
-        ignore_index: Class of pixels that do not count. Pixels without data in the mask get it.
+        ignore_index: Class of pixels that do not count. Pixels without data in the mask get it, and are refused without
+            it.
         bands: See `ImageFolderDataModule`, as for all that follow.
         image_size: See there; masks take the nearest pixel.
         augment: See there.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dasha.data.groups import PARTS, check_groups, draw_groups
-from dasha.data.image_files import Draw, require_validation, split_folders
+from dasha.data.image_files import Draw, files_below, require_validation, split_folders, unread
 from dasha.data.names import read_list, some
 from dasha.errors import InvalidArgumentError
 from torchgeo_dasha.data.rasters import SUFFIXES
@@ -95,6 +95,8 @@ def split_tiles(folders: TileFolders, *, draw: Draw, group_of: Callable[[str], s
         )
     else:
         parts, rule = _drawn(folders.at(root), draw, group_of), f"by group {draw.describe('the tiles')}"
+    if folders.image_suffix is None and folders.mask_suffix is None and (note := unread(files_below(root), SUFFIXES)):
+        rule += f" ({note})"
     require_validation(parts, root, rule)
     check_groups({part: [str(image) for image, _ in tiles.values()] for part, tiles in parts.items()}, what="images")
     if group_of is not None:

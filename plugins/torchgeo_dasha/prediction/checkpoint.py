@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.tasks import TaskSpec
-from torchgeo_dasha._compat import Regression
+from torchgeo_dasha._compat import ChangeDetection, Regression
 from torchgeo_dasha.inputs import KEY, InputSpec
+from torchgeo_dasha.timm_models import register_network  # and with it dasha_wrn and dasha_unet
 
 _OURS = ("torchgeo.", "torchgeo_dasha.")
+_OF_PAIRS = ("fcsiam", "changevit")  # to which TorchGeo's task hands both images as they are
 _CLASSES = ("binary", "multiclass", "multilabel", "segmentation")
 
 
@@ -28,7 +30,7 @@ class Trained:
 
     Attributes:
         network: In evaluation mode, on the CPU.
-        in_channels: Bands that it takes; None if the file does not say.
+        in_channels: Bands that it takes, of both images where it tells what changed; None if the file does not say.
         is_sigmoid: Whether every output stands for itself.
         class_names: Of the outputs; may be empty.
         inputs: How its inputs were made, if the file says so.
@@ -64,20 +66,43 @@ class Expected(nn.Module):
         return prediction_of(self._task, self.network(x))
 
 
-def load_trained(path: Path, *, task: str | None = None) -> Trained:
+class OneBehindOther(nn.Module):
+    """A network of two images ``(N, 2, C, H, W)`` that takes them one behind the other.
+
+    Args:
+        network: Of a task.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Inputs ``(N, 2 * C, H, W)`` to outputs."""
+        outputs: Tensor = self.network(x.reshape(len(x), 2, -1, *x.shape[2:]))
+        return outputs
+
+
+def load_trained(
+    path: Path, *, task: str | None = None, architectures: Mapping[str, str | Path] | None = None
+) -> Trained:
     """Read a checkpoint of TorchGeo, or a run folder of dasha.
 
     Args:
         path: A ``.ckpt`` file of a TorchGeo task; or a run folder, or its ``model.safetensors``.
         task: Class of the task, such as ``mypackage.MyTask``, where the checkpoint names none, or one that is neither
             TorchGeo's nor ours.
+        architectures: Run folders of the searched networks that the checkpoint's task has by name, as
+            `RegisterNetworks` takes them; ``dasha_wrn`` and ``dasha_unet`` are known.
 
     Raises:
-        InvalidArgumentError: If it is anything else, or needs ``task``.
+        InvalidArgumentError: If it is anything else, or needs ``task`` or ``architectures``.
         StateFileError: If a run folder cannot be read.
     """
     if path.is_dir() or path.suffix == ".safetensors":
         return _of_run(path)
+    for name, folder in (architectures or {}).items():
+        register_network(name, folder)
     content = _read(path)
     hyperparameters = dict(content["hyper_parameters"])
     cls = _task_class(path, task or hyperparameters.get("_class_path"), is_named=task is not None)
@@ -92,13 +117,19 @@ def load_trained(path: Path, *, task: str | None = None) -> Trained:
         module = cls.load_from_checkpoint(path, map_location="cpu", weights_only=True, _instantiator=None)
     except Exception as error:
         raise InvalidArgumentError(
-            f"{path} does not fit {cls.__name__} ({type(error).__name__}: {error}); name its class with task"
+            f"{path} does not fit {cls.__name__} ({type(error).__name__}: {error}); name its class with task, or "
+            "the run folder of a searched network that it has by name with architecture, as NAME=FOLDER"
         ) from error
     inputs = _inputs(content)
     channels = hyperparameters.get("in_channels") or (len(inputs.bands) if inputs else None)
+    network: nn.Module = module
+    if issubclass(cls, ChangeDetection):
+        channels = 2 * hyperparameters["in_channels"]
+        if str(hyperparameters.get("model")).startswith(_OF_PAIRS):
+            network = OneBehindOther(module)
     is_sigmoid = hyperparameters.get("task") in ("binary", "multilabel")
     names = inputs.class_names if inputs else ()
-    return Trained(module.eval(), channels, is_sigmoid, names, inputs, is_number=is_number)
+    return Trained(network.eval(), channels, is_sigmoid, names, inputs, is_number=is_number)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

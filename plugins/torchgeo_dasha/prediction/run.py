@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,7 @@ def predict_file(
     checkpoint: Path,
     *,
     task: str | None = None,
+    architectures: Mapping[str, str | Path] | None = None,
     bands: Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -139,7 +140,9 @@ def predict_file(
         out: GeoTIFF that is written.
         checkpoint: See `load_trained`.
         task: See there.
-        bands: Numbers of bands for the network, from 1; by default those it was trained with.
+        architectures: See there.
+        bands: Numbers of bands for the network, from 1; by default those it was trained with. For what changed, those
+            of the earlier image and then those of the later one.
         mean: Of every band, where the checkpoint does not say how inputs were normalised.
         std: Likewise.
         tile: Height and width of tiles; by default those of the images trained on, or 256.
@@ -149,7 +152,7 @@ def predict_file(
     Raises:
         InvalidArgumentError: If the checkpoint, the scene and the arguments do not fit together.
     """
-    trained = load_trained(checkpoint, task=task)
+    trained = load_trained(checkpoint, task=task, architectures=architectures)
     with open_scene(source, bands or _trained_bands(trained, source)) as scene:
         if trained.in_channels is not None and len(scene.bands) != trained.in_channels:
             raise InvalidArgumentError(
