@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genomics_adapter.sequences import read_bed as read_bed
     from genomics_adapter.sequences import read_class_folder as read_class_folder
     from genomics_adapter.sequences import read_fasta as read_fasta
+    from genomics_adapter.sequences import read_file as read_file
     from genomics_adapter.sequences import read_genomic_benchmark as read_genomic_benchmark
     from genomics_adapter.sequences import read_hugging_face as read_hugging_face
     from genomics_adapter.sequences import read_splits as read_splits
@@ -60,6 +61,7 @@ _HOMES = {
     "read_bed": "sequences",
     "read_class_folder": "sequences",
     "read_fasta": "sequences",
+    "read_file": "sequences",
     "read_genomic_benchmark": "sequences",
     "read_hugging_face": "sequences",
     "read_splits": "sequences",
