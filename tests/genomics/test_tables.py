@@ -45,6 +45,16 @@ def test_text_files(name, tmp_path):
     assert str(data.source) == str(tmp_path / name)
 
 
+def test_lists_of_labels_are_columns(tmp_path):
+    FRAME.assign(label=[[0, 1], [1, 1], [0, 0]]).to_parquet(tmp_path / "a.parquet")
+    data = read_table(tmp_path / "a.parquet")
+    assert data.labels.tolist() == [[0, 1], [1, 1], [0, 0]]
+    assert data.class_names == ()
+    FRAME.assign(label=[[0, 1], [1], [0, 0]]).to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(InvalidArgumentError, match=r"b\.parquet, row 2 has \[1\] in column 'label', but every row must"):
+        read_table(tmp_path / "b.parquet")
+
+
 def test_parquet_files(tmp_path):
     FRAME.to_parquet(tmp_path / "a.parquet")
     FRAME.astype({"sequence": "category", "label": "float64"}).to_parquet(tmp_path / "b.pq")

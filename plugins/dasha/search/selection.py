@@ -59,7 +59,8 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
             score, loss = _after_few_epochs(run, source, train, own)
             ranks[source.name] = score, -loss
             run.folder.log("backbone", name=source.name, epochs=own, score=score, loss=loss)
-            shown.advance(len(ranks), f"{source.name} {abs(score):.4f}")
+            best = max(ranks, key=lambda name: ranks[name])
+            shown.advance(len(ranks), f"best {best} {abs(ranks[best][0]):.4f}")
     scores = {name: score for name, (score, _) in ranks.items()}
     if max(scores.values()) == -math.inf:
         raise DashaError(

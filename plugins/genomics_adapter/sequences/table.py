@@ -14,7 +14,7 @@ import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
-from dasha.errors import InvalidTableError
+from dasha.errors import InvalidArgumentError, InvalidTableError
 from dasha.tables.files import decode, read_content
 from genomics_adapter.encoding import Crop
 from genomics_adapter.sequences.data import SequenceData, Source, from_texts
@@ -87,7 +87,7 @@ def data_of_table(
         raise InvalidTableError(f"column {sequence!r} of {source} holds {sequences.type}, but must hold sequences")
     rows: dict[str, Any] = {}
     if labels and len(table):
-        columns = [_values(table.column(column)) for column in labels]
+        columns = [part for column in labels for part in _columns(table.column(column), column, source)]
         rows["labels"], rows["class_names"] = parse_labels(columns, source, class_names)
     for key, column in (("names", name), ("chromosomes", chromosome)):
         if column is not None:
@@ -177,5 +177,17 @@ def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.compute.ascii_trim_whitespace(column)
 
 
-def _values(column: pa.ChunkedArray) -> Any:
-    return column.to_pylist() if _is_text(column.type) else column.to_pandas()
+def _columns(column: pa.ChunkedArray, name: str, source: Source) -> list[Any]:
+    """The column as it is, or, where every row holds a list, one column for every place of the lists."""
+    kinds = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
+    if not any(is_kind(column.type) for is_kind in kinds):
+        return [column.to_pylist() if _is_text(column.type) else column.to_pandas()]
+    lists = column.to_pylist()
+    sizes = [-1 if one is None else len(one) for one in lists]
+    for index, size in enumerate(sizes):
+        if size < 1 or size != sizes[0]:
+            raise InvalidArgumentError(
+                f"{source.place(index)} has {lists[index]!r} in column {name!r}, but every row must have a list of as "
+                f"many labels; the first has {lists[0]!r}"
+            )
+    return [[one[place] for one in lists] for place in range(sizes[0])]
