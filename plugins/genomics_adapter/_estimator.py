@@ -29,7 +29,7 @@ from genomics_adapter._sklearn import (
 )
 from genomics_adapter._split import split_off
 from genomics_adapter.augment import Augmentation
-from genomics_adapter.encoding import Crop
+from genomics_adapter.encoding import Ambiguous, Crop
 from genomics_adapter.reverse_complement import StrandAverage
 
 _PREDICTED_AT_ONCE = 256
@@ -50,6 +50,8 @@ class DashaSequenceEstimator(BaseEstimator):
         length: Bases that a network sees; by default those of the longest training sequence. Others are cropped or
             padded.
         crop: What keeps its place then: ``"center"``, ``"start"`` or ``"end"``.
+        ambiguous: How the network sees codes of bases that are not certain: ``"zeros"``, or ``"fractions"`` for a share
+            of every base that a code allows; see `genomics_adapter.one_hot`.
         reverse_complement: Whether training shows either strand at random, and predictions are the mean of both.
         shift: Training moves sequences by up to so many bases at random.
         validation_fraction: Share of the training data that everything is chosen on, where `fit` gets no validation
@@ -88,6 +90,7 @@ class DashaSequenceEstimator(BaseEstimator):
         loss: str | None = None,
         length: int | None = None,
         crop: Crop = "center",
+        ambiguous: Ambiguous = "zeros",
         reverse_complement: bool = True,
         shift: int = 0,
         validation_fraction: float = 0.15,
@@ -106,6 +109,7 @@ class DashaSequenceEstimator(BaseEstimator):
         self.loss = loss
         self.length = length
         self.crop = crop
+        self.ambiguous = ambiguous
         self.reverse_complement = reverse_complement
         self.shift = shift
         self.validation_fraction = validation_fraction
@@ -167,7 +171,7 @@ class DashaSequenceEstimator(BaseEstimator):
             device=self.device,
             is_shown=self.verbose > 0,
         )
-        self.run_.fit(dataset_of(*train, task), dataset_of(*validation, task))
+        self.run_.fit(*(dataset_of(*part, task, ambiguous=self.ambiguous) for part in (train, validation)))
         self._take(load_search(self.run_.run_dir).plan, self.run_.model)
         self.hyperparameters_ = self.run_.hyperparameters
         return self
@@ -203,7 +207,8 @@ class DashaSequenceEstimator(BaseEstimator):
         check_is_fitted(self)
         sequences = self._read(X)
         with on_device(self.model_, self.device) as (model, device), torch.no_grad():
-            parts = [model(part.to(device)).cpu() for part in batches_of(sequences, _PREDICTED_AT_ONCE)]
+            batches = batches_of(sequences, _PREDICTED_AT_ONCE, ambiguous=self.ambiguous)
+            parts = [model(part.to(device)).cpu() for part in batches]
         return prediction_of(self.task_, torch.cat(parts)).numpy()
 
     def _read(self, X: Any, *, reset: bool = False) -> np.ndarray:

@@ -64,11 +64,11 @@ def is_matrix(X: Any) -> bool:
     return len(shape) == 2 and kind not in "OSU"
 
 
-def dataset_of(sequences: np.ndarray, targets: np.ndarray, task: TaskSpec) -> Any:
+def dataset_of(sequences: np.ndarray, targets: np.ndarray, task: TaskSpec, *, ambiguous: Ambiguous) -> Any:
     """What `dasha.Dasha` learns from: codes stay one byte per base until a batch is made."""
     if sequences.ndim == 3:
         return torch.as_tensor(sequences), torch.as_tensor(targets)
-    return SequenceDataset(SequenceData(sequences, targets), task)
+    return SequenceDataset(SequenceData(sequences, targets), task, ambiguous=ambiguous)
 
 
 def batches_of(sequences: np.ndarray, size: int, *, ambiguous: Ambiguous = "zeros") -> Iterator[Tensor]:

@@ -61,7 +61,7 @@ def attribute(
         allowed = ", ".join(map(repr, get_args(Method)))
         raise InvalidArgumentError(f"method is {method!r}, but must be one of {allowed}")
     network = model if isinstance(model, nn.Module) else model.model_
-    inputs = torch.cat(list(batches_of(_as_read(X, model), 4096)))
+    inputs = torch.cat(list(batches_of(_as_read(X, model), 4096, ambiguous=getattr(model, "ambiguous", "zeros"))))
     was_training = network.training
     try:
         with on_device(network, device) as (own, where):

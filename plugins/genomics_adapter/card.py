@@ -78,7 +78,7 @@ def model_card(
     seed: int = 0,
     device: str = "auto",
     network: Any = None,
-    ambiguous: Ambiguous = "zeros",
+    ambiguous: Ambiguous | None = None,
 ) -> ModelCard:
     """Describe a finished run.
 
@@ -95,7 +95,8 @@ def model_card(
         seed: Of the draws.
         device: ``"auto"``, or a device of torch.
         network: The module or factory that was the backbone of a run given by its folder, where that is not registered.
-        ambiguous: How bases that are not certain are shown to the network; see `genomics_adapter.one_hot`.
+        ambiguous: How bases that are not certain are shown to the network, see `genomics_adapter.one_hot`; by default
+            as the estimator does, or as zeros.
 
     Raises:
         InvalidArgumentError: If the run is not finished, or test data does not fit.
@@ -105,12 +106,13 @@ def model_card(
     told, task = source.told, TaskSpec(**source.told["task"])
     if test is None and splits is not None:
         test = splits.test
+    shown: Ambiguous = getattr(run, "ambiguous", "zeros") if ambiguous is None else ambiguous
     measured = None
     if test is not None:
-        measured = _measured(source, task, _pair(test), ambiguous, resamples=resamples, seed=seed, on=device)
+        measured = _measured(source, task, _pair(test), shown, resamples=resamples, seed=seed, on=device)
     validation = told["validation"]
     if validation is None and splits is not None and splits.validation is not None:
-        found = _measured(source, task, _pair(splits.validation), ambiguous, resamples=0, seed=0, on=device)
+        found = _measured(source, task, _pair(splits.validation), shown, resamples=0, seed=0, on=device)
         validation = over_trainings([{name: row["value"] for name, row in found["metrics"].items()}])
     content = {
         "name": name or f"{task.kind} of DNA sequences",
@@ -122,7 +124,7 @@ def model_card(
             **told["architecture"],
             "layers": _layers(source.members[0], told["architecture"]["searched"]),
         },
-        "ambiguous": ambiguous,
+        "ambiguous": shown,
         "trainings": {"count": len(source.members), "is_ensemble": told["settings"]["is_ensemble"]},
         "validation": validation or {},
         "test": measured,

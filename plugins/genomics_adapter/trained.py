@@ -13,7 +13,7 @@ from torch import nn
 from dasha.errors import StateFileError
 from dasha.search.model import load_model
 from genomics_adapter._fitted import FILE
-from genomics_adapter.encoding import Crop
+from genomics_adapter.encoding import Ambiguous, Crop
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class TrainedModel:
         network: From one-hot inputs ``(N, 4, L)`` to outputs ``(N, T)``.
         length: Bases that it was trained on, where that is known.
         crop: What keeps its place where sequences are cropped or padded to it.
+        ambiguous: How it sees bases that are not certain.
     """
 
     network: nn.Module
     length: int | None = None
     crop: Crop = "center"
+    ambiguous: Ambiguous = "zeros"
 
 
 def open_model(path: str | Path) -> TrainedModel:
@@ -62,7 +64,7 @@ def _of_checkpoint(path: Path) -> TrainedModel:
         ) from error
     data = content.get("datamodule_hyper_parameters") or {}
     length = content.get("SequenceFiles", {}).get("length")
-    return TrainedModel(network.eval(), length, data.get("crop", "center"))
+    return TrainedModel(network.eval(), length, data.get("crop", "center"), data.get("ambiguous", "zeros"))
 
 
 def _of_estimator(path: Path) -> TrainedModel:
@@ -74,4 +76,4 @@ def _of_estimator(path: Path) -> TrainedModel:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateFileError(f"cannot read {path / FILE}: {type(error).__name__}: {error}") from error
     estimator: Any = kind.load(path)
-    return TrainedModel(estimator.model_, estimator.length_, estimator.crop)
+    return TrainedModel(estimator.model_, estimator.length_, estimator.crop, estimator.ambiguous)

@@ -18,6 +18,7 @@ from sklearn.utils.validation import validate_data
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.search import load_model
 from genomics_adapter._split import split_off
+from genomics_adapter.card import model_card
 from genomics_adapter.encoding import encode, one_hot, reverse_complement
 from genomics_adapter.estimator import DashaSequenceClassifier, DashaSequenceRegressor
 from genomics_adapter.sequences import SequenceData
@@ -115,6 +116,20 @@ def test_other_lengths_are_cropped_and_padded(fitted):
     np.testing.assert_allclose(fitted.predict_proba(longer), fitted.predict_proba(X_TEST), rtol=1e-6)
     assert fitted.predict([text[3:-3] for text in X_TEST]).shape == (100,)
     assert DashaSequenceClassifier(**QUICK, length=12).fit(X, Y).length_ == 12
+
+
+def test_uncertain_bases_are_shown_as_asked(tmp_path):
+    texts = [text[:10] + "RNN" + text[13:] for text in X]
+    shares = one_hot(encode(texts), ambiguous="fractions")
+    model = DashaSequenceClassifier(**QUICK, ambiguous="fractions").fit(texts, Y)
+    np.testing.assert_allclose(model.predict_proba(texts), model.predict_proba(shares), rtol=1e-6)
+    other = DashaSequenceClassifier(**QUICK).fit(texts, Y)  # learns from other inputs
+    assert np.abs(model.predict_proba(shares) - other.predict_proba(shares)).max() > 1e-6
+    again = DashaSequenceClassifier.load(model.save(tmp_path))
+    np.testing.assert_array_equal(again.predict_proba(texts), model.predict_proba(texts))
+    assert np.abs(model.predict_proba(one_hot(encode(texts))) - model.predict_proba(texts)).max() > 1e-6
+    card = model_card(model, test=(texts, Y), resamples=2)
+    assert "N has a quarter for every base" in card.markdown
 
 
 def test_classes_labels_numbers_and_counts():
@@ -290,6 +305,7 @@ def test_what_cannot_be_learnt_from(x, y, message):
         ({"budget": "huge"}, "budget='huge' must be one of"),
         ({"metric": "mse"}, "metric='mse' must be one of"),
         ({"crop": "left"}, "crop is 'left'"),
+        ({"ambiguous": "half"}, "ambiguous is 'half', but must be 'zeros' or 'fractions'"),
         ({"device": "abacus"}, "device='abacus' cannot be used"),
         ({"overrides": {"tune.trails": 3}}, "did you mean 'trials'"),
         ({"n_seeds": 0}, "n_seeds=0 must be a whole number"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genomics_adapter.motifs import Motif
+    from genomics_adapter.trained import TrainedModel
 
 _SHOWN = 8
 
@@ -90,6 +91,7 @@ def run_motifs(
         What came out, for JSON.
     """
     from genomics_adapter.attribution import attribute, seqlets
+    from genomics_adapter.encoding import one_hot
     from genomics_adapter.motifs import motifs as gathered
     from genomics_adapter.motifs import write_meme
     from genomics_adapter.sequences import read_file
@@ -99,15 +101,15 @@ def run_motifs(
     trained = open_model(model)
     size = trained.length if length is None else length
     data = read_file(sequences, label=None, length=size, crop=trained.crop, genome=genome, sequence=sequence)
-    rows = _surest(trained.network, data.codes, target=target, count=count, device=device)
-    codes = data.codes[rows]
+    rows = _surest(trained, data.codes, target=target, count=count, device=device)
+    inputs = one_hot(data.codes[rows], ambiguous=trained.ambiguous)
     if is_shown:
         note(f"note: explaining output {target} on {len(rows)} of {len(data)} sequences of {data.length} bases")
     contributions = attribute(
-        trained.network, codes, target=target, method=method, n_shuffles=shuffles, seed=seed, device=device
+        trained.network, inputs, target=target, method=method, n_shuffles=shuffles, seed=seed, device=device
     )
     found = seqlets(contributions, caller=caller)
-    patterns = gathered(contributions, codes, found=found, min_members=min_members)
+    patterns = gathered(contributions, inputs, found=found, min_members=min_members)
     out.mkdir(parents=True, exist_ok=True)
     names = data.names if data.names is not None else [data.source.place(index) for index in range(len(data))]
     found.insert(0, "name", [names[rows[index]] for index in found["example_idx"]])
@@ -139,7 +141,7 @@ def run_motifs(
     }
 
 
-def _surest(network: Any, codes: np.ndarray, *, target: int, count: int, device: str) -> np.ndarray:
+def _surest(trained: TrainedModel, codes: np.ndarray, *, target: int, count: int, device: str) -> np.ndarray:
     """Rows of the sequences with the largest output, the largest first."""
     import torch
 
@@ -147,9 +149,10 @@ def _surest(network: Any, codes: np.ndarray, *, target: int, count: int, device:
     from genomics_adapter._inputs import batches_of
     from genomics_adapter.attribution import check_target
 
-    with on_device(network, device) as (own, where), torch.no_grad():
+    batches = batches_of(codes, 256, ambiguous=trained.ambiguous)
+    with on_device(trained.network, device) as (own, where), torch.no_grad():
         check_target(own, next(batches_of(codes, 1)).to(where), target)
-        outputs = torch.cat([own(part.to(where))[:, target].float().cpu() for part in batches_of(codes, 256)])
+        outputs = torch.cat([own(part.to(where))[:, target].float().cpu() for part in batches])
     rows: np.ndarray = outputs.argsort(descending=True, stable=True)[:count].numpy()
     return rows
 
