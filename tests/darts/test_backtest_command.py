@@ -230,7 +230,7 @@ def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch
         (["--strategy", "best"], "strategy is 'best'"),
         (["--diff-order", "adf"], "diff_order is 'adf'"),
         (["--validation-fraction", "1"], "validation_fraction is 1.0"),
-        (["--max-lookback", "9", "--lookback", "10"], "lookback is 10, but must be at most max_lookback=9"),
+        (["--lookback=-1"], "lookback is -1"),
         (["--mode", "few-shot"], "mode is 'few-shot'"),
         (["--mode", "zero-shot", "--criterion", "aic"], "criterion is 'aic', but mode='zero-shot' learns nothing"),
         (["--pooling", "both"], "pooling is 'both', but with strategy='recursive'"),
