@@ -197,6 +197,14 @@ class SequenceCLI(LightningCLI):
         """Write the model card with what was measured on test data."""
         self._write_card(is_tested=True)
 
+    def before_predict(self) -> None:
+        """Refuse several processes, each of which would have some of the predictions."""
+        if self.trainer.world_size > 1:
+            raise InvalidArgumentError(
+                f"predict writes one table, but the trainer has {self.trainer.world_size} processes; add "
+                "--trainer.devices=1"
+            )
+
     def after_predict(self) -> None:
         """Write the predictions."""
         if self.trainer.is_global_zero and not is_dev_run(self.trainer):

@@ -206,6 +206,8 @@ def test_the_command_predicts_sequences_without_labels(trained, tmp_path, monkey
         expected = task.eval()(one_hot(codes))[:, 0].sigmoid()
     found = torch.tensor([float(line.split(",")[1]) for line in lines[1:]])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert main([*words, "--data.path", "data", "--trainer.devices=2"]) == 2
+    assert "but the trainer has 2 processes; add --trainer.devices=1" in capsys.readouterr().err
     assert main([*words, "--data.path", "data"]) == 0
     assert "data/test.csv, line 2" in (tmp_path / "out" / "new.csv").read_text()
 
