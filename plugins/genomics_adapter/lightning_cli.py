@@ -207,7 +207,7 @@ class SequenceCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Write the predictions."""
-        if self.trainer.is_global_zero and not is_dev_run(self.trainer):
+        if not is_dev_run(self.trainer):
             out = Path(self.config["predict"]["out"])
             write_predictions(out, self.datamodule.predicted, self.trainer.predict_loop.predictions, self.model.task)
             print(f"{len(self.datamodule.predicted)} predictions in {out}")

@@ -23,9 +23,8 @@ def write_predictions(path: Path, data: SequenceData, outputs: Sequence[Tensor],
         task: Names the columns: ``probability`` of class 1, the classes or labels, or the targets.
     """
     values = torch.cat(list(outputs)).float().cpu().numpy()
-    names = data.names if data.names is not None else [data.source.place(index) for index in range(len(data))]
     table = pd.DataFrame(values, columns=columns_of(task))
-    table.insert(0, "name", names)
+    table.insert(0, "name", data.titles)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False)
 

@@ -111,7 +111,7 @@ def run_motifs(
     found = seqlets(contributions, caller=caller)
     patterns = gathered(contributions, inputs, found=found, min_members=min_members)
     out.mkdir(parents=True, exist_ok=True)
-    names = data.names if data.names is not None else [data.source.place(index) for index in range(len(data))]
+    names = data.titles
     found.insert(0, "name", [names[rows[index]] for index in found["example_idx"]])
     found.to_csv(out / "seqlets.csv", index=False)
     table = [

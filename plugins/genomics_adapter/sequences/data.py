@@ -122,6 +122,11 @@ class SequenceData:
         """Bases of every sequence, padding included."""
         return int(self.codes.shape[1])
 
+    @property
+    def titles(self) -> Sequence[str]:
+        """Name of every sequence, or else where it is from."""
+        return [self.source.place(index) for index in range(len(self))] if self.names is None else self.names.tolist()
+
     def subset(self, indices: ArrayLike) -> SequenceData:
         """Some of the sequences.
 
