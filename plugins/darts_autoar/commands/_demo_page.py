@@ -38,8 +38,8 @@ def demo_page(runs: list[Run], ranking: list[dict[str, Any]]) -> Page:
             "Windows": "Every window that fits into the last 30 % of a series, without overlap, with the horizons of "
             "the M competitions: 6 years, 8 quarters, 18 months, 48 hours.",
             "Fitting": describe_fitting([runs[0].task]),
-            "Auto-AR": "A weighted mean of recursive and direct linear forecasters for every column, with weights by the "
-            "error on the last rows before the first window (strategy='auto').",
+            "Auto-AR": "A weighted mean of recursive and direct linear forecasters for every column, with weights by "
+            "the error on the last rows before the first window (strategy='auto').",
             "Scores": f"{SCALE_RULE}.",
             "Missing values": "Auto-AR takes them as they are; for the other models they are filled from the history "
             "of each window alone.",

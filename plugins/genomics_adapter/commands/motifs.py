@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +14,14 @@ from dasha.cli._output import JsonOption, note, print_json, print_table
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.figure import Figure
     from torch import Tensor
 
+    from dasha.report.page import Page
     from genomics_adapter.motifs import Motif
     from genomics_adapter.trained import TrainedModel
 
+_PAGE, _MEME = "motifs.html", "motifs.meme"
 _SHOWN = 8
 
 
@@ -42,58 +46,10 @@ def motifs(
 
     Writes motifs.html with logos, motifs.csv, seqlets.csv, and motifs.meme for Tomtom and the like.
     """
-    outcome = run_motifs(
-        model,
-        sequences,
-        out,
-        target=target,
-        count=count,
-        genome=genome,
-        sequence=sequence,
-        length=length,
-        method=method,
-        shuffles=shuffles,
-        caller=caller,
-        min_members=min_members,
-        seed=seed,
-        device=device,
-        is_shown=not as_json,
-    )
-    if as_json:
-        print_json(outcome)
-        return
-    if outcome["motifs"]:
-        print_table(outcome["motifs"], title=f"patterns in {outcome['explained']} sequences")
-    typer.echo(f"{len(outcome['motifs'])} patterns of {outcome['seqlets']} seqlets; page in {outcome['page']}")
-
-
-def run_motifs(
-    model: Path,
-    sequences: Path,
-    out: Path,
-    *,
-    target: int,
-    count: int,
-    genome: Path | None,
-    sequence: str | None,
-    length: int | None,
-    method: Any,
-    shuffles: int,
-    caller: Any,
-    min_members: int,
-    seed: int,
-    device: str,
-    is_shown: bool,
-) -> dict[str, Any]:
-    """Do it, and write all files.
-
-    Returns:
-        What came out, for JSON.
-    """
+    from dasha.runs import atomic_folder
     from genomics_adapter.attribution import attribute, seqlets
     from genomics_adapter.encoding import one_hot
     from genomics_adapter.motifs import motifs as gathered
-    from genomics_adapter.motifs import write_meme
     from genomics_adapter.sequences import read_file
     from genomics_adapter.trained import open_model
 
@@ -101,44 +57,46 @@ def run_motifs(
     trained = open_model(model)
     size = trained.length if length is None else length
     data = read_file(sequences, label=None, length=size, crop=trained.crop, genome=genome, sequence=sequence)
-    rows = _surest(trained, data.codes, target=target, count=count, device=device)
-    inputs = one_hot(data.codes[rows], ambiguous=trained.ambiguous)
-    if is_shown:
-        note(f"note: explaining output {target} on {len(rows)} of {len(data)} sequences of {data.length} bases")
-    contributions = attribute(
-        trained.network, inputs, target=target, method=method, n_shuffles=shuffles, seed=seed, device=device
-    )
-    found = seqlets(contributions, caller=caller)
-    patterns = gathered(contributions, inputs, found=found, min_members=min_members)
-    out.mkdir(parents=True, exist_ok=True)
-    names = data.titles
-    found.insert(0, "name", [names[rows[index]] for index in found["example_idx"]])
-    found.to_csv(out / "seqlets.csv", index=False)
-    table = [
-        {
-            "motif": f"motif_{number}",
-            "consensus": pattern.consensus,
-            "seqlets": len(pattern),
-            "contribution": float((pattern.contributions * pattern.frequencies).sum()),
-        }
-        for number, pattern in enumerate(patterns, start=1)
-    ]
-    _write_table(out / "motifs.csv", table)
-    write_meme(patterns, out / "motifs.meme")
-    facts = {
-        "Model": str(model),
-        "Sequences": f"{sequences}, {len(rows)} of {len(data)} with the largest output {target}",
-        "Method": f"{method}, {shuffles} shuffles, seed {seed}",
-        "Seconds": f"{time.perf_counter() - started:.0f}",
-    }
-    page = _write_page(out / "motifs.html", contributions, rows, names, patterns, table, found, facts)
-    return {
-        "explained": len(rows),
-        "seqlets": len(found),
-        "motifs": table,
-        "page": str(page.absolute()),
-        "meme": str((out / "motifs.meme").absolute()),
-    }
+    with atomic_folder(out) as folder:
+        rows = _surest(trained, data.codes, target=target, count=count, device=device)
+        inputs = one_hot(data.codes[rows], ambiguous=trained.ambiguous)
+        if not as_json:
+            note(f"note: explaining output {target} on {len(rows)} of {len(data)} sequences of {data.length} bases")
+        contributions = attribute(
+            trained.network,
+            inputs,
+            target=target,
+            method=method,  # type: ignore[arg-type]  # refused there
+            n_shuffles=shuffles,
+            seed=seed,
+            device=device,
+        )
+        found = seqlets(contributions, caller=caller)  # type: ignore[arg-type]  # refused there
+        patterns = gathered(contributions, inputs, found=found, min_members=min_members)
+        explained = _Explained([data.titles[row] for row in rows], contributions, found, patterns)
+        explained.write(
+            folder,
+            {
+                "Model": str(model),
+                "Sequences": f"{sequences}, {len(rows)} of {len(data)} with the largest output {target}",
+                "Method": f"{method}, {shuffles} shuffles, seed {seed}",
+                "Seconds": f"{time.perf_counter() - started:.0f}",
+            },
+        )
+    if as_json:
+        print_json(
+            {
+                "explained": len(rows),
+                "seqlets": len(found),
+                "motifs": explained.table(),
+                "page": str((out / _PAGE).absolute()),
+                "meme": str((out / _MEME).absolute()),
+            }
+        )
+        return
+    if patterns:
+        print_table(explained.table(), title=f"patterns in {len(rows)} sequences")
+    typer.echo(f"{len(patterns)} patterns of {len(found)} seqlets; page in {(out / _PAGE).absolute()}")
 
 
 def _surest(trained: TrainedModel, codes: np.ndarray, *, target: int, count: int, device: str) -> np.ndarray:
@@ -157,59 +115,88 @@ def _surest(trained: TrainedModel, codes: np.ndarray, *, target: int, count: int
     return rows
 
 
-def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    import pandas as pd
+@dataclass(frozen=True)
+class _Explained:
+    """What stands out in sequences.
 
-    pd.DataFrame(rows, columns=["motif", "consensus", "seqlets", "contribution"]).to_csv(path, index=False)
+    Attributes:
+        titles: Of the sequences.
+        contributions: Of their bases, shape ``(N, 4, L)``.
+        seqlets: Stretches that stand out.
+        patterns: What they have in common, the most frequent first.
+    """
 
+    titles: list[str]
+    contributions: Tensor
+    seqlets: pd.DataFrame
+    patterns: list[Motif]
 
-def _write_page(
-    path: Path,
-    contributions: Tensor,
-    rows: np.ndarray,
-    names: Any,
-    patterns: list[Motif],
-    table: list[dict[str, Any]],
-    found: pd.DataFrame,
-    facts: dict[str, str],
-) -> Path:
-    from dasha.report.page import Cell, Page, Section, Table, render_page
-    from genomics_adapter.logos import draw_attributions, draw_motifs
-
-    shown = min(_SHOWN, len(rows))
-    spans = [
-        [(int(start), int(end)) for start, end in own[["start", "end"]].to_numpy()]
-        for own in (found[found["example_idx"] == index] for index in range(shown))
-    ]
-    titles = [str(names[row]) for row in rows[:shown]]
-    figure = draw_attributions(contributions[:shown].numpy(), titles=titles, spans=spans)
-    weighed = [(figure, "Contribution of every base to the output; seqlets are shaded.")]
-    cells = [
-        [
-            Cell(row["motif"]),
-            Cell(row["consensus"]),
-            Cell(str(row["seqlets"]), numeric=True),
-            Cell(f"{row['contribution']:.3g}", numeric=True),
+    def table(self) -> list[dict[str, Any]]:
+        """A row for every pattern."""
+        return [
+            {
+                "motif": f"motif_{number}",
+                "consensus": pattern.consensus,
+                "seqlets": len(pattern),
+                "contribution": float((pattern.contributions * pattern.frequencies).sum()),
+            }
+            for number, pattern in enumerate(self.patterns, start=1)
         ]
-        for row in table
-    ]
-    drawn = []
-    if patterns:
-        drawn.append((draw_motifs(patterns[:_SHOWN]), "The most frequent: contributions, and bits."))
-    none = "No pattern has enough seqlets; lower --min-members, or explain more sequences with --count."
-    page = Page(
-        title="What the network looks for",
-        lead=f"{len(patterns)} patterns in {len(rows)} sequences, gathered from {len(found)} seqlets.",
-        sections=[
-            Section(
-                "Patterns",
-                [] if patterns else [none],
-                drawn,
-                [Table(("Motif", "Consensus", "Seqlets", "Contribution"), cells)] if patterns else [],
-            ),
-            Section("Sequences", ["The sequences with the largest output, the largest first."], weighed),
-        ],
-        facts=facts,
-    )
-    path.write_text(render_page(page), encoding="utf-8")
-    return path
+
+    def write(self, folder: Path, facts: dict[str, str]) -> None:
+        """Write the tables, the patterns for other programs, and the page with ``facts`` about it."""
+        import pandas as pd
+
+        from dasha.report.page import render_page
+        from genomics_adapter.motifs import write_meme
+
+        named = self.seqlets.copy()
+        named.insert(0, "name", [self.titles[index] for index in named["example_idx"]])
+        named.to_csv(folder / "seqlets.csv", index=False)
+        columns = ["motif", "consensus", "seqlets", "contribution"]
+        pd.DataFrame(self.table(), columns=columns).to_csv(folder / "motifs.csv", index=False)
+        write_meme(self.patterns, folder / _MEME)
+        (folder / _PAGE).write_text(render_page(self._page(facts)), encoding="utf-8")
+
+    def _page(self, facts: dict[str, str]) -> Page:
+        from dasha.report.page import Cell, Page, Section, Table
+        from genomics_adapter.logos import draw_motifs
+
+        patterns = Section(
+            "Patterns",
+            ["No pattern has enough seqlets; lower --min-members, or explain more sequences with --count."],
+        )
+        if self.patterns:
+            cells = [
+                [
+                    Cell(row["motif"]),
+                    Cell(row["consensus"]),
+                    Cell(str(row["seqlets"]), numeric=True),
+                    Cell(f"{row['contribution']:.3g}", numeric=True),
+                ]
+                for row in self.table()
+            ]
+            drawn = (draw_motifs(self.patterns[:_SHOWN]), "The most frequent: contributions, and bits.")
+            table = Table(("Motif", "Consensus", "Seqlets", "Contribution"), cells)
+            patterns = Section("Patterns", [], [drawn], [table])
+        weighed = (self._weighed(), "Contribution of every base to the output; seqlets are shaded.")
+        return Page(
+            title="What the network looks for",
+            lead=f"{len(self.patterns)} patterns in {len(self.titles)} sequences, "
+            f"gathered from {len(self.seqlets)} seqlets.",
+            sections=[
+                patterns,
+                Section("Sequences", ["The sequences with the largest output, the largest first."], [weighed]),
+            ],
+            facts=facts,
+        )
+
+    def _weighed(self) -> Figure:
+        from genomics_adapter.logos import draw_attributions
+
+        shown = min(_SHOWN, len(self.titles))
+        spans = [
+            [(int(start), int(end)) for start, end in own[["start", "end"]].to_numpy()]
+            for own in (self.seqlets[self.seqlets["example_idx"] == index] for index in range(shown))
+        ]
+        return draw_attributions(self.contributions[:shown].numpy(), titles=self.titles[:shown], spans=spans)
