@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,7 +41,7 @@ SHAPES = {
 
 def task_of(kind="multiclass", **options):
     name, _, own = KINDS[kind]
-    return getattr(torchgeo_dasha, name)(in_channels=4, **{**OPTIONS, **own, **options})
+    return getattr(torchgeo_dasha, name)(**{"in_channels": 4, **OPTIONS, **own, **options})
 
 
 def same(first, second):
@@ -65,6 +66,29 @@ def test_every_task_from_search_to_prediction(kind, data_of, trainer_of, tmp_pat
     loaded = type(task).load_from_checkpoint(path, map_location="cpu")
     assert same(loaded.state_dict(), task.state_dict())
     assert loaded.found == task.found
+
+
+def test_change_detection_on_a_datamodule_of_torchgeo(trainer_of, tmp_path):
+    """With kornia's augmentation of pairs of images, which those of LEVIR-CD have from TorchGeo."""
+    image = pytest.importorskip("PIL.Image")
+    from torchgeo.datamodules import LEVIRCDDataModule
+
+    rng = np.random.default_rng(0)
+    for folder in ("A", "B", "label"):
+        (tmp_path / folder).mkdir()
+    for number in range(4):
+        for part in ("train", "val", "test"):
+            before, after = rng.integers(0, 100, (2, 20, 20, 3), dtype=np.uint8)
+            changed = rng.random((20, 20)) < 0.3
+            after[changed] += 100
+            for folder, pixels in {"A": before, "B": after, "label": changed.astype(np.uint8) * 255}.items():
+                image.fromarray(pixels).save(tmp_path / folder / f"{part}_{number}.png")
+    data = LEVIRCDDataModule(root=str(tmp_path), batch_size=2, patch_size=16)
+    task, trainer = task_of("change", in_channels=3, run_dir=str(tmp_path / "run")), trainer_of()
+    trainer.fit(task, data)
+    (result,) = trainer.test(task, data, verbose=False)
+    assert result["test_loss"] > 0
+    assert any("Accuracy" in name for name in result)  # the names of the others are of TorchGeo's versions
 
 
 def test_a_checkpoint_is_all_a_fresh_task_needs(data_of, trainer_of, no_search_after):
