@@ -49,13 +49,14 @@ def demo_page(runs: list[Run], ranking: list[dict[str, Any]]) -> Page:
 
 
 def _lead(runs: list[Run], ranking: list[dict[str, Any]]) -> str:
-    place = next(number for number, row in enumerate(ranking, 1) if row["model"] == AUTO_AR)
-    row = ranking[place - 1]
+    row = next(row for row in ranking if row["model"] == AUTO_AR)
+    place = 1 + sum(other["mean rank"] < row["mean rank"] for other in ranking)
+    joint = "joint " if sum(other["mean rank"] == row["mean rank"] for other in ranking) > 1 else ""
     wins = sum(min(run.scores, key=_mase).model == AUTO_AR for run in runs)
     windows = sum(len(run.task.windows.origins) for run in runs)
     return (
-        f"{len(runs)} data sets, {windows} test windows, {len(ranking)} models. Auto-AR comes {_ordinal(place)} by "
-        f"mean rank ({row['mean rank']:.1f}), is the most accurate on {wins} of {len(runs)} sets, and takes "
+        f"{len(runs)} data sets, {windows} test windows, {len(ranking)} models. Auto-AR comes {joint}{_ordinal(place)} "
+        f"by mean rank ({row['mean rank']:.1f}), is the most accurate on {wins} of {len(runs)} sets, and takes "
         f"{row['seconds']:.1f} seconds for all of them."
     )
 
