@@ -33,7 +33,7 @@ def test_the_built_ins_come_first_and_load():
 def test_what_the_built_ins_offer():
     loaded = load(disabled=[])
     assert record_of(loaded, "dasha").offers == {
-        "backbones": ("aligned_resnet_1d", "unet_1d", "unet_2d", "wide_resnet_1d", "wide_resnet_2d"),
+        "backbones": ("aligned_resnet_1d", "peak_resnet_1d", "unet_1d", "unet_2d", "wide_resnet_1d", "wide_resnet_2d"),
         "commands": ("doctor", "fit", "forecast", "plugins", "report", "resume", "search"),
         "tasks": ("digits",),
     }

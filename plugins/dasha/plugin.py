@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_backbones(register: Register[nn.Module]) -> None:
-    """Offer the networks that the paper chooses from, and one for sequences whose positions have a meaning."""
+    """Offer the networks that the paper chooses from, and two for sequences with places or short signs."""
     register("wide_resnet_1d", _Network("WideResNet1d", ndim=1, options=("kernel_sizes", "patch_size")))
     aligned = _Network("AlignedResNet1d", ndim=1, options=("kernel_sizes", "patch_size", "places"), outputs=("vector",))
     register("aligned_resnet_1d", aligned)
+    peak = _Network("PeakResNet1d", ndim=1, options=("kernel_sizes", "patch_size"), outputs=("vector",))
+    register("peak_resnet_1d", peak)
     register("wide_resnet_2d", _Network("WideResNet2d", ndim=2, options=("depth", "patch_size")))
     register("unet_1d", _Network("UNet1d", ndim=1, options=("kernel_size", "levels", "patch_size")))
     register("unet_2d", _Network("UNet2d", ndim=2, options=("kernel_size", "levels", "patch_size")))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dasha.backbones import AlignedResNet1d, WideResNet1d, WideResNet2d
+from dasha.backbones import AlignedResNet1d, PeakResNet1d, WideResNet1d, WideResNet2d
 from dasha.backbones.heads import AlignedHead, VectorHead
 from dasha.errors import InvalidArgumentError
 
@@ -174,12 +174,39 @@ def test_places_tell_apart_what_a_mean_cannot():
     assert aligned(bump).diff(dim=0).abs().item() > 1e-3
 
 
+def test_a_peak_counts_the_same_wherever_and_however_often_it_is():
+    torch.manual_seed(0)
+    network = PeakResNet1d(in_channels=1, num_outputs=2, width=1).eval()
+    bumps = torch.zeros(4, 1, 400)
+    bumps[0, 0, 100:110] = bumps[1, 0, 290:300] = 1
+    bumps[2, 0, 100:110] = bumps[2, 0, 290:300] = 1
+    once, elsewhere, twice, never = network(bumps)
+    torch.testing.assert_close(elsewhere, once)
+    torch.testing.assert_close(twice, once)
+    assert (never - once).abs().max() > 1e-3
+    assert WideResNet1d(in_channels=1, num_outputs=2, width=1).eval()(bumps).diff(dim=0)[1].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_short_sequences_have_peaks(length):
+    outputs = PeakResNet1d(in_channels=4, num_outputs=2, width=1).eval()(torch.randn(3, 4, length))
+    assert outputs.shape == (3, 2)
+    assert outputs.isfinite().all()
+
+
+def test_a_peak_has_no_output_at_every_position():
+    with pytest.raises(
+        InvalidArgumentError, match=r"output is 'dense', but PeakResNet1d .* take WideResNet1d or UNet1d"
+    ):
+        PeakResNet1d(in_channels=4, num_outputs=2, output="dense")
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
         ({"places": 0}, "places"),
         ({"places": 2.5}, "places"),
-        ({"output": "dense"}, r"output is 'dense', but an AlignedResNet1d .* take WideResNet1d or UNet1d"),
+        ({"output": "dense"}, r"output is 'dense', but AlignedResNet1d .* take WideResNet1d or UNet1d"),
     ],
 )
 def test_what_an_aligned_network_cannot_be_is_refused(arguments, match):

@@ -24,6 +24,7 @@ def test_the_networks_of_the_core_are_registered_and_say_their_axes():
     names = BACKBONES.names_of("dasha")
     assert {name: BACKBONES[name].ndim for name in names} == {
         "aligned_resnet_1d": 1,
+        "peak_resnet_1d": 1,
         "unet_1d": 1,
         "unet_2d": 2,
         "wide_resnet_1d": 1,

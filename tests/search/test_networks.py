@@ -43,7 +43,7 @@ def test_auto_is_every_backbone_of_the_dimensions():
 def test_auto_leaves_out_what_cannot_make_the_output():
     names = {source.name for source in network_sources("auto", TASK, ndim=1, options={})}
     dense = {source.name for source in network_sources("auto", DENSE, ndim=1, options={})}
-    assert names - dense == {"aligned_resnet_1d"}
+    assert names - dense == {"aligned_resnet_1d", "peak_resnet_1d"}
     with pytest.raises(
         InvalidArgumentError, match=r"has outputs vector, but the task is segmentation, which needs dense"
     ):

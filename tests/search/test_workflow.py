@@ -300,7 +300,7 @@ def test_auto_takes_the_backbone_with_the_best_validation_score(tmp_path):
 
 
 def test_of_backbones_with_the_same_score_the_one_with_the_least_loss_is_taken(monkeypatch):
-    losses = {"UNet1d": 0.5, "WideResNet1d": 0.2, "AlignedResNet1d": 0.3}
+    losses = {"UNet1d": 0.5, "WideResNet1d": 0.2, "AlignedResNet1d": 0.3, "PeakResNet1d": 0.4}
 
     def tied(network, *arguments, **options):
         return {"accuracy": 0.75, "loss": losses.get(type(network).__name__, 1.0)}

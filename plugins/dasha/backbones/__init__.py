@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from dasha.backbones.unet import UNet1d as UNet1d
     from dasha.backbones.unet import UNet2d as UNet2d
     from dasha.backbones.wide_resnet import AlignedResNet1d as AlignedResNet1d
+    from dasha.backbones.wide_resnet import PeakResNet1d as PeakResNet1d
     from dasha.backbones.wide_resnet import WideResNet1d as WideResNet1d
     from dasha.backbones.wide_resnet import WideResNet2d as WideResNet2d
 
 _HOMES = {
     "AlignedResNet1d": "wide_resnet",
     "Backbone": "base",
+    "PeakResNet1d": "wide_resnet",
     "UNet1d": "unet",
     "UNet2d": "unet",
     "WideResNet1d": "wide_resnet",

@@ -67,6 +67,23 @@ class AlignedHead(nn.Module):
         return self.linear((features @ weights.to(features)).flatten(1))  # type: ignore[no-any-return]
 
 
+class PeakHead(nn.Module):
+    """Take the largest value of every channel of a map, wherever it is, and map them linearly.
+
+    Args:
+        channels: Channels of the map.
+        num_outputs: Length of the output.
+    """
+
+    def __init__(self, channels: int, num_outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, num_outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """A map ``(N, C, L)`` to ``(N, num_outputs)``."""
+        return self.linear(features.amax(-1))  # type: ignore[no-any-return]
+
+
 class DenseHead(nn.Module):
     """Map every position of every map linearly, enlarge the results to the size of the finest map, and add them.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dasha.arguments import whole_number
 from dasha.backbones.base import Arguments, Backbone, odd
 from dasha.backbones.dropout import Dropout
-from dasha.backbones.heads import AlignedHead, make_head
+from dasha.backbones.heads import AlignedHead, PeakHead, make_head
 from dasha.backbones.layers import convolution, initialise
 from dasha.errors import InvalidArgumentError
 
@@ -170,10 +170,35 @@ class AlignedResNet1d(WideResNet1d):
     def __init__(self, *, places: int = 8, **arguments: Any) -> None:
         super().__init__(**arguments)
         if self.output != "vector":
-            raise InvalidArgumentError(
-                f"output is {self.output!r}, but an AlignedResNet1d gives one output per input, 'vector'; take "
-                "WideResNet1d or UNet1d for an output at every position"
-            )
+            raise _no_dense_output(self)
         self.places = whole_number("places", places, minimum=1)
         self.head = AlignedHead(2 * 16 * self.width, self.num_outputs, places=self.places)
         initialise(self.head)
+
+
+class PeakResNet1d(WideResNet1d):
+    """`WideResNet1d` whose output depends on how well the best position fits, and not on how many do.
+
+    For inputs that are told apart by something short that they have or have not: the binding site of a protein in DNA,
+    a single odd beat. In the mean over all positions, which `WideResNet1d` takes, it drowns.
+
+    Args:
+        **arguments: Those of `WideResNet1d`; ``output`` must be ``"vector"``.
+
+    Raises:
+        InvalidArgumentError: If an argument is not allowed.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if self.output != "vector":
+            raise _no_dense_output(self)
+        self.head = PeakHead(2 * 16 * self.width, self.num_outputs)
+        initialise(self.head)
+
+
+def _no_dense_output(network: Backbone) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"output is {network.output!r}, but {type(network).__name__} gives one output per input, 'vector'; take "
+        "WideResNet1d or UNet1d for an output at every position"
+    )
