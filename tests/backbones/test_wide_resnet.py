@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from dasha.backbones import AlignedResNet1d, PeakResNet1d, WideResNet1d, WideResNet2d
-from dasha.backbones.heads import AlignedHead, VectorHead
+from dasha.backbones.heads import AlignedHead, PeakHead, VectorHead
 from dasha.errors import InvalidArgumentError
 
 
@@ -187,8 +187,10 @@ def test_a_peak_counts_the_same_wherever_and_however_often_it_is():
     assert WideResNet1d(in_channels=1, num_outputs=2, width=1).eval()(bumps).diff(dim=0)[1].abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("length", [1, 2, 7])
-def test_short_sequences_have_peaks(length):
+@pytest.mark.parametrize("length", [1, 2, 7, 3000])
+def test_the_peak_is_the_largest_value_at_any_length(length):
+    head, features = PeakHead(3, 2), torch.randn(5, 3, length)
+    torch.testing.assert_close(head(features), head.linear(features.amax(-1)))
     outputs = PeakResNet1d(in_channels=4, num_outputs=2, width=1).eval()(torch.randn(3, 4, length))
     assert outputs.shape == (3, 2)
     assert outputs.isfinite().all()

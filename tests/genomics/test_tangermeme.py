@@ -16,7 +16,7 @@ from tangermeme.predict import predict
 from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 from torch import nn
 
-from dasha.backbones import UNet1d, WideResNet1d
+from dasha.backbones import PeakResNet1d, UNet1d, WideResNet1d
 from dasha.errors import InvalidArgumentError, OptionalDependencyError
 from dasha.randomness import seeded
 from dasha.search.model import Ensemble
@@ -45,7 +45,11 @@ def network(kind, **options):
     return StrandAverage(plain).eval()
 
 
-@pytest.fixture(scope="module", params=[(WideResNet1d, {}), (UNet1d, {"levels": 2})], ids=["wide_resnet", "unet"])
+@pytest.fixture(
+    scope="module",
+    params=[(WideResNet1d, {}), (PeakResNet1d, {}), (UNet1d, {"levels": 2})],
+    ids=["wide_resnet", "peak_resnet", "unet"],
+)
 def model(request):
     kind, options = request.param
     return network(kind, **options)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dasha.backbones.layers import convolution, resize
 
 Output = Literal["vector", "dense"]
+_ANY_LENGTH = 2**20
 
 
 def make_head(output: Output, ndim: int, channels: Sequence[int], num_outputs: int) -> nn.Module:
@@ -77,11 +78,13 @@ class PeakHead(nn.Module):
 
     def __init__(self, channels: int, num_outputs: int) -> None:
         super().__init__()
+        # A module, for which methods such as DeepLIFT have rules, with a window that holds any usual length.
+        self.pool = nn.MaxPool1d(_ANY_LENGTH, ceil_mode=True)
         self.linear = nn.Linear(channels, num_outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """A map ``(N, C, L)`` to ``(N, num_outputs)``."""
-        return self.linear(features.amax(-1))  # type: ignore[no-any-return]
+        return self.linear(self.pool(features).amax(-1))  # type: ignore[no-any-return]
 
 
 class DenseHead(nn.Module):

@@ -73,7 +73,8 @@ def motifs(
         )
         found = seqlets(contributions, caller=caller)  # type: ignore[arg-type]  # refused there
         patterns = gathered(contributions, inputs, found=found, min_members=min_members)
-        explained = _Explained([data.titles[row] for row in rows], contributions, found, patterns)
+        titles = data.titles
+        explained = _Explained([titles[row] for row in rows], contributions, found, patterns)
         explained.write(
             folder,
             {
