@@ -46,6 +46,17 @@ def test_the_gradient_is_dropped_alike():
     torch.testing.assert_close(inputs.grad.T * inputs.T, outputs)
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_the_order_in_memory_is_kept_and_every_value_has_its_own_bits(share):
+    inputs = torch.ones(8, 6, 5, 7).contiguous(memory_format=torch.channels_last)
+    torch.manual_seed(0)
+    outputs = Dropout(share)(inputs)
+    assert outputs.is_contiguous(memory_format=torch.channels_last)
+    torch.manual_seed(0)
+    plain = Dropout(share)(torch.ones(8, 5, 7, 6))
+    assert torch.equal(outputs.permute(0, 2, 3, 1), plain)
+
+
 def test_the_global_generator_decides():
     torch.manual_seed(3)
     first, second = (Dropout(0.5)(torch.ones(100)) for _ in range(2))

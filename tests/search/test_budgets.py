@@ -50,7 +50,7 @@ def test_values_are_replaced_by_name_in_any_order():
         ({"search.kernel_sizes": ()}, "whole numbers"),
         ({"search.batch_fraction": 0.0}, "above 0"),
         ({"retrain.schedule": "cosin"}, "must be one of 'step', 'cosine'"),
-        ({"precision": "int8"}, "must be one of 'float32'"),
+        ({"precision": "int8"}, "must be one of 'auto', 'float32'"),
         ({"accumulate": True}, "whole number"),
     ],
 )

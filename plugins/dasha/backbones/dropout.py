@@ -24,6 +24,7 @@ class Dropout(nn.Dropout):
         dropped = min(round(self.p * _STEPS), _STEPS - 1)
         draws = torch.empty(-(-input.numel() // _PER_DRAW), dtype=torch.int64, device=input.device)
         draws.random_(-(2**63), None)
-        bits = draws.view(torch.int16)[: input.numel()].view(input.shape)
+        # In the order that the input has in memory: channels may come last there.
+        bits = draws.view(torch.int16).as_strided(input.shape, torch.empty_like(input).stride())
         kept = bits >= dropped - _STEPS // 2
         return input * (kept.to(input.dtype) * (_STEPS / (_STEPS - dropped)))

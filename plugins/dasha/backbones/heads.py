@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from dasha.backbones.layers import convolution, resize
 
 Output = Literal["vector", "dense"]
-_ANY_LENGTH = 2**20
+# Five of these hold a million positions. One that long would be slow: torch goes over windows, not over what is there.
+_WINDOW, _WINDOWS = 16, 5
 
 
 def make_head(output: Output, ndim: int, channels: Sequence[int], num_outputs: int) -> nn.Module:
@@ -78,8 +79,8 @@ class PeakHead(nn.Module):
 
     def __init__(self, channels: int, num_outputs: int) -> None:
         super().__init__()
-        # A module, for which methods such as DeepLIFT have rules, with a window that holds any usual length.
-        self.pool = nn.MaxPool1d(_ANY_LENGTH, ceil_mode=True)
+        # Modules, for which methods such as DeepLIFT have rules, each used once.
+        self.pool = nn.Sequential(*(nn.MaxPool1d(_WINDOW, ceil_mode=True) for _ in range(_WINDOWS)))
         self.linear = nn.Linear(channels, num_outputs)
 
     def forward(self, features: Tensor) -> Tensor:

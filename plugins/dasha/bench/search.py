@@ -19,9 +19,9 @@ from dasha.errors import InvalidArgumentError
 from dasha.manager import get_manager
 from dasha.metrics import Metrics
 from dasha.search.budgets import budget_of
-from dasha.search.devices import device_of, evaluating
+from dasha.search.devices import device_of, evaluating, precision_of
 from dasha.search.evaluation import Predictor
-from dasha.search.settings import whole
+from dasha.search.settings import Precision, whole
 from dasha.search.training import Augment, Learning, evaluate
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
@@ -103,6 +103,11 @@ class Effort:
                 f"backbone={self.backbone!r} must be one of auto, {', '.join(get_manager().backbones)}"
             )
 
+    @property
+    def precision(self) -> Precision:
+        """Of the training, which "auto" leaves to the device."""
+        return precision_of(budget_of(self.budget, 2).replaced(self.overrides).precision, device_of(self.device))
+
 
 def search_case(data: BenchData, method: str, *, mode: str, seed: int, effort: Effort) -> Case:
     """One run of DASHA as a case.
@@ -122,6 +127,7 @@ def search_case(data: BenchData, method: str, *, mode: str, seed: int, effort: E
         "overrides": dict(effort.overrides),
         "backbone": effort.backbone,
         "trainings": effort.trainings,
+        "precision": effort.precision,
     }
     measure = partial(run_search, data, mode=mode, seed=seed, effort=effort)
     return Case(data.name, method, seed, settings, measure, PACKAGES)

@@ -13,7 +13,7 @@ from dasha.search.settings import (
     KERNELS,
     ORDINARY,
     OWN,
-    Precision,
+    PrecisionChoice,
     RetrainSettings,
     SearchSettings,
     TuneSettings,
@@ -39,7 +39,8 @@ class Budget:
             that have them.
         batch_size: Samples per step of tuning and retraining.
         accumulate: Batches per optimiser step.
-        precision: Of tuning and retraining.
+        precision: Of all training but that of the kernel search; ``"auto"`` is ``"bfloat16"`` where the device computes
+            in it, and ``"float32"`` elsewhere.
         label_smoothing: Share of the target that is spread over all classes in training, where there is one class per
             sample and the task has no share of its own.
         selection_epochs: Epochs of the costliest backbone where one is chosen automatically; the others get so many
@@ -57,7 +58,7 @@ class Budget:
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 16
     accumulate: int = 1
-    precision: Precision = "float32"
+    precision: PrecisionChoice = "float32"
     label_smoothing: float = 0.0
     selection_epochs: int = 5
     max_positions: int | None = None
@@ -67,7 +68,7 @@ class Budget:
         """Check every value."""
         whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1, patch_size=1)
         positive_or_none(self, "", "max_positions")
-        one_of(self, "", "precision", get_args(Precision))
+        one_of(self, "", "precision", get_args(PrecisionChoice))
         if not 0 <= self.label_smoothing < 1:
             raise InvalidArgumentError(f"label_smoothing={self.label_smoothing!r} must be at least 0 and below 1")
 
@@ -189,6 +190,7 @@ _QUICK: dict[str, Any] = {
     "width": 2,
     "label_smoothing": 0.1,
     "selection_epochs": 6,
+    "precision": "auto",
 }
 _BUDGETS: dict[str, dict[str, Any]] = {
     "smoke": {

@@ -69,6 +69,11 @@ class RunConfig:
         object.__setattr__(self, "overrides", dict(self.overrides))
 
 
+def stored_budget(folder: RunFolder) -> Mapping[str, Any]:
+    """Values of the budget of the run that a folder was claimed for; none if it was not."""
+    return folder.read_json(CONFIG_FILE).get("budget", {}) if folder.has(CONFIG_FILE) else {}
+
+
 def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
     """Write what a run is about into its folder, or refuse a folder that is about something else.
 

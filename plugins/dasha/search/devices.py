@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dasha.errors import InvalidArgumentError
+from dasha.search.settings import Precision, PrecisionChoice
 
 
 def device_of(name: str) -> torch.device:
@@ -29,6 +30,27 @@ def device_of(name: str) -> torch.device:
         why = str(error).splitlines()[0]
         raise InvalidArgumentError(f"device={name!r} cannot be used ({why}); use 'auto', 'cpu' or another") from error
     return device
+
+
+def precision_of(name: PrecisionChoice, device: torch.device) -> Precision:
+    """A precision in which a device computes.
+
+    Args:
+        name: ``"auto"`` for bfloat16 where the hardware multiplies in it, and float32 elsewhere; or a precision.
+        device: That is to compute.
+    """
+    if name != "auto":
+        return name
+    return "bfloat16" if _multiplies_bfloat16(device) else "float32"
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False  # versions of torch that cannot tell
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 @contextmanager

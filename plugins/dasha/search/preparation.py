@@ -13,8 +13,8 @@ import torch
 from dasha.data.inspection import DataSummary, check_pair, inspect
 from dasha.data.split import Counted, Split, as_split
 from dasha.search.budgets import budget_of
-from dasha.search.config import RunConfig, claim, config_dict
-from dasha.search.devices import deterministic
+from dasha.search.config import RunConfig, claim, config_dict, stored_budget
+from dasha.search.devices import deterministic, precision_of
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
 from dasha.search.outputs import check_outputs
 from dasha.search.own_objects import described
@@ -88,6 +88,10 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     ndim = len(shape) - 1
     budget = budget_of(config.budget, ndim).replaced(config.overrides)
     budget = budget.fitted_to(shape[1:], is_dense=task.is_dense).replaced(config.overrides)
+    folder = RunFolder(setup.path)
+    # On another machine a run goes on in the precision that it was begun in.
+    precision = precision_of(stored_budget(folder).get("precision", budget.precision), setup.device)
+    budget = replace(budget, precision=precision)
     # What the user did not ask for goes to the backbones that have it.
     patches = {"patch_size": budget.patch_size} if budget.patch_size > 1 else {}
     sources = network_sources(
@@ -102,11 +106,10 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         budget.batch_size,
         setup.device,
         accumulate=budget.accumulate,
-        precision=budget.precision,
+        precision=precision,
         label_smoothing=budget.label_smoothing,
         augment=setup.augment,
     )
-    folder = RunFolder(setup.path)
     run = Run(
         config=config,
         budget=budget,

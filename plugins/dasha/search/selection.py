@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from torch import nn
 
 from dasha.data.split import Split
 from dasha.errors import DashaError
-from dasha.metrics import score_of
+from dasha.metrics import METRICS, score_of
 from dasha.randomness import derive_seed, seeded
 from dasha.search.cost import affordable, operations_of
 from dasha.search.networks import NetworkSource
@@ -17,6 +18,7 @@ from dasha.search.progress import stage
 from dasha.search.run import Run
 from dasha.search.settings import ORDINARY
 from dasha.search.training import Diverged, Stopwatch, cosine_factor, evaluate, make_sgd, set_rate, train_epoch
+from dasha.tasks import TaskSpec
 
 _SELECT = "backbone.json"
 
@@ -25,9 +27,9 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
     """Train every candidate for as many operations and take the one with the best validation score.
 
     The costliest gets the few epochs of the budget, the others so many more as they are cheaper: networks that learn
-    slowly by the epoch are not left behind by those that pay for every one. Of several with the same score, as happens
-    with little validation data, it is the one with the least loss. In an epoch all see the same share of the training
-    data: what the costliest can afford of the budget of the kernel search.
+    slowly by the epoch are not left behind by those that pay for every one. Where scores are too close to the best for
+    so few samples to tell them apart, the least loss decides, which changes less by chance. In an epoch all see the
+    same share of the training data: what the costliest can afford of the budget of the kernel search.
 
     Args:
         run: What all stages share.
@@ -41,36 +43,53 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
     """
     if len(sources) == 1:
         return sources[0], {}, 0.0
+    by_name = {source.name: source for source in sources}
     if run.folder.has(_SELECT):
         with run.folder.reading(_SELECT):
             stored = run.folder.read_json(_SELECT)
             known = {name: -math.inf if score is None else float(score) for name, score in stored["scores"].items()}
-            chosen = {source.name: source for source in sources}[stored["chosen"]]
-            return chosen, known, float(stored.get("seconds", 0.0))
+            return by_name[stored["chosen"]], known, float(stored.get("seconds", 0.0))
     watch = Stopwatch()
     with seeded(0):
         networks = [source.make(width=run.budget.width) for source in sources]
     passes, most = run.budget.selection_epochs, run.budget.search.max_cost
     train = affordable(run.train, most, passes=passes, shape=run.summary.shape, networks=networks)
     epochs = _equal_epochs(networks, passes, shape=run.summary.shape)
-    ranks: dict[str, tuple[float, float]] = {}
+    scores: dict[str, float] = {}
+    losses: dict[str, float] = {}
+    noise = _noise(run.learning.task, run.validation)
     with stage("backbone", len(sources), is_shown=run.is_shown) as shown:
         for source, own in zip(sources, epochs, strict=True):
             score, loss = _after_few_epochs(run, source, train, own)
-            ranks[source.name] = score, -loss
+            scores[source.name], losses[source.name] = score, loss
             run.folder.log("backbone", name=source.name, epochs=own, score=score, loss=loss)
-            best = max(ranks, key=lambda name: ranks[name])
-            shown.advance(len(ranks), f"best {best} {abs(ranks[best][0]):.4f}")
-    scores = {name: score for name, (score, _) in ranks.items()}
+            best = _best(scores, losses, noise)
+            shown.advance(len(scores), f"best {best} {abs(scores[best]):.4f}")
     if max(scores.values()) == -math.inf:
         raise DashaError(
             f"training diverged with every backbone ({', '.join(scores)}); check the scale of inputs and targets, or "
             "name one by backbone="
         )
-    chosen = max(sources, key=lambda source: ranks[source.name])
+    chosen = _best(scores, losses, noise)
     seconds = watch.total
-    run.folder.write_json(_SELECT, {"chosen": chosen.name, "scores": scores, "seconds": seconds})
-    return chosen, scores, seconds
+    run.folder.write_json(_SELECT, {"chosen": chosen, "scores": scores, "seconds": seconds})
+    return by_name[chosen], scores, seconds
+
+
+def _noise(task: TaskSpec, validation: Split) -> float:
+    """How far apart scores must be to count: the largest standard error that a share of so many samples has.
+
+    Errors in units of the data are losses themselves: they count as they are.
+    """
+    if not METRICS[task.metric].higher_is_better or not validation.size:
+        return 0.0
+    return 0.5 / math.sqrt(validation.size)
+
+
+def _best(scores: Mapping[str, float], losses: Mapping[str, float], noise: float) -> str:
+    """The least loss among the scores that may be the best."""
+    least = max(scores.values()) - noise
+    return min((name for name in scores if scores[name] >= least), key=lambda name: (losses[name], -scores[name]))
 
 
 def _equal_epochs(networks: list[nn.Module], passes: int, *, shape: tuple[int, ...]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from dasha.errors import InvalidArgumentError
 
 Precision = Literal["float32", "bfloat16", "float16"]
+PrecisionChoice = Literal["auto", Precision]
 
 # Name and values of the hyperparameter by which trials choose between the searched kernels and the backbone's.
 KERNELS = "kernels"

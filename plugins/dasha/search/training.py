@@ -15,6 +15,7 @@ from dasha.data.split import Batch, Split
 from dasha.errors import DashaError, InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.randomness import seeded
+from dasha.search.layout import fast_layout
 from dasha.search.settings import Precision, RetrainSettings
 from dasha.search.units import TargetScale
 from dasha.tasks import Loss, TaskSpec
@@ -67,7 +68,7 @@ class Learning:
 
     def forward(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Outputs of the network for inputs in the units of the data."""
-        with self.autocast():
+        with self._fast():
             outputs: Tensor = network(inputs if self.normalize is None else self.normalize(inputs))
         return outputs
 
@@ -85,11 +86,14 @@ class Learning:
         """What the network gives, in the units of the targets."""
         return outputs if self.target_scale is None or self.gives_units else self.target_scale(outputs)
 
-    def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """Context of the forward pass."""
+    @contextlib.contextmanager
+    def _fast(self) -> Iterator[None]:
+        """Context of the forward pass: the precision, and on CPUs the order in memory that is fast in it."""
         if self.precision == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=_DTYPES[self.precision])
+            yield
+            return
+        with fast_layout(self.device), torch.autocast(self.device.type, dtype=_DTYPES[self.precision]):
+            yield
 
     def scaler(self) -> torch.amp.GradScaler:
         """Scaler of the gradients, which only float16 needs."""

@@ -21,7 +21,8 @@ from torchmetrics.classification import MulticlassJaccardIndex
 from dasha.bench.cases import Case
 from dasha.bench.search import scored
 from dasha.randomness import derive_seed, seeded
-from dasha.search.devices import device_of
+from dasha.search.devices import device_of, precision_of
+from dasha.search.layout import fast_layout
 from dasha.search.units import Normalize
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
@@ -31,6 +32,7 @@ RATES = (3e-4, 1e-3, 3e-3)
 """Learning rates tried; the best on validation data is taken."""
 TUNING_SHARE = 0.3
 """Of the seconds, for all learning rates together."""
+_PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 PACKAGES = ("torch", "torchgeo", "lightning", "timm", "segmentation-models-pytorch")
 _MEAN_IOU = "MeanIoU"
 
@@ -99,6 +101,7 @@ def stock_case(images: Images, method: str, *, seed: int, seconds: float, device
         "seconds": round(seconds, 1),
         "seed": seed,
         "device": str(device_of(device)),
+        "precision": precision_of("auto", device_of(device)),
     }
     measure = partial(run_stock, images, method=method, seed=seed, seconds=seconds, device=device)
     return Case(images.data.name, method, seed, settings, measure, PACKAGES, is_ours=False)
@@ -161,13 +164,14 @@ class BestWeights(Callback):
 def _fitted(
     images: Images, stock: Stock, rate: float, seconds: float, *, seed: int, device: str
 ) -> tuple[Any, BestWeights]:
-    """Train for so many seconds; the task has the best weights afterwards."""
+    """Train for so many seconds, as fast as DASHA computes; the task has the best weights afterwards."""
     best, place = BestWeights(stock.monitor), device_of(device)
-    with seeded(derive_seed(seed, "stock")), _quiet():
+    with seeded(derive_seed(seed, "stock")), _quiet(), fast_layout(place):
         task = stock.make(images.data.task, rate)
         trainer = Trainer(
             max_epochs=-1,
             max_time=timedelta(seconds=seconds),
+            precision=_PRECISIONS[precision_of("auto", place)],
             accelerator="gpu" if place.type == "cuda" else place.type,
             devices=[place.index or 0] if place.type == "cuda" else 1,
             callbacks=[best],
