@@ -69,3 +69,14 @@ def measure(function: Callable[[], Any], *, repeats: int, warm_up: bool = True) 
         function()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
+
+
+def milliseconds(call: Callable[[], None], repeats: int, device: torch.device) -> float:
+    """Median of some calls, each of them waited for."""
+
+    def finished() -> None:
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return 1e3 * measure(finished, repeats=repeats)

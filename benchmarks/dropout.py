@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from _common import add_common_arguments, measure, parse
+from _common import add_common_arguments, milliseconds, parse
 from torch import Tensor, nn
 
 from dasha.autoar.device import resolve_device
@@ -60,17 +60,6 @@ def alone(kind: type[nn.Dropout], device: torch.device) -> Callable[[], None]:
         output.backward(gradient)
 
     return call
-
-
-def milliseconds(call: Callable[[], None], repeats: int, device: torch.device) -> float:
-    """Median of some calls."""
-
-    def finished() -> None:
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    return 1e3 * measure(finished, repeats=repeats)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -223,6 +223,16 @@ def test_dropout(tmp_path: Path) -> None:
     assert "step of unet_1d" in finished.stdout
 
 
+def test_precision(tmp_path: Path) -> None:
+    content, finished = run("precision.py", "--repeats", "1", folder=tmp_path)
+    check_environment(content)
+    names = [result["network"] for result in content["results"]]
+    assert {"wide_resnet_1d", "peak_resnet_1d", "unet_1d", "wide_resnet_2d", "unet_2d"} <= set(names)
+    for result in content["results"]:
+        assert result["ratio"] == pytest.approx(result["float32_ms"] / result["bfloat16_channels_last_ms"])
+    assert "precision='auto' is" in finished.stdout
+
+
 def test_unknown_device(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, SCRIPTS / "autoar_scale.py", "--device", "abacus"],

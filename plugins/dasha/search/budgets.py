@@ -163,13 +163,19 @@ _SEQUENCES: dict[str, Any] = {
 }
 # No wider than the network that is trained: a U-Net takes twenty times as long at the width of the paper. There are
 # twice as many backbones to choose from as for images.
-_FAST_SEQUENCES = {"smoke": {"search.width": 1}, "quick": {"search.width": 2, "selection_epochs": 5}}
+_FAST_SEQUENCES = {
+    "smoke": {"search.width": 1, "search.grad_scale": 100.0},
+    "quick": {"search.width": 2, "search.grad_scale": 100.0, "selection_epochs": 5},
+}
 _QUICK: dict[str, Any] = {
     "search.epochs": 10,
     "search.batch_fraction": 0.5,
     "search.batch_size": 32,
     "search.settled_epochs": 5,
-    "search.grad_scale": 10.0,
+    # Few steps say little about single layers: the penalty on size has to be seen beside what they say, and weights have
+    # to learn until shortly before the end.
+    "search.grad_scale": 500.0,
+    "search.milestones": (0.7, 0.9),
     "tune.trials": 10,
     "tune.min_resource": 2,
     "tune.max_resource": 8,

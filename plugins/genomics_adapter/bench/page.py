@@ -66,7 +66,7 @@ def genomics_page(measured: Sequence[Measured], data: Mapping[str, Mapping[str, 
 def _lead(summaries: Sequence[Summary]) -> str:
     parts = [
         f"{row['method']} is in place {row['mean_place']:.1f} of {row['mean_of']:.1f} on average over {row['tasks']} "
-        f"tasks of {row['benchmark']}"
+        f"task{'' if row['tasks'] == 1 else 's'} of {row['benchmark']}"
         for row in overall(summaries)
         if row["mean_place"] is not None
     ]
