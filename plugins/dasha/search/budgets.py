@@ -172,8 +172,8 @@ _QUICK: dict[str, Any] = {
     "search.batch_fraction": 0.5,
     "search.batch_size": 32,
     "search.settled_epochs": 5,
-    # Few steps say little about single layers: the penalty on size has to be seen beside what they say, and weights have
-    # to learn until shortly before the end.
+    # A few hundred steps say little about single layers: the penalty on size has to be seen beside what they say, and
+    # weights have to learn until shortly before the end.
     "search.grad_scale": 500.0,
     "search.milestones": (0.7, 0.9),
     "tune.trials": 10,
