@@ -20,6 +20,7 @@ from dasha.metrics import Metrics, prediction_of
 from dasha.processes import on_first_process
 from dasha.randomness import seeded
 from dasha.search.found import initial_weights, load_search
+from dasha.search.layout import fast_under_autocast
 from dasha.search.result import SearchResult
 from dasha.search.training import cosine_factor, make_sgd
 from dasha.tasks import Kind, TaskSpec
@@ -139,15 +140,14 @@ class DashaSequenceTask(LightningModule):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs ``(N, num_outputs)`` for one-hot inputs ``(N, 4, L)``; classes as logits."""
-        outputs: Tensor = self.model(inputs)
-        return outputs
+        return self._computed(self.model, inputs)
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Loss of a batch, on a strand drawn at random."""
         inputs, targets = self.augment(*_pair(batch))
         assert self.network is not None
         assert self.result is not None
-        loss = self.result.plan.training_loss(self.device)(self.network(inputs), targets)
+        loss = self.result.plan.training_loss(self.device)(self._computed(self.network, inputs), targets)
         self.log("train_loss", loss, prog_bar=True, batch_size=len(inputs))
         return loss
 
@@ -227,6 +227,12 @@ class DashaSequenceTask(LightningModule):
             plain.load_state_dict(weights)
         self.network = self.result.plan.normalized(plain).to(self.device)
         self.hparams["found"] = found
+
+    def _computed(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """Outputs, on CPUs in the order in memory that is fast in the precision of the trainer."""
+        with fast_under_autocast(self.device):
+            outputs: Tensor = network(inputs)
+        return outputs
 
     def _keep(self, batch: Any) -> None:
         inputs, targets = _pair(batch)

@@ -101,6 +101,16 @@ def test_an_interrupted_fit_uses_the_search_in_its_folder(trained, tmp_path):
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
+@pytest.mark.parametrize(("precision", "is_fast"), [("bf16-mixed", True), ("32-true", False)])
+def test_reduced_precision_is_computed_with_channels_last(precision, is_fast, trained, tmp_path):
+    task, orders = DashaSequenceTask.load_from_checkpoint(trained[2]), []
+    first = next(module for module in task.network.modules() if isinstance(module, torch.nn.Conv1d))
+    first.register_forward_hook(lambda module, inputs, output: orders.append(output.mT.is_contiguous()))
+    trainer(tmp_path, precision=precision).fit(task, datamodule=data())
+    assert orders
+    assert set(orders) == {is_fast}
+
+
 def test_predictions_are_probabilities(trained, tmp_path):
     _, task, _ = trained
     parts = trainer(tmp_path).predict(task, data().val_dataloader())

@@ -18,11 +18,13 @@ def test_operations_are_those_of_one_sample():
     assert operations_of(nn.Linear(3, 1), (2, 8)) == 0  # cannot be computed
 
 
-@pytest.mark.parametrize(("max_cost", "seen"), [(None, 100), (1.44e-6, 100), (0.72e-6, 50), (1e-12, 1)])
-def test_passes_see_what_the_costliest_network_can_afford(max_cost, seen):
+@pytest.mark.parametrize(
+    ("max_cost", "operations", "seen"),
+    [(None, 480, 100), (1.44e-6, 480, 100), (0.72e-6, 480, 50), (1e-12, 480, 1), (1e-12, 0, 100)],
+)
+def test_passes_see_what_a_budget_can_afford(max_cost, operations, seen):
     # 3 × 100 samples × 10 passes × 480 operations are 1.44e-6 tera operations.
-    networks = [nn.Conv1d(2, 1, 3), nn.Conv1d(2, 5, 3, padding=1)]
-    split = affordable(SPLIT, max_cost, passes=10, shape=(2, 8), networks=networks)
+    split = affordable(SPLIT, max_cost, passes=10, operations=operations)
     assert sum(len(inputs) for inputs, _ in split.batches(1, shuffle=True)) == seen
 
 

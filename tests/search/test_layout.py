@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dasha.backbones import AlignedResNet1d, PeakResNet1d, UNet1d, UNet2d, WideResNet1d, WideResNet2d
-from dasha.search.layout import ChannelsLast
+from dasha.search.layout import ChannelsLast, fast_under_autocast
 
 
 def with_gradients(network, x, *, is_last):
@@ -93,3 +93,10 @@ def test_what_follows_a_convolution_keeps_the_order():
     with ChannelsLast():
         images = nn.Conv2d(3, 4, 3)(torch.randn(2, 3, 9, 9))
     assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("is_reduced", [True, False])
+def test_the_order_changes_under_autocast_alone(is_reduced):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_reduced), fast_under_autocast(torch.device("cpu")):
+        sequences = nn.Conv1d(3, 4, 3)(torch.randn(2, 3, 9))
+    assert sequences.transpose(1, 2).is_contiguous() == is_reduced

@@ -341,6 +341,15 @@ def test_a_run_goes_on_elsewhere_in_the_precision_that_it_was_begun_in(tmp_path,
     assert run.hyperparameters == Dasha.resume(tmp_path, TRAIN, VALIDATION, backbone=Tiny).hyperparameters
 
 
+@pytest.mark.parametrize("budget", [[], None, {"precision": "int8"}])
+def test_a_damaged_budget_is_named(tmp_path, budget):
+    run_of(tmp_path, overrides=FEW).search(TRAIN, VALIDATION)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**stored, "budget": budget}))
+    with pytest.raises(StateFileError, match=r"config\.json"):
+        run_of(tmp_path, overrides=FEW).search(TRAIN, VALIDATION)
+
+
 @pytest.mark.parametrize(("has_bfloat16", "precision"), [(True, "bfloat16"), (False, "float32")])
 def test_a_run_computes_in_what_the_machine_is_fast_in(tmp_path, monkeypatch, has_bfloat16, precision):
     monkeypatch.setattr("dasha.search.devices._multiplies_bfloat16", lambda device: has_bfloat16)

@@ -207,6 +207,19 @@ def test_a_learning_rate_and_patience_of_the_users_own(data_of, trainer_of):
     )
 
 
+@pytest.mark.parametrize(("precision", "is_fast"), [("bf16-mixed", True), ("32-true", False)])
+def test_reduced_precision_is_computed_with_channels_last(precision, is_fast, data_of, trainer_of):
+    task, orders = task_of(), []
+    trainer_of().fit(task, data_of())
+    first = next(module for module in task.model.modules() if isinstance(module, torch.nn.Conv2d))
+    first.register_forward_hook(
+        lambda module, inputs, output: orders.append(output.is_contiguous(memory_format=torch.channels_last))
+    )
+    trainer_of(precision=precision).fit(task, data_of())
+    assert orders
+    assert set(orders) == {is_fast}
+
+
 def test_a_dev_run_leaves_nothing(data_of, trainer_of, tmp_path):
     trainer = trainer_of(fast_dev_run=True)
     trainer.fit(task_of(run_dir=str(tmp_path / "run")), data_of())

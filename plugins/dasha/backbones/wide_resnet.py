@@ -169,8 +169,7 @@ class AlignedResNet1d(WideResNet1d):
 
     def __init__(self, *, places: int = 8, **arguments: Any) -> None:
         super().__init__(**arguments)
-        if self.output != "vector":
-            raise _no_dense_output(self)
+        _check_output(self)
         self.places = whole_number("places", places, minimum=1)
         self.head = AlignedHead(2 * 16 * self.width, self.num_outputs, places=self.places)
         initialise(self.head)
@@ -191,14 +190,19 @@ class PeakResNet1d(WideResNet1d):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        if self.output != "vector":
-            raise _no_dense_output(self)
+        _check_output(self)
         self.head = PeakHead(2 * 16 * self.width, self.num_outputs)
         initialise(self.head)
 
 
-def _no_dense_output(network: Backbone) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"output is {network.output!r}, but {type(network).__name__} gives one output per input, 'vector'; take "
-        "WideResNet1d or UNet1d for an output at every position"
-    )
+def _check_output(network: Backbone) -> None:
+    """Refuse what a head that gives one output per input cannot.
+
+    Raises:
+        InvalidArgumentError: If there is to be an output at every position.
+    """
+    if network.output != "vector":
+        raise InvalidArgumentError(
+            f"output is {network.output!r}, but {type(network).__name__} gives one output per input, 'vector'; take "
+            "WideResNet1d or UNet1d for an output at every position"
+        )

@@ -13,7 +13,7 @@ import dasha
 from dasha._ray import Engine
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.search.run_folder import CONFIG_FILE, RunFolder
-from dasha.search.settings import one_of, whole
+from dasha.search.settings import Precision, one_of, whole
 
 SearchMode = Literal["auto", "on", "off", "random"]
 # Where trials run, which changes nothing about what is tried.
@@ -69,9 +69,19 @@ class RunConfig:
         object.__setattr__(self, "overrides", dict(self.overrides))
 
 
-def stored_budget(folder: RunFolder) -> Mapping[str, Any]:
-    """Values of the budget of the run that a folder was claimed for; none if it was not."""
-    return folder.read_json(CONFIG_FILE).get("budget", {}) if folder.has(CONFIG_FILE) else {}
+def stored_precision(folder: RunFolder) -> Precision | None:
+    """Precision of the run that a folder was claimed for; None if it was not, or does not tell.
+
+    Raises:
+        StateFileError: If the file is damaged.
+    """
+    if not folder.has(CONFIG_FILE):
+        return None
+    with folder.reading(CONFIG_FILE):
+        precision: Precision | None = folder.read_json(CONFIG_FILE).get("budget", {}).get("precision")
+        if precision not in (None, *get_args(Precision)):
+            raise ValueError(f"there is no precision {precision!r}")
+    return precision
 
 
 def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -35,24 +33,20 @@ def operations_of(network: nn.Module, shape: tuple[int, ...]) -> int:
     return int(counter.get_total_flops())
 
 
-def affordable(
-    split: Split, max_cost: float | None, *, passes: float, shape: tuple[int, ...], networks: Sequence[nn.Module]
-) -> Split:
+def affordable(split: Split, max_cost: float | None, *, passes: float, operations: int) -> Split:
     """The split, or the part of it that every pass can see.
 
     Args:
         split: Training data.
         max_cost: Tera operations of training at most; None for no limit.
         passes: How often the split is gone through.
-        shape: Of one input.
-        networks: What is trained, one after the other with a budget for each; the costliest decides.
+        operations: Those of one sample in prediction, see `operations_of`; 0 where they cannot be counted.
 
     Returns:
         The split itself where it costs no more, or where nobody knows how large it is.
     """
     if max_cost is None or split.size is None:
         return split
-    operations = max(operations_of(network, shape) for network in networks)
     cost = _PASSES * operations * split.size * passes / _TERA
     return split if cost <= max_cost else Part(split, max_cost / cost)
 

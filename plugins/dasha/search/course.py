@@ -12,7 +12,7 @@ from torch import nn
 from dasha.data.split import Split
 from dasha.metrics import score_of
 from dasha.randomness import derive_seed, seeded
-from dasha.search.cost import affordable, expected_passes
+from dasha.search.cost import affordable, expected_passes, operations_of
 from dasha.search.run_folder import RunFolder
 from dasha.search.settings import TuneSettings
 from dasha.search.training import Diverged, Learning, cosine_factor, evaluate, make_sgd, set_rate, train_epoch
@@ -81,7 +81,10 @@ class Course:
         network = initial_network(work.make_network, hyperparameters, seed=work.seed)
         settings = work.settings
         self._split = affordable(
-            work.train, settings.max_cost, passes=expected_passes(settings), shape=work.shape, networks=[network]
+            work.train,
+            settings.max_cost,
+            passes=expected_passes(settings),
+            operations=operations_of(network, work.shape),
         )
         network.to(work.learning.device)
         names = ("lr", "momentum", "weight_decay")

@@ -37,6 +37,12 @@ def fast_layout(device: torch.device) -> AbstractContextManager[object]:
     return ChannelsLast() if device.type == "cpu" else nullcontext()
 
 
+def fast_under_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Context of a forward pass that a trainer asks for: `fast_layout` if it computes in reduced precision."""
+    is_reduced = torch.is_autocast_enabled(device.type) and not torch.compiler.is_compiling()
+    return fast_layout(device) if is_reduced else nullcontext()
+
+
 def _conv1d(
     input: Tensor,
     weight: Tensor,

@@ -13,7 +13,7 @@ import torch
 from dasha.data.inspection import DataSummary, check_pair, inspect
 from dasha.data.split import Counted, Split, as_split
 from dasha.search.budgets import budget_of
-from dasha.search.config import RunConfig, claim, config_dict, stored_budget
+from dasha.search.config import RunConfig, claim, config_dict, stored_precision
 from dasha.search.devices import deterministic, precision_of
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
 from dasha.search.outputs import check_outputs
@@ -90,7 +90,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     budget = budget.fitted_to(shape[1:], is_dense=task.is_dense).replaced(config.overrides)
     folder = RunFolder(setup.path)
     # On another machine a run goes on in the precision that it was begun in.
-    precision = precision_of(stored_budget(folder).get("precision", budget.precision), setup.device)
+    precision = stored_precision(folder) or precision_of(budget.precision, setup.device)
     budget = replace(budget, precision=precision)
     # What the user did not ask for goes to the backbones that have it.
     patches = {"patch_size": budget.patch_size} if budget.patch_size > 1 else {}

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from torch import nn
-
 from dasha.data.split import Split
 from dasha.errors import DashaError
 from dasha.metrics import METRICS, score_of
@@ -53,8 +51,9 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
     with seeded(0):
         networks = [source.make(width=run.budget.width) for source in sources]
     passes, most = run.budget.selection_epochs, run.budget.search.max_cost
-    train = affordable(run.train, most, passes=passes, shape=run.summary.shape, networks=networks)
-    epochs = _equal_epochs(networks, passes, shape=run.summary.shape)
+    operations = [operations_of(network, run.summary.shape) for network in networks]
+    train = affordable(run.train, most, passes=passes, operations=max(operations))
+    epochs = _equal_epochs(operations, passes)
     scores: dict[str, float] = {}
     losses: dict[str, float] = {}
     noise = _noise(run.learning.task, run.validation)
@@ -92,11 +91,10 @@ def _best(scores: Mapping[str, float], losses: Mapping[str, float], noise: float
     return min((name for name in scores if scores[name] >= least), key=lambda name: (losses[name], -scores[name]))
 
 
-def _equal_epochs(networks: list[nn.Module], passes: int, *, shape: tuple[int, ...]) -> list[int]:
+def _equal_epochs(operations: list[int], passes: int) -> list[int]:
     """Epochs of every network that take as many operations as those of the costliest."""
-    operations = [operations_of(network, shape) for network in networks]
     if min(operations) == 0:  # nobody can count them
-        return [passes] * len(networks)
+        return [passes] * len(operations)
     return [round(passes * max(operations) / own) for own in operations]
 
 

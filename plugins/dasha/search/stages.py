@@ -178,8 +178,8 @@ def find_kernels(run: Run, source: NetworkSource) -> tuple[Architecture, float]:
         return architecture, seconds
     with seeded(0):
         plain = source.make(width=settings.width)
-    passes = settings.epochs * settings.batch_fraction
-    train = affordable(run.train, settings.max_cost, passes=passes, shape=run.summary.shape, networks=[plain])
+    operations, passes = operations_of(plain, run.summary.shape), settings.epochs * settings.batch_fraction
+    train = affordable(run.train, settings.max_cost, passes=passes, operations=operations)
     with stage("search", settings.epochs, is_shown=run.is_shown) as shown:
         outcome = search_kernels(
             supernet, train, settings, run.learning, seed=run.config.seed, folder=run.folder, stage=shown
@@ -245,7 +245,8 @@ def _retrain(run: Run, make: MakeNetwork, tuned: TuneOutcome, number: int) -> tu
             network = make(tuned.hyperparameters)
     whole = run.config.include_validation
     train = run.train.joined(run.validation) if whole else run.train
-    train = affordable(train, settings.max_cost, passes=settings.epochs, shape=run.summary.shape, networks=[network])
+    operations = operations_of(network, run.summary.shape)
+    train = affordable(train, settings.max_cost, passes=settings.epochs, operations=operations)
     title = "retrain" if run.config.n_seeds == 1 else f"retrain {number + 1}/{run.config.n_seeds}"
     with stage(title, settings.epochs, is_shown=run.is_shown) as shown:
         return retrain(
