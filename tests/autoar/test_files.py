@@ -105,6 +105,24 @@ def test_ids_are_text_and_targets_may_begin_with_whole_numbers(tmp_path: Path) -
     assert fit.fitted.tails[0][-1] == 0.5
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_ids_in_folder_names_are_text(suffix: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("007", "7", "10")):
+        times = pd.date_range("2024-01-01", periods=40, freq="h") + pd.Timedelta(days=number)
+        table = pd.DataFrame({"time": times, "x": rng.normal(size=40)})
+        write(table, tmp_path / "year=2024" / f"meter={name}" / f"data{suffix}")
+    fit = model().fit_files(tmp_path, targets=["x"], id_column="meter", time_column="time", freq="h")
+    assert fit.series_ids_ == ("007", "10", "7")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_rows_without_an_id_are_refused(suffix: str, tmp_path: Path) -> None:
+    table = pd.DataFrame({"shop": ["a"] * 30 + [None, ""], "x": np.random.default_rng(0).normal(size=32)})
+    with pytest.raises(InvalidSeriesError, match="2 rows have no 'shop'" if suffix == ".csv" else "have no 'shop'"):
+        model().fit_files(write(table, tmp_path / f"data{suffix}"), targets=["x"], id_column="shop")
+
+
 def days(path: Path) -> Path:
     times = pd.date_range("2024-01-01", periods=60).delete(30)
     return write(pd.DataFrame({"day": times.date, "x": np.random.default_rng(0).normal(size=59)}), path)

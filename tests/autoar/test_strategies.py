@@ -262,6 +262,45 @@ def test_folds_score_every_row_once_and_never_fit_on_it() -> None:
     assert targets == list(range(10, 100))
 
 
+def test_folds_leave_enough_to_estimate_on() -> None:
+    def trials_of(length: int, context: int, channel: np.ndarray | None = None) -> int:
+        panel = Panel([np.arange(float(length)) if channel is None else channel], [0, 1])
+        data = TrainingData(panel, [0], np.zeros(1), np.ones(1), torch.device("cpu"))
+        return len(list(folds(Plan(AutoARConfig(strategy="auto", horizon=5), data, context, []), panel)))
+
+    assert trials_of(160, 40) == 3
+    assert trials_of(159, 40) == 0  # a third of 119 rows is shorter than the context
+    gaps = np.arange(400.0)
+    gaps[200::20] = np.nan  # windows of a context are in the first half alone
+    assert 0 < trials_of(400, 40, gaps) < 3
+
+
+@pytest.mark.parametrize("strategy", ["auto", "direct", "average"])
+@pytest.mark.parametrize(("count", "length", "horizon"), [(10, 400, 12), (10, 200, 1), (30, 120, 6), (40, 36, 1)])
+def test_collections_of_equal_length(strategy: str, count: int, length: int, horizon: int) -> None:
+    rng = np.random.default_rng(1)
+    whole = [channels_of(rng, length + horizon, channels=1) for _ in range(count)]
+    model = AutoAR(strategy=strategy, horizon=horizon).fit([series[:-horizon] for series in whole])
+    forecasts = model.predict(horizon)
+    errors = np.array([one.mean - series[-horizon:] for one, series in zip(forecasts, whole, strict=True)])
+    spread = float(np.mean([one.std**2 for one in forecasts])) ** 0.5
+    assert 0.6 < float((errors**2).mean()) ** 0.5 / spread < 1.5
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "auto"])
+def test_one_long_series_does_not_decide_for_many_short_ones(strategy: str) -> None:
+    rng = np.random.default_rng(2)
+    whole = [channels_of(rng, length + 12, channels=1) for length in (*[60] * 20, 4000)]
+    mean_errors = []
+    for part in (whole, whole[:-1]):
+        model = AutoAR(strategy=strategy, horizon=12, max_lookback=100).fit([series[:-12] for series in part])
+        assert model.lookback_ < 60
+        forecasts = model.predict(12)[:20]
+        errors = [one.mean - series[-12:] for one, series in zip(forecasts, part, strict=False)]
+        mean_errors.append(float(np.mean(np.square(errors))))
+    assert mean_errors[0] < 1.3 * mean_errors[1]
+
+
 def test_auto_is_at_least_as_good_as_its_candidates_on_validation_rows() -> None:
     model = AutoAR(strategy="auto", horizon=8, max_lookback=30).fit(channels_of(np.random.default_rng(4), 400))
     assert model.selection_ is not None

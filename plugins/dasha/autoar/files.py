@@ -53,7 +53,7 @@ def summarise_files(
     columns = [name for name in (id_column, time_column) if name is not None] + list(targets)
     accumulator = SeriesAccumulator(max_length, freq=freq, kpss_lags=kpss_lags)
     try:
-        dataset = open_dataset(source, csv_options(targets, id_column))
+        dataset = open_dataset(source, targets, id_column)
         absent = [name for name in columns if name not in dataset.schema.names]
         if absent:
             raise InvalidArgumentError(
@@ -92,18 +92,30 @@ def is_csv(source: Any) -> bool:
     return first.name.lower().endswith((".csv", ".csv.gz"))
 
 
-def open_dataset(source: Any, options: Any) -> Any:
+def open_dataset(source: Any, targets: Sequence[str], id_column: str | None) -> Any:
     """Dataset of some files, of which nothing but names and types is read; ids may stand in names of folders.
 
     Args:
         source: As in `summarise_files`.
-        options: What `csv_options` gives.
+        targets: Columns with the channels.
+        id_column: Column that tells series apart, or None.
     """
     if isinstance(source, pyarrow.dataset.Dataset):
         return source
+    options = csv_options(targets, id_column)
     layout: Any = pyarrow.dataset.CsvFileFormat(convert_options=options) if is_csv(source) else "parquet"
     paths = [str(path) for path in source] if isinstance(source, list | tuple) else str(source)
-    return pyarrow.dataset.dataset(paths, format=layout, partitioning="hive", exclude_invalid_files=False)
+
+    def opened(folders: Any) -> Any:
+        return pyarrow.dataset.dataset(paths, format=layout, partitioning=folders, exclude_invalid_files=False)
+
+    dataset = opened("hive")
+    folders = dataset.partitioning.schema
+    if id_column not in folders.names:
+        return dataset
+    # Ids are text as it is written: as numbers, 007 and 7 would be one series.
+    as_text = folders.set(folders.get_field_index(id_column), pyarrow.field(id_column, pyarrow.string()))
+    return opened(pyarrow.dataset.partitioning(as_text, flavor="hive"))
 
 
 def _in_order_of_time(dataset: Any, id_column: str | None, time_column: str | None) -> list[Any]:

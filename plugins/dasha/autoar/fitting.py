@@ -116,7 +116,10 @@ def _criterion_path(config: AutoARConfig, data: FitData, order: int) -> FloatArr
 
 
 def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) -> int:
-    """Largest lookback that the data can carry, at most ``max_lookback - d``."""
+    """Largest lookback that the data can carry, at most ``max_lookback - d``.
+
+    At least half of the series must have a window of it: a few long ones are not to decide for many short ones.
+    """
     order = stretches.diff_order
     needed = max(order + _MIN_ROWS, max(1, order) + ahead)
     if stretches.windows(1) < _MIN_ROWS or (ahead > 1 and stretches.longest < max(1, order) + ahead):
@@ -126,9 +129,12 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
             "history, lower diff_order or horizon, or use criterion='bic'"
         )
 
+    fewest = stretches.series(ahead) / 2
+
     def is_enough(lookback: int) -> bool:
-        steps = stretches.steps(lookback + 1)
-        return steps >= STEPS_PER_COEFFICIENT * (lookback + 2) and stretches.windows(lookback + ahead) > 0
+        steps, length = stretches.steps(lookback + 1), lookback + ahead
+        carries = stretches.windows(length) > 0 and stretches.series(length) >= fewest
+        return carries and steps >= STEPS_PER_COEFFICIENT * (lookback + 2)
 
     return largest_that(is_enough, 0, config.max_lookback - order)
 

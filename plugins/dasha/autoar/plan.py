@@ -80,17 +80,19 @@ class Chunk:
 def largest_context(config: AutoARConfig, data: TrainingData, fitting: Panel, order: int) -> int:
     """Past values that the maps take: at most ``max_lookback``, and few enough that the data can carry them.
 
-    At least half of the windows with a single past value must be left, lest the shorter series fall out.
+    At least half of the windows with a single past value must be left, and half of the series that have one, lest the
+    shorter series fall out.
     """
     if config.lookback is not None:
         return max(1, config.lookback + order)
     stretches = data.stretches(fitting, 0)
-    fewest = stretches.windows(1 + config.horizon) / 2
+    shortest = 1 + config.horizon
+    windows, series = stretches.windows(shortest) / 2, stretches.series(shortest) / 2
 
     def is_enough(context: int) -> bool:
         length = context + config.horizon
-        steps = stretches.steps(length)
-        return steps >= STEPS_PER_COEFFICIENT * (context + 1) and stretches.windows(length) >= fewest
+        carries = stretches.windows(length) >= windows and stretches.series(length) >= series
+        return carries and stretches.steps(length) >= STEPS_PER_COEFFICIENT * (context + 1)
 
     return largest_that(is_enough, 0, config.max_lookback)
 

@@ -226,8 +226,9 @@ def series_of_table(
         yield None, times, values
         return
     codes, ids = pd.factorize(frame[id_column])
-    if (codes < 0).any():
-        raise InvalidSeriesError(f"{int((codes < 0).sum())} rows have no {id_column!r}; fill in or drop them")
+    is_empty = (codes < 0) | np.isin(codes, np.flatnonzero(ids == ""))
+    if is_empty.any():
+        raise InvalidSeriesError(f"{int(is_empty.sum())} rows have no {id_column!r}; fill in or drop them")
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(ids) + 1))
     for number, series_id in enumerate(ids.tolist()):

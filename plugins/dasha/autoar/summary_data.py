@@ -50,9 +50,8 @@ class SummaryPart:
 
     def stretches(self, diff_order: int) -> Stretches:
         """Gap-free stretches after differencing."""
-        lengths = [np.empty(0), *(channel.lengths - float(diff_order) for channel in self.channels)]
-        counts = [len(channel.lengths) for channel in self.channels]
-        return Stretches(np.concatenate(lengths), np.repeat(self.weights, counts), diff_order)
+        lengths = [channel.lengths - float(diff_order) for channel in self.channels]
+        return Stretches.of(lengths, self.weights, diff_order)
 
     def window_moments(self, length: int, *, diff_order: int = 0) -> WindowMoments:
         """Pooled moments of all gap-free windows."""

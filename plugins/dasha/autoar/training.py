@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class TrainingData:
         """Gap-free stretches, after differencing, of all channels that take part."""
         weights = series_weights(panel.offsets, self.rows)
         lengths = [gap_free_lengths(panel.channels[row]) - diff_order for row in self.rows]
-        return Stretches(np.concatenate(lengths), np.repeat(weights, [len(part) for part in lengths]), diff_order)
+        return Stretches.of(lengths, weights, diff_order)
 
 
 def series_weights(offsets: list[int], rows: list[int]) -> FloatArray:
@@ -64,12 +64,20 @@ class Stretches:
     Attributes:
         lengths: Steps in each.
         weights: One over the number of channels that take part in the same series.
+        channels: Which channel each is of.
         diff_order: Differencing order ``d``.
     """
 
     lengths: FloatArray
     weights: FloatArray
+    channels: np.ndarray
     diff_order: int
+
+    @classmethod
+    def of(cls, lengths: Sequence[np.ndarray], weights: FloatArray, diff_order: int) -> Stretches:
+        """The stretches of some channels, given channel by channel."""
+        channels = np.repeat(np.arange(len(lengths)), [len(part) for part in lengths])
+        return cls(np.concatenate([np.empty(0), *lengths]), weights[channels], channels, diff_order)
 
     def windows(self, length: int) -> int:
         """Windows of ``length`` values in all stretches together."""
@@ -78,6 +86,12 @@ class Stretches:
     def steps(self, length: int) -> float:
         """The same, where windows of the channels of one series at one time count as one."""
         return float((self.weights * np.maximum(self.lengths - length + 1, 0)).sum())
+
+    def series(self, length: int) -> float:
+        """Series with a window of ``length`` values; of one, as large a share as its channels that have one."""
+        is_long = self.lengths >= length
+        _, first = np.unique(self.channels[is_long], return_index=True)
+        return float(self.weights[is_long][first].sum())
 
     @property
     def longest(self) -> int:

@@ -17,6 +17,8 @@ from dasha.types import FloatArray
 # Parts of the fitting rows that are left out in turn, and the horizons that each must hold at least.
 _FOLDS = 3
 _HORIZONS_PER_FOLD = 2
+# What is left must hold this share of all windows. Without gaps it does: folds are as long as a context or more.
+_FEWEST_LEFT = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -64,27 +66,32 @@ class Shares:
 
 
 def fold_sizes(fitting: Panel, *, context: int, horizon: int) -> np.ndarray:
-    """Rows of one fold of every channel; 0 for channels too short for several horizons in each."""
+    """Rows of one fold of every channel; 0 for channels too short for a context and several horizons in each."""
     room = np.array([len(channel) for channel in fitting.channels]) - context
-    return np.where(room >= _FOLDS * _HORIZONS_PER_FOLD * horizon, room // _FOLDS, 0)
+    return np.where(room >= _FOLDS * max(context, _HORIZONS_PER_FOLD * horizon), room // _FOLDS, 0)
 
 
 def folds(plan: Plan, fitting: Panel) -> Iterator[Trial]:
     """Every part of the fitting rows left out in turn, where a series is long enough.
 
-    One stretch of validation rows shows one season, or one year; what was best there need not be best later.
+    One stretch of validation rows shows one season, or one year; what was best there need not be best later. A part
+    without which gaps leave next to nothing to estimate on is not left out.
     """
+    length = plan.context + plan.config.horizon
+    fewest = _FEWEST_LEFT * plan.data.stretches(fitting, 0).windows(length)
     size = fold_sizes(fitting, context=plan.context, horizon=plan.config.horizon)
     for fold in range(_FOLDS if size.any() else 0):
         start = np.where(size > 0, plan.context + fold * size, 0)
         stop = start + size
         left, scored = [], []
         for channel, first, last in zip(fitting.channels, start.tolist(), stop.tolist(), strict=True):
-            rest = channel.copy()
-            rest[first:last] = np.nan
-            left.append(rest)
+            kept = channel.copy()
+            kept[first:last] = np.nan
+            left.append(kept)
             scored.append(channel[max(0, first - plan.context) : last])
-        yield Trial(Panel(left, fitting.offsets), Panel(scored, fitting.offsets))
+        rest = Panel(left, fitting.offsets)
+        if plan.data.stretches(rest, 0).windows(length) >= fewest:
+            yield Trial(rest, Panel(scored, fitting.offsets))
 
 
 def score(plan: Plan, chunks: list[Chunk], trial: Trial, pool: Pool) -> Products:

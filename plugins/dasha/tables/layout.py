@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow
 
-from dasha.autoar.files import csv_options, open_dataset
+from dasha.autoar.files import open_dataset
 from dasha.errors import InvalidTableError
 from dasha.tables.files import RawTable
 from dasha.tables.table import choose_columns
@@ -78,7 +78,7 @@ def read_layout(
     """
     if source.lower().endswith(SUFFIXES):
         raise InvalidTableError(f"{source} is a .tsf file, which is always read as a whole; leave --engine out")
-    dataset, sample = _opened(source, csv_options(targets or (), id_column))
+    dataset, sample = _opened(source, targets or (), id_column)
     # Folders are named by parts of the data, which are ids at most.
     in_files = [name for first in islice(dataset.get_fragments(), 1) for name in first.physical_schema.names]
     wanted = {*in_files, id_column, time_column, *(targets or ())}
@@ -99,9 +99,9 @@ def read_layout(
     return FileLayout(source, columns.names, id_column, columns.time_column, found, (*columns.notes, *notes))
 
 
-def _opened(source: str, options: Any) -> tuple[Any, pd.DataFrame]:
+def _opened(source: str, targets: Sequence[str], id_column: str | None) -> tuple[Any, pd.DataFrame]:
     try:
-        dataset = open_dataset(source, options)
+        dataset = open_dataset(source, targets, id_column)
         first = dataset.head(_SAMPLE_ROWS, batch_size=_SAMPLE_ROWS, batch_readahead=0, fragment_readahead=0)
     except (OSError, pyarrow.ArrowException) as error:
         raise InvalidTableError(f"{source} cannot be read: {error}") from error
