@@ -6,7 +6,7 @@ a folder, and a run that was stopped goes on there.
     python benchmarks/genomics.py --data-dir DIR --results DIR --page genomics.html --json genomics.json
     python benchmarks/genomics.py --data-dir DIR --results DIR --budgets quick standard --device cuda
     python benchmarks/genomics.py --data-dir DIR --results DIR --only-report --page genomics.html
-    python benchmarks/genomics.py --results DIR --hub InstaDeepAI/nucleotide_transformer_downstream_tasks
+    python benchmarks/genomics.py --results DIR --hub OWNER/NAME
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,21 +92,22 @@ def members_of(network: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def on_device(network: nn.Module, name: str) -> Iterator[tuple[nn.Module, torch.device]]:
-    """A network where it computes; afterwards it is back on the CPU.
+    """A network where it computes; afterwards it is back where it was.
 
     Raises:
         InvalidArgumentError: If there is no such device.
     """
+    held = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
         network.to(device)
     except (RuntimeError, AssertionError, TypeError) as error:
-        network.cpu()
+        network.to(held)
         raise InvalidArgumentError(f"device={name!r} cannot be used: {str(error).splitlines()[0]}") from error
     try:
         yield network.eval(), device
     finally:
-        network.cpu()
+        network.to(held)
 
 
 def _targets_dict(estimator: DashaSequenceEstimator) -> dict[str, Any]:

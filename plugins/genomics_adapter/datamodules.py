@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -21,7 +22,7 @@ from genomics_adapter.sequences.data import SequenceData, SequenceSplits
 from genomics_adapter.splits import random_split
 
 _Base: Any = require("lightning", extra="genomics").LightningDataModule
-_log = logging.getLogger("genomics_adapter")
+_log = logging.getLogger(__name__)
 _VALIDATION = 0.1  # of the training data, where none is given
 
 
@@ -34,7 +35,8 @@ class SequenceDataModule(_Base):
             it.
         task: What is to be learnt; the labels must fit.
         batch_size: Sequences per batch.
-        reverse_complement: Whether the strand of training sequences is random.
+        reverse_complement: Whether the strand of training sequences is random; by default as the LightningModule says
+            by its hyperparameter of this name (`genomics_adapter.tasks.DashaSequenceTask` has it), and otherwise true.
         shift: Training sequences move by up to so many bases.
         ambiguous: How bases that are not certain are shown; see `genomics_adapter.one_hot`.
         num_workers: Processes that make batches; making them takes so little time that 0 is right nearly always.
@@ -48,7 +50,7 @@ class SequenceDataModule(_Base):
         train_data: A `genomics_adapter.dataset.SequenceDataset`, not augmented, for ``Dasha.fit``.
         validation_data: Likewise.
         test_data: Likewise; None without test data.
-        augment: What training batches go through, for ``Dasha(augment=…)``.
+        augment: What training batches go through where no LightningModule says otherwise, for ``Dasha(augment=…)``.
 
     Raises:
         InvalidArgumentError: If an argument is not allowed, labels do not fit the task, the parts differ in length, or
@@ -62,7 +64,7 @@ class SequenceDataModule(_Base):
         task: TaskSpec,
         *,
         batch_size: int = 128,
-        reverse_complement: bool = True,
+        reverse_complement: bool | None = None,
         shift: int = 0,
         ambiguous: Ambiguous = "zeros",
         num_workers: int = 0,
@@ -73,7 +75,8 @@ class SequenceDataModule(_Base):
         self.task = task
         self.batch_size = whole_number("batch_size", batch_size, minimum=1)
         self.num_workers = whole_number("num_workers", num_workers, minimum=0)
-        self.augment = Augmentation(reverse_complement, shift, is_dense=task.is_dense)
+        self.reverse_complement = reverse_complement
+        self.augment = Augmentation(reverse_complement is not False, shift, is_dense=task.is_dense)
         self.splits = _parts(data, seed)
         train, validation, test = self.splits
         self.leaks = leak_report(train=train, validation=validation, test=test)
@@ -93,8 +96,12 @@ class SequenceDataModule(_Base):
         return "\n".join([*parts, str(self.leaks)])
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Augmented batches in random order."""
-        return self._loader(self.train_data, _Collate(self.augment), shuffle=True)
+        """Augmented batches in random order.
+
+        Raises:
+            InvalidArgumentError: If the LightningModule says otherwise of the strand than this module.
+        """
+        return self._loader(self.train_data, _Collate(self._augment()), shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Batches as they are."""
@@ -117,6 +124,19 @@ class SequenceDataModule(_Base):
             InvalidArgumentError: If there is none.
         """
         return self.test_dataloader()
+
+    def _augment(self) -> Augmentation:
+        """What training batches go through in the hands of a trainer."""
+        module = getattr(self.trainer, "lightning_module", None)
+        wanted, own = getattr(module, "hparams", {}).get("reverse_complement"), self.reverse_complement
+        if wanted is None or wanted == own:
+            return self.augment
+        if own is not None:
+            raise InvalidArgumentError(
+                f"the data module has reverse_complement={own}, but the task reverse_complement={wanted}; leave it out "
+                "of the data module, which then does as the task says"
+            )
+        return replace(self.augment, reverse_complement=wanted)
 
     def _loader(self, data: SequenceDataset, collate: Any, *, shuffle: bool) -> DataLoader[Any]:
         return DataLoader(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +17,13 @@ from dasha.dev_run import is_dev_run
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import Kind, TaskSpec
 from genomics_adapter._lightning import LightningCLI, LightningDataModule
+from genomics_adapter._notes import notes_shown
 from genomics_adapter.card import model_card
 from genomics_adapter.datamodules import SequenceDataModule
-from genomics_adapter.dataset import Inputs
+from genomics_adapter.dataset import Inputs, SequenceDataset
 from genomics_adapter.encoding import Ambiguous, Crop
 from genomics_adapter.predictions import write_predictions
+from genomics_adapter.row_hashes import row_hashes
 from genomics_adapter.sequences import SequenceData, SequenceSplits, read_file, read_splits
 from genomics_adapter.sequences.data import concatenated
 from genomics_adapter.splits import chromosome_split, random_split, similarity_split
@@ -28,7 +32,8 @@ from genomics_adapter.tasks import DashaSequenceTask
 Rule = Literal["auto", "files", "random", "chromosome", "similarity"]
 _FAIL_ON_LEAK = ("--fail-on-leak", "--fail_on_leak")
 _OF_FILES = ("sequence", "chromosome", "genome", "table", "label_pattern")
-_log = logging.getLogger("genomics_adapter")
+_CHROMOSOMES = ("validation_chromosomes", "test_chromosomes")
+_log = logging.getLogger(__name__)
 
 
 class SequenceFiles(LightningDataModule):
@@ -37,7 +42,7 @@ class SequenceFiles(LightningDataModule):
     Args:
         path: Folder with the files of the parts, as `genomics_adapter.sequences.read_splits` takes it, or one file with
             everything: a table, a FASTA file or a BED file. ``predict`` takes all of a file, which needs no labels, or
-            the test part of a folder.
+            the test part of a folder; ``test`` likewise, with labels, where it is not the data of the training.
         kind: As of the task.
         num_outputs: As of the task.
         loss: As of the task.
@@ -53,12 +58,12 @@ class SequenceFiles(LightningDataModule):
         table: Table with the labels of a FASTA file, by its column ``name``.
         label_pattern: Regular expression that finds labels in headers of a FASTA file.
         class_names: Names of the classes, where labels are words.
-        length: Bases of every sequence; by default those of the longest, and in prediction those of the training.
+        length: Bases of every sequence; by default those of the training, and in training those of the longest.
         crop: What keeps its place where sequences are cropped or padded.
         ambiguous: How bases that are not certain are shown, ``"zeros"`` or ``"fractions"``.
         batch_size: Sequences per batch.
         shift: Training sequences move by up to so many bases.
-        reverse_complement: Whether the strand of training sequences is random.
+        reverse_complement: Whether the strand of training sequences is random; by default as the task says.
         num_workers: Processes that make batches.
         seed: Of random splits.
         fail_on_leak: Whether a sequence in two parts is an error, before anything is searched or trained. On the
@@ -75,7 +80,7 @@ class SequenceFiles(LightningDataModule):
         split: Rule = "auto",
         validation_chromosomes: Sequence[str] = (),
         test_chromosomes: Sequence[str] = (),
-        label: int | list[str] | str = "",
+        label: int | list[int | str] | str = "",
         sequence: str | None = None,
         chromosome: str | None = None,
         genome: str | None = None,
@@ -87,7 +92,7 @@ class SequenceFiles(LightningDataModule):
         ambiguous: Ambiguous = "zeros",
         batch_size: int = 128,
         shift: int = 0,
-        reverse_complement: bool = True,
+        reverse_complement: bool | None = None,
         num_workers: int = 0,
         seed: int = 0,
         fail_on_leak: bool = False,
@@ -95,28 +100,33 @@ class SequenceFiles(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
         self.inner: Any = None
+        self.tested: SequenceData | None = None
         self.predicted: SequenceData | None = None
-        self._trained_length: int | None = None
+        self.trained: dict[str, Any] = {}
+        self._own: dict[str, Any] = {}
+
+    @property
+    def is_of_training(self) -> bool:
+        """Whether the parts are those that the checkpoint was trained on."""
+        return bool(self._own) and self.trained.get("data") == self._own["data"]
 
     def setup(self, stage: str) -> None:
-        """Read the files, once; those that are predicted are read when their length is known."""
-        if stage == "predict" or self.inner is not None:
-            return
-        options = self.hparams
-        task = TaskSpec(options["kind"], 4, options["num_outputs"], loss=options["loss"])
-        names = ("batch_size", "shift", "reverse_complement", "ambiguous", "num_workers", "seed", "fail_on_leak")
-        self.inner = SequenceDataModule(self._splits(), task, **{name: options[name] for name in names})
+        """Read the files, once; what is tested or predicted is read when it is known what was trained on."""
+        if stage not in ("test", "predict") and self.inner is None:
+            self._splitting()
+            self._take(self._read())
 
     def state_dict(self) -> dict[str, Any]:
-        """The length of the sequences, for checkpoints."""
-        return {} if self.inner is None else {"length": self.inner.splits.train.length}
+        """Length and classes of the sequences, and what tells the parts from others, for checkpoints."""
+        return self._own
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the length of the sequences that a checkpoint was trained on."""
-        self._trained_length = state_dict.get("length")
+        """Take what a checkpoint says of the data that it was trained on."""
+        self.trained = state_dict
 
     def train_dataloader(self) -> Any:
         """Augmented batches in random order."""
+        self.inner.trainer = self.trainer
         return self.inner.train_dataloader()
 
     def val_dataloader(self) -> Any:
@@ -124,35 +134,82 @@ class SequenceFiles(LightningDataModule):
         return self.inner.val_dataloader()
 
     def test_dataloader(self) -> Any:
-        """Batches as they are."""
-        return self.inner.test_dataloader()
+        """Batches as they are: of the test data, or of all of a file that is not the data of the training."""
+        if self.inner is None and self.tested is None:
+            self._read_tested()
+        if self.tested is None:
+            return self.inner.test_dataloader()
+        return self._loader(SequenceDataset(self.tested, self._task(), ambiguous=self.hparams["ambiguous"]))
 
     def predict_dataloader(self) -> Any:
         """Batches of inputs without targets."""
-        options = self.hparams
         if self.predicted is None:
-            self.predicted = self._unlabelled(options["length"] or self._trained_length)
-        data = Inputs(self.predicted, ambiguous=options["ambiguous"])
-        return DataLoader(data, batch_size=options["batch_size"], num_workers=options["num_workers"])
+            self.predicted = self._unlabelled(self.hparams["length"] or self.trained.get("length"))
+            _log.info("predicted: %s", self.predicted.describe())
+        return self._loader(Inputs(self.predicted, ambiguous=self.hparams["ambiguous"]))
 
-    def _splits(self) -> SequenceSplits | SequenceData:
-        options = self.hparams
-        rule, place = options["split"], Path(options["path"])
-        if rule == "auto":
-            rule = "random" if place.is_file() else "files"
-        read = {**self._reading(), "label": options["label"], "class_names": tuple(options["class_names"])}
-        read["length"] = options["length"]
-        if rule == "files":
-            if place.is_file():
+    def _loader(self, data: Any) -> DataLoader[Any]:
+        return DataLoader(data, batch_size=self.hparams["batch_size"], num_workers=self.hparams["num_workers"])
+
+    def _task(self) -> TaskSpec:
+        return TaskSpec(self.hparams["kind"], 4, self.hparams["num_outputs"], loss=self.hparams["loss"])
+
+    def _take(self, parts: SequenceSplits) -> None:
+        """Split what was read as the options say."""
+        names = ("batch_size", "shift", "reverse_complement", "ambiguous", "num_workers", "seed", "fail_on_leak")
+        options = {name: self.hparams[name] for name in names}
+        self.inner = SequenceDataModule(self._split(parts), self._task(), **options)
+        about = {"length": parts.train.length, "class_names": list(parts.train.class_names)}
+        self._own = {**about, "data": _identity(parts), "split": self._splitting()}
+
+    def _read_tested(self) -> None:
+        """Take the test part of the data of the training, or all of another file."""
+        trained, path, split = self.trained, self.hparams["path"], self.hparams["split"]
+        parts = self._read(**{name: self.hparams[name] or trained.get(name) for name in ("length", "class_names")})
+        if trained.get("data", "") in ("", _identity(parts)):
+            own = self._splitting()
+            if trained.get("split", own) != own:
                 raise InvalidArgumentError(
-                    f"split='files' needs a folder with the files of the parts, but path={options['path']!r} is one "
-                    "file; split it by 'random', 'chromosome' or 'similarity'"
+                    f"path={path!r} holds the data of the training, where the options were {trained['split']}, but now "
+                    f"they are {own}, by which training sequences come into the test part; leave them as they were"
                 )
-            return read_splits(place, **read)
-        if place.is_file():
-            data = read_file(place, **read)
+            self._take(parts)
+        elif split in ("auto", "files") and not Path(path).is_file():
+            if parts.test is None:
+                raise InvalidArgumentError(f"path={path!r} has no test file; give a file of sequences with labels")
+            self.tested = parts.test
         else:
-            data = concatenated([part for part in read_splits(place, **read) if part is not None])
+            self.tested = concatenated([part for part in parts if part is not None])
+        if self.tested is not None:
+            _log.info("tested, and not the data of the training: %s", self.tested.describe())
+
+    def _splitting(self) -> dict[str, Any]:
+        """The rule of the split, with what decides its parts, as plain values."""
+        options, is_file = self.hparams, Path(self.hparams["path"]).is_file()
+        rule = options["split"]
+        if rule == "auto":
+            rule = "random" if is_file else "files"
+        if rule == "files" and is_file:
+            raise InvalidArgumentError(
+                f"split='files' needs a folder with the files of the parts, but path={options['path']!r} is one file; "
+                "split it by 'random', 'chromosome' or 'similarity'"
+            )
+        if rule == "chromosome":
+            return {"split": rule, **{name: list(options[name]) for name in _CHROMOSOMES}}
+        return {"split": rule} if rule == "files" else {"split": rule, "seed": options["seed"]}
+
+    def _read(self, **more: Any) -> SequenceSplits:
+        """What the files hold; of one file, everything as training data."""
+        place, given = Path(self.hparams["path"]), {**self.hparams, **more}
+        read = {**self._reading(), "label": given["label"], "length": given["length"]}
+        read["class_names"] = tuple(given["class_names"] or ())
+        return SequenceSplits(read_file(place, **read)) if place.is_file() else read_splits(place, **read)
+
+    def _split(self, parts: SequenceSplits) -> SequenceSplits:
+        options, rule = self.hparams, self._splitting()["split"]
+        if rule == "files":
+            return parts
+        data = concatenated([part for part in parts if part is not None])
         if rule == "chromosome":
             return chromosome_split(
                 data, validation=options["validation_chromosomes"], test=options["test_chromosomes"]
@@ -172,6 +229,16 @@ class SequenceFiles(LightningDataModule):
     def _reading(self) -> dict[str, Any]:
         """Options of the readers."""
         return {"crop": self.hparams["crop"], **{name: self.hparams[name] for name in _OF_FILES}}
+
+
+def _identity(parts: SequenceSplits) -> str:
+    """A hash of the sequences and labels that are trained on or split."""
+    digest = hashlib.sha256()
+    for part in (parts.train, parts.validation):
+        if part is not None:
+            digest.update(row_hashes(part.codes).tobytes())
+            digest.update(b"" if part.labels is None else part.labels.tobytes())
+    return digest.hexdigest()
 
 
 class SequenceCLI(LightningCLI):
@@ -194,8 +261,11 @@ class SequenceCLI(LightningCLI):
         self._write_card(is_tested=False)
 
     def after_test(self) -> None:
-        """Write the model card with what was measured on test data."""
-        self._write_card(is_tested=True)
+        """Write the model card with what was measured on test data, if the data is that of the training."""
+        if self.datamodule.is_of_training:
+            self._write_card(is_tested=True)
+        else:
+            _log.info("no model card is written: the checkpoint does not say that it was trained on this data")
 
     def before_predict(self) -> None:
         """Refuse several processes, each of which would have some of the predictions."""
@@ -209,7 +279,10 @@ class SequenceCLI(LightningCLI):
         """Write the predictions."""
         if not is_dev_run(self.trainer):
             out = Path(self.config["predict"]["out"])
-            write_predictions(out, self.datamodule.predicted, self.trainer.predict_loop.predictions, self.model.task)
+            task, names = self.model.task, tuple(self.datamodule.trained.get("class_names", ()))
+            if len(names) == task.classes and not task.class_names:
+                task = replace(task, class_names=names)
+            write_predictions(out, self.datamodule.predicted, self.trainer.predict_loop.predictions, task)
             print(f"{len(self.datamodule.predicted)} predictions in {out}")
 
     def _write_card(self, *, is_tested: bool) -> None:
@@ -234,11 +307,12 @@ def run_cli(args: Sequence[str]) -> SequenceCLI:
             ``--data.fail_on_leak=true``.
     """
     require("jsonargparse", extra="genomics")
-    return SequenceCLI(
-        DashaSequenceTask,
-        SequenceFiles,
-        args=["--data.fail_on_leak=true" if word in _FAIL_ON_LEAK else word for word in args],
-        seed_everything_default=False,
-        save_config_kwargs={"overwrite": True},
-        parser_kwargs={"prog": "dasha genomics"},
-    )
+    with notes_shown(__name__, SequenceDataModule.__module__):
+        return SequenceCLI(
+            DashaSequenceTask,
+            SequenceFiles,
+            args=["--data.fail_on_leak=true" if word in _FAIL_ON_LEAK else word for word in args],
+            seed_everything_default=False,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "dasha genomics"},
+        )

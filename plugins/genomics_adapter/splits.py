@@ -44,7 +44,7 @@ def random_split(
         before = np.cumsum(sizes[chosen]) - sizes[chosen]  # sequences dealt before each group
         count = int(sizes[chosen].sum())
         parts[chosen] = _dealt(count, shares * count)[before]
-    rule = f"at random{', every class by itself' if stratify else ''}, seed {seed}"
+    rule = f"at random{', every class by itself' if strata.any() else ''}, seed {seed}"
     if len(first) < len(data):
         rule += f", {len(data) - len(first)} repeated sequences with their first"
     return _parted(data, parts[groups], shares, rule)

@@ -20,6 +20,7 @@ def test_what_is_known_of_a_task():
     assert (gue.benchmark, gue.task, gue.metric, gue.has_strand) == ("gue", "mouse_2", "mcc", False)
     assert [one.model for one in gue.published] == ["DNABERT-2 (third-party rerun)", "DNABERT-2"]
     assert info_of("gue_H3__devtrain").published == []
+    assert (info_of("gue_virus_covid").metric, info_of("gue_splice_reconstructed").metric) == ("f1", "mcc")
     nt = info_of("nt_splice_sites_all")
     assert (nt.metric, nt.has_strand, len(nt.published)) == ("accuracy", True, 7)
     assert info_of("nt_promoter_all").metric == "f1"
@@ -43,6 +44,21 @@ def test_every_folder_that_is_there(write_sequences, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidTableError, match="has no folder gue_"):
         names_there(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("place", [".", "data/genomics/GUE"])
+def test_folders_of_gue_as_it_is_published(place, write_sequences, tmp_path):
+    names = {"mouse/0": "mouse_0", "tf/4": "tf_4", "EMP/H3K14ac": "H3K14ac", "prom/prom_core_tata": "prom_core_tata"}
+    names |= {"prom/prom_300_all": "prom_300_all", "splice/reconstructed": "splice_reconstructed"}
+    names |= {"virus/covid": "virus_covid"}
+    for name in names:
+        folder = write_sequences(f"GUE/{name}", classes=3 if "/" in name and name[0] in "sv" else 2)
+        (folder / "val.csv").rename(folder / "dev.csv")
+    write_sequences("other/mouse/7")
+    assert names_there(tmp_path / place) == sorted(f"gue_{name}" for name in names.values())
+    assert load("gue_mouse_0", data_dir=tmp_path / place).facts["split"] == "as in its folder"
+    covid = load("gue_virus_covid", data_dir=tmp_path / place)
+    assert (covid.task.kind, covid.task.metric) == ("multiclass", "f1")
 
 
 def test_a_task_is_read_with_what_its_parts_share(write_sequences, tmp_path):

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 pytest.importorskip("sklearn")
 
@@ -10,6 +11,7 @@ from dasha import Dasha, TaskSpec
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.metrics import Metrics
 from dasha.search.model import load_members
+from genomics_adapter._fitted import on_device
 from genomics_adapter._intervals import over_trainings, with_intervals
 from genomics_adapter.card import model_card
 from genomics_adapter.dataset import SequenceDataset
@@ -143,6 +145,16 @@ def test_metrics_without_a_value_have_no_interval():
     rows = over_trainings([{"auroc": None, "mcc": 0.5}, {"auroc": 0.7, "mcc": 0.5}])
     assert rows == {"auroc": {"mean": None, "interval": None}, "mcc": {"mean": 0.5, "interval": 0.0}}
     assert over_trainings([]) == {}
+
+
+def test_a_network_is_put_back_where_it_was():
+    network = nn.Linear(2, 2, device="meta")
+    with on_device(network, "meta"):
+        pass
+    assert network.weight.is_meta
+    with pytest.raises(InvalidArgumentError, match="device='cpu' cannot be used"), on_device(network, "cpu"):
+        pass
+    assert network.weight.is_meta
 
 
 def test_what_has_no_card(fitted, tmp_path):

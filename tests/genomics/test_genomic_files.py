@@ -9,7 +9,7 @@ import pytest
 
 from dasha.errors import InvalidArgumentError, InvalidTableError
 from genomics_adapter.encoding import decode
-from genomics_adapter.sequences import genome, read_bed, read_fasta
+from genomics_adapter.sequences import genome, read_bed, read_fasta, read_file
 
 FASTA = ">a label=1 x\nACG\nTTA\n\n>b|label=0\nacgn\n>c class:1\nTT\nTT\n"
 
@@ -43,6 +43,11 @@ def test_fasta_with_a_table(tmp_path):
     path = write(tmp_path / "a.fa", ">s2 more\nACGT\n>s1\nTTTT\n")
     table = write(tmp_path / "labels.tsv", "name\tlabel\ns1\t7\ns2\t8\nother\t9\n")
     assert read_fasta(path, table=table).labels.tolist() == [8, 7]
+    several = write(tmp_path / "several.csv", "name,a,b\ns1,7,1\ns2,8,0\n")
+    assert read_fasta(path, table=several, label_column=["b", "a"]).labels.tolist() == [[0, 8], [1, 7]]
+    assert read_file(path, table=several, label=["a"]).labels.tolist() == [8, 7]
+    with pytest.raises(InvalidTableError, match=r"several\.csv has no column 'c'; its columns are name, a, b"):
+        read_fasta(path, table=several, label_column=["a", "c"])
     for content, message in (
         ("name\tlabel\ns1\t7\n", r"record in line 1 is called 's2', which is not in column 'name' of .*labels\.tsv"),
         ("name\tlabel\ns1\t7\ns1\t8\n", r"labels\.tsv, line 3 has the name 's1' a second time"),
@@ -162,7 +167,15 @@ def test_columns_of_labels(genome_file, tmp_path):
     assert read_bed(path, genome_file, label="name").class_names == ("down", "up")
     assert read_bed(path, genome_file, label="strand").labels.tolist() == [0, 1]
     assert read_bed(path, genome_file, label=7).labels.tolist() == [7.5, 8]
+    assert read_bed(path, genome_file, label=["score", 7]).labels.tolist() == [[3, 7.5], [4, 8]]
+    assert read_file(path, genome=genome_file, label=[5]).labels.tolist() == [3, 4]
     assert read_bed(write(tmp_path / "b.bed", "chr1\t5\t9\n"), genome_file, label=None).labels is None
+
+
+def test_intervals_without_a_name_are_called_by_their_place(genome_file, tmp_path):
+    path = write(tmp_path / "a.bed", "chr1\t5\t9\t.\t0\t-\nchr2\t7\t9\tpeak\t1\t+\n")
+    assert read_bed(path, genome_file).titles == ["chr1:5-9(-)", "peak"]
+    assert read_bed(write(tmp_path / "b.bed", "chr1\t5\t9\n"), genome_file, label=None).titles == ["chr1:5-9"]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bgz"])

@@ -43,6 +43,8 @@ def test_a_data_set_of_hugging_face(hub):
     assert decode(data.codes) == ["ACGT", "-AC-"]
     assert (data.labels.tolist(), data.class_names) == ([1, 0], ("off", "on"))
     assert data.chromosomes.tolist() == ["1", "2"]
+    other = read_hugging_face("owner/name", class_names=("on", "neither", "off"))
+    assert (other.labels.tolist(), other.class_names) == ([0, 2], ("on", "neither", "off"))
     assert data.source.place(1) == "owner/name (test), row 1"
     with pytest.raises(InvalidArgumentError, match="owner/name has no column 'seq'; its columns are sequence, label"):
         read_hugging_face("owner/name", sequence="seq")

@@ -44,7 +44,9 @@ def test_a_random_split_is_stratified_and_complete():
     sizes = [len(part) for part in random_split(data, fractions=(0.5, 0.25, 0.25), stratify=False)]
     assert sizes == [500, 250, 250]
     assert random_split(data, fractions=(0.9, 0.1, 0)).test is None
-    assert len(random_split(read_arrays(random_codes(50, 9), RNG.random(50))).train) == 40
+    numbers = random_split(read_arrays(random_codes(50, 9), RNG.random(50)))
+    assert len(numbers.train) == 40
+    assert numbers.train.notes == ("train, split at random, seed 0",)
 
 
 def test_repeated_sequences_stay_together_on_either_strand():

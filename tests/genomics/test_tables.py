@@ -8,7 +8,7 @@ import pytest
 
 from dasha.errors import InvalidArgumentError, InvalidTableError
 from genomics_adapter.encoding import decode, encode, one_hot
-from genomics_adapter.sequences import read_arrays, read_class_folder, read_splits, read_table
+from genomics_adapter.sequences import SequenceSplits, read_arrays, read_class_folder, read_splits, read_table
 
 ROWS = "sequence,label\nACGT,1\nacgn,0\nTTTT,1\n"
 FRAME = pd.DataFrame({"sequence": ["ACGT", "acgn", "TTTT"], "label": [1, 0, 1]})
@@ -209,6 +209,22 @@ def test_a_folder_with_parts(tmp_path):
         read_splits(tmp_path)
     with pytest.raises(InvalidArgumentError, match=r"has no train\.csv .* there is no such folder"):
         read_splits(tmp_path / "nowhere")
+
+
+def test_parts_that_were_read_alone_number_their_classes_as_the_training_data(tmp_path):
+    train = read_table(write(tmp_path / "train.csv", "sequence,label\nA,brain\nC,heart\nG,liver\n"))
+    validation = read_table(write(tmp_path / "val.csv", ROWS))
+    test = read_table(write(tmp_path / "test.csv", "sequence,label\nA,liver\nC,brain\n"))
+    splits = SequenceSplits(train, validation, test)
+    assert test.labels.tolist() == [1, 0]
+    assert (splits.test.labels.tolist(), splits.test.class_names) == ([2, 0], ("brain", "heart", "liver"))
+    assert splits.validation is validation
+    assert "labels: brain 1, liver 1" in splits.test.describe()
+    message = r"train\.csv, line 3 is of class 'heart', but the classes are brain, liver; read all parts with the same"
+    with pytest.raises(InvalidArgumentError, match=message):
+        SequenceSplits(test, train)
+    known = read_table(tmp_path / "test.csv", class_names=("liver", "kidney", "brain"))
+    assert SequenceSplits(train, test=known).test.labels.tolist() == [2, 0]
 
 
 def test_a_folder_of_classes(tmp_path):

@@ -222,6 +222,102 @@ def test_the_command_predicts_sequences_without_labels(trained, tmp_path, monkey
     assert "data/test.csv, line 2" in (tmp_path / "out" / "new.csv").read_text()
 
 
+def test_the_command_tests_all_of_a_file_that_is_not_the_data_of_the_training(tmp_path, monkeypatch, capsys):
+    from dasha.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    rows = zip(decode(SPLITS.train.codes), SPLITS.train.labels, strict=True)
+    (tmp_path / "a.csv").write_text(
+        "bases,label\n" + "".join(f"{text},{('no', 'yes')[label]}\n" for text, label in rows)
+    )
+    (tmp_path / "new.csv").write_text("bases,label\n" + "ACGTACGT,yes\n" * 3)
+    (tmp_path / "new.fa").write_text(">s0\nACGT\n")
+    write_settings(tmp_path, path="a.csv", sequence="bases")
+    common = ["--config", "fit.yaml", "--model.kind=multiclass", "--model.num_outputs=2"]
+    assert main(["genomics", "fit", *common]) == 0
+    notes = capsys.readouterr().err
+    assert "note: 10 sequences of 16 bases from a.csv" in notes
+    assert "note: model card in run/model_card.md" in notes
+    (checkpoint,) = (tmp_path / "run").rglob("*.ckpt")
+    common += ["--ckpt_path", str(checkpoint)]
+    card = tmp_path / "run" / "model_card.json"
+    before = card.read_text()
+    assert main(["genomics", "test", *common, "--data.path=new.csv"]) == 0
+    notes = capsys.readouterr().err
+    assert "note: tested, and not the data of the training: 3 sequences of 16 bases from new.csv" in notes
+    assert "note: sequences have 8 to 8 bases: 3 are padded and 0 cropped to 16, centred" in notes
+    assert "note: labels: yes 3" in notes
+    assert "note: no model card is written" in notes
+    assert card.read_text() == before
+    assert main(["genomics", "test", *common, "--data.seed=1"]) == 2
+    assert "the options were {'split': 'random', 'seed': 0}, but now they are" in capsys.readouterr().err
+    assert main(["genomics", "test", *common]) == 0
+    assert json.loads(card.read_text())["test"]["samples"] == 10
+    predict = ["genomics", "predict", *common, "--data.path=new.fa"]
+    assert main(predict) == 2
+    assert "leave it out, or where a file of settings has it, add --data.sequence=null" in capsys.readouterr().err
+    assert main([*predict, "--data.sequence=null"]) == 0
+    assert "1 are padded and 0 cropped to 16" in capsys.readouterr().err
+    assert (tmp_path / "predictions.csv").read_text().startswith("name,no,yes\ns0,")
+
+
+def test_a_folder_that_is_not_the_data_of_the_training_is_tested_on_its_test_part(tmp_path):
+    write_csv(tmp_path / "data")
+    module = SequenceFiles(str(tmp_path / "data"))
+    module.setup("fit")
+    same, unknown = SequenceFiles(str(tmp_path / "data")), SequenceFiles(str(tmp_path / "data"))
+    same.load_state_dict(module.state_dict())
+    assert sum(map(len, (targets for _, targets in same.test_dataloader()))) == len(SPLITS.test)
+    assert same.is_of_training
+    assert len(unknown.test_dataloader().dataset) == len(SPLITS.test)
+    assert not unknown.is_of_training
+    (tmp_path / "data" / "dev.csv").unlink()
+    other = SequenceFiles(str(tmp_path / "data"))
+    other.load_state_dict(module.state_dict())
+    assert len(other.test_dataloader().dataset) == len(SPLITS.test)
+    assert not other.is_of_training
+    (tmp_path / "data" / "test.csv").unlink()
+    none = SequenceFiles(str(tmp_path / "data"))
+    none.load_state_dict(module.state_dict())
+    with pytest.raises(InvalidArgumentError, match="has no test file; give a file of sequences with labels"):
+        none.test_dataloader()
+
+
+class EnoughError(Exception):
+    """Ends a fit where it would search."""
+
+
+def first_batches(task, datamodule, folder, monkeypatch):
+    """What the search of a fit is given."""
+    seen = []
+
+    def search(self, place):
+        seen.extend(inputs for inputs, _ in self.trainer.datamodule.train_dataloader())
+        raise EnoughError
+
+    monkeypatch.setattr(DashaSequenceTask, "_search", search)
+    with pytest.raises(EnoughError):
+        trainer(folder).fit(task, datamodule=datamodule)
+    return {tuple(row) for row in torch.cat(seen).argmax(1).tolist()}
+
+
+def test_the_strand_is_shown_as_the_task_says(tmp_path, monkeypatch):
+    write_csv(tmp_path / "data")
+    own = {tuple(row) for row in SPLITS.train.codes.tolist()}
+    for module in (data(), SequenceFiles(str(tmp_path / "data"))):
+        assert first_batches(DashaSequenceTask(reverse_complement=False), module, tmp_path, monkeypatch) == own
+        assert first_batches(DashaSequenceTask(), module, tmp_path, monkeypatch) - own
+    for is_random in (True, False):
+        module = SequenceDataModule(SPLITS, TaskSpec("binary", 4, 1), reverse_complement=is_random)
+        task = DashaSequenceTask(reverse_complement=not is_random, is_shown=False)
+        message = f"the data module has reverse_complement={is_random}, but the task reverse_complement={not is_random}"
+        monkeypatch.setattr(
+            DashaSequenceTask, "_search", lambda self, folder: self.trainer.datamodule.train_dataloader()
+        )
+        with pytest.raises(InvalidArgumentError, match=message):
+            trainer(tmp_path).fit(task, datamodule=module)
+
+
 def test_predicted_sequences_come_to_the_length_of_the_training(tmp_path):
     write_csv(tmp_path / "data")
     module = SequenceFiles(str(tmp_path / "data"))
@@ -298,6 +394,20 @@ def test_labels_in_several_columns(tmp_path):
     counts = SequenceFiles(str(tmp_path / "b.csv"), "regression", loss="poisson")
     with pytest.raises(InvalidArgumentError, match="counts of at least 0"):
         counts.setup("fit")
+
+
+@pytest.mark.parametrize("label", ["score", 7, [5, 7], ["a", "b"]])
+@pytest.mark.parametrize("is_option", [True, False])
+def test_the_command_takes_one_column_of_labels_or_several(label, is_option, tmp_path, monkeypatch, capsys):
+    from dasha.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path, **({} if is_option else {"label": label}))
+    written = label if isinstance(label, str) else json.dumps(label)
+    words = [f"--data.label={written}"] if is_option else []
+    with pytest.raises(SystemExit):
+        main(["genomics", "fit", "--config", "fit.yaml", *words, "--print_config"])
+    assert yaml.safe_load(capsys.readouterr().out)["data"]["label"] == label
 
 
 def test_a_dev_run_searches_little_and_leaves_nothing(tmp_path):

@@ -25,6 +25,9 @@ GUE, NT = "gue", "nucleotide-transformer-18"
 """Names of the benchmarks, as published figures have them."""
 _UCI = {"splice_uci": "accuracy", "promoters_uci": "mcc"}
 _PREFIXES = {"gue_": GUE, "nt_": NT}
+# Folders of GUE as it is published, GUE/mouse/0, and what comes before their names in those of tasks, gue_mouse_0.
+_GROUPS = {"EMP": "", "mouse": "mouse_", "prom": "", "splice": "splice_", "tf": "tf_", "virus": "virus_"}
+_UNPUBLISHED = {(GUE, "virus_covid"): "f1"}  # arXiv 2306.15006: macro F1 of the variants, MCC of all others
 _VALIDATION = 0.1  # of the training data, where none is published
 _MEAN = "mean of "
 
@@ -83,7 +86,8 @@ def info_of(name: str) -> TaskInfo:
         if name.startswith(prefix) and (benchmark == GUE or name.partition("__")[0] in nt_names()):
             own, mark, _ = task.partition("__")
             metrics = {one.metric for one in published_scores("genomics", benchmark=benchmark, task=own)}
-            return TaskInfo(name, "" if mark else benchmark, own, metrics.pop() if metrics else "mcc", has_strand)
+            metric = metrics.pop() if metrics else _UNPUBLISHED.get((benchmark, own), "mcc")
+            return TaskInfo(name, "" if mark else benchmark, own, metric, has_strand)
     raise InvalidArgumentError(
         f"there is no task {name!r}; tasks are gue_… , {', '.join(nt_names())}, {', '.join(_UCI)}"
     )
@@ -98,14 +102,14 @@ def names_there(data_dir: Path | None, *, hub: str | None = None) -> list[str]:
     found = (
         []
         if hub and data_dir is None
-        else [name for prefix in _PREFIXES for name in folders_of(data_dir, prefix + "*")]
+        else sorted({*folders_of(data_dir, "gue_*"), *_as_published(data_dir)}) + folders_of(data_dir, "nt_*")
     )
     found += [name for name in _UCI if data_dir is not None and folders_of(data_dir, name)]
     found += [name for name in nt_names() if hub and name not in found]
     if not found:
         raise InvalidTableError(
-            f"--data-dir {str(data_dir)!r} has no folder gue_…, nt_…, {' or '.join(_UCI)}; give the folder that holds "
-            "them"
+            f"--data-dir {str(data_dir)!r} has no folder gue_…, GUE/…, nt_…, {' or '.join(_UCI)}; give the folder that "
+            "holds them"
         )
     return found
 
@@ -115,7 +119,8 @@ def load(name: str, *, data_dir: Path | None, hub: str | None = None) -> BenchDa
 
     Args:
         name: See `info_of`.
-        data_dir: Folder with the task's folder, perhaps further down.
+        data_dir: Folder with the task's folder, perhaps further down; those of GUE as it is published, such as
+            ``GUE/mouse/0`` for ``gue_mouse_0``, do as well.
         hub: Name on Hugging Face of the tasks ``nt_…`` that are not in ``data_dir``; needs ``datasets``.
 
     Raises:
@@ -152,13 +157,28 @@ def load(name: str, *, data_dir: Path | None, hub: str | None = None) -> BenchDa
     )
 
 
+def _as_published(data_dir: Path | None) -> dict[str, Path]:
+    """Folders of GUE as it is published, by the names of their tasks; the first by path if there are several."""
+    below = () if data_dir is None else data_dir.resolve().rglob("*")
+    places = [path for path in below if path.parent.name in _GROUPS and path.parent.parent.name == "GUE"]
+    return {
+        f"gue_{_GROUPS[path.parent.name]}{path.name}": path for path in sorted(places, reverse=True) if path.is_dir()
+    }
+
+
+def _folder_of(name: str, data_dir: Path | None) -> Path:
+    if name not in folders_of(data_dir, name) and name in (published := _as_published(data_dir)):
+        return published[name]
+    return find_folder(name, data_dir)
+
+
 def _splits(info: TaskInfo, data_dir: Path | None, hub: str | None) -> tuple[SequenceSplits, str]:
     is_here = data_dir is not None and info.name in folders_of(data_dir, info.name)
     if hub and not is_here and info.name.startswith("nt_"):
         read = partial(read_hugging_face, hub, config=info.task)
         splits = SequenceSplits(read(split="train"), None, read(split="test"))
     else:
-        splits = read_splits(find_folder(info.name, data_dir))
+        splits = read_splits(_folder_of(info.name, data_dir))
     if splits.test is None:
         raise InvalidArgumentError(f"{info.name} has no test data; put test.csv beside train.csv")
     if splits.validation is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class _Intervals:
     ends: np.ndarray
     names: np.ndarray | None
     strands: np.ndarray | None
-    labels: list[str] | None
+    labels: list[list[str]]
     source: Source
 
 
@@ -42,7 +42,7 @@ def read_bed(
     path: str | Path,
     genome: str | Path,
     *,
-    label: Literal["name", "score", "strand"] | int | None = "score",
+    label: str | int | Sequence[str | int] | None = "score",
     length: int | None = None,
     is_stranded: bool = True,
     class_names: Sequence[str] = (),
@@ -56,7 +56,8 @@ def read_bed(
         path: BED file (0-based, half-open), gzipped or not, separated by tabs or blanks.
         genome: FASTA file of the genome. An index ``.fai`` is made beside it; a gzipped one is unpacked for the time of
             the reading.
-        label: Column of the labels, by its name or its number counted from 1; None if there are none.
+        label: Column of the labels, by its name (``"name"``, ``"score"`` or ``"strand"``) or its number counted from 1,
+            or several columns; None if there are none.
         length: Bases of every window; by default those of the longest interval.
         is_stranded: Whether intervals on the strand ``-`` (column 6) give the reverse complement.
         class_names: Names of the classes, where labels are words; by default those that occur.
@@ -66,14 +67,12 @@ def read_bed(
         InvalidArgumentError: If an interval is none, lies outside the genome, or a label is not allowed; the message
             names file, line and value.
     """
-    column = label if label is None or isinstance(label, int) else _COLUMNS.get(label, 0)
-    if column is not None:
-        column = whole_number(f"label={label!r} as the number of a column", column, minimum=4)
-    found = _read_lines(Path(path), column)
+    several = [] if label is None else [label] if isinstance(label, str | int) else label
+    found = _read_lines(Path(path), [_number(one) for one in several])
     labels = None
     names: tuple[str, ...] = ()
-    if found.labels is not None:
-        labels, names = parse_labels([found.labels], found.source, class_names)
+    if found.labels:
+        labels, names = parse_labels(found.labels, found.source, class_names)
     widths = found.ends - found.starts
     size = int(widths.max()) if length is None else whole_number("length", length, minimum=1)
     is_turned = np.zeros(len(widths), bool)
@@ -90,12 +89,18 @@ def read_bed(
     notes = [f"windows of {size} bases around the middle of intervals of {widths.min()} to {widths.max()} bases"]
     if outside:
         notes.append(f"{outside} windows reach over an end of their chromosome and are N there")
-    rows: dict[str, Any] = {"names": found.names, "chromosomes": found.chromosomes, "strands": found.strands}
+    rows: dict[str, Any] = {"names": _names(found), "chromosomes": found.chromosomes, "strands": found.strands}
     rows |= {"labels": labels, "class_names": names, "starts": first}
     return SequenceData(codes, source=found.source, notes=tuple(notes), **rows)
 
 
-def _read_lines(path: Path, label: int | None) -> _Intervals:
+def _number(label: str | int) -> int:
+    """Number of a column, counted from 1."""
+    column = label if isinstance(label, int) else _COLUMNS.get(label, 0)
+    return whole_number(f"label={label!r} as the number of a column", column, minimum=4)
+
+
+def _read_lines(path: Path, labels: Sequence[int]) -> _Intervals:
     text, _ = decode(path, read_content(path, SUFFIXES)[0])
     fields: list[list[str]] = []
     numbers: list[int] = []
@@ -107,12 +112,12 @@ def _read_lines(path: Path, label: int | None) -> _Intervals:
     if not fields:
         raise InvalidTableError(f"{path} holds no intervals")
     width = min(map(len, fields))
-    needed = max(3, label or 0)
+    needed = max([3, *labels])
     if width < needed:
         index = next(index for index, row in enumerate(fields) if len(row) < needed)
         raise InvalidTableError(
             f"{source.place(index)} has {len(fields[index])} columns, but column {needed} is needed"
-            + ("; say with label= which one holds the labels, or label=None" if label else "")
+            + ("; say with label= which one holds the labels, or label=None" if labels else "")
         )
     if width < max(map(len, fields)):
         index = next(index for index, row in enumerate(fields) if len(row) != len(fields[0]))
@@ -128,7 +133,7 @@ def _read_lines(path: Path, label: int | None) -> _Intervals:
         _whole(columns[2], source, "end"),
         np.array(columns[3], dtype=str) if width > 3 else None,
         strands,
-        columns[label - 1] if label else None,
+        [columns[label - 1] for label in labels],
         source,
     )
 
@@ -147,6 +152,19 @@ def _strands(column: list[str], source: Source) -> np.ndarray:
         index = int(wrong.argmax())
         raise InvalidArgumentError(f"{source.place(index)} has strand {column[index]!r}, but must be '+', '-' or '.'")
     return np.where(strands == "-", "-", "+")
+
+
+def _names(found: _Intervals) -> np.ndarray:
+    """Names of the intervals; those without one are called ``chr1:5-9(+)``, where the file has strands."""
+    marks = [""] * len(found.starts) if found.strands is None else [f"({strand})" for strand in found.strands]
+    places = np.array(
+        [
+            f"{chromosome}:{start}-{end}{mark}"
+            for chromosome, start, end, mark in zip(found.chromosomes, found.starts, found.ends, marks, strict=True)
+        ],
+        dtype=str,
+    )
+    return places if found.names is None else np.where(np.isin(found.names, ("", ".")), places, found.names)
 
 
 def _cut(genome: Genome, found: _Intervals, first: np.ndarray, size: int) -> tuple[np.ndarray, int]:

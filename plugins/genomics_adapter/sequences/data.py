@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -145,6 +145,27 @@ class SequenceData:
         note = f"cropped or padded from {self.length} to {length} bases, {_RULES[crop]}"
         return replace(self, codes=fitted(self.codes, length, crop), notes=(*self.notes, note))
 
+    def with_class_names(self, names: Sequence[str]) -> SequenceData:
+        """The same sequences with their classes numbered in the order of ``names``; labels without names stay.
+
+        Raises:
+            InvalidArgumentError: If a sequence is of another class; the message names its place.
+        """
+        own, names = self.class_names, tuple(names)
+        if self.labels is None or not own or own == names:
+            return self
+        numbers = np.array([names.index(name) if name in names else -1 for name in own])
+        is_named = (self.labels >= 0) & (self.labels < len(own))
+        labels = np.where(is_named, numbers.take(self.labels, mode="clip"), self.labels)
+        unknown = is_named & (labels < 0)
+        if unknown.any():
+            index = int(unknown.argmax())
+            raise InvalidArgumentError(
+                f"{self.source.place(index)} is of class {own[self.labels[index]]!r}, but the classes are "
+                f"{', '.join(names)}; read all parts with the same class_names="
+            )
+        return replace(self, labels=labels, class_names=names)
+
     def describe(self) -> str:
         """Lines on what was read, so that a misreading shows before any time is spent."""
         lines = [f"{len(self)} sequences of {self.length} bases from {self.source}", *self.notes]
@@ -163,18 +184,33 @@ _ROWS = ("labels", "names", "chromosomes", "starts", "strands")
 _MOST_SHOWN = 20
 
 
-class SequenceSplits(NamedTuple):
-    """Data for training, for choosing, and for the final measurement.
+class _Parts(NamedTuple):
+    train: SequenceData
+    validation: SequenceData | None
+    test: SequenceData | None
+
+
+class SequenceSplits(_Parts):
+    """Data for training, for choosing, and for the final measurement; classes are numbered as in the training data.
 
     Attributes:
         train: Training data.
         validation: Everything is chosen on it; None if there is none yet.
         test: Nothing is chosen on it; None if there is none.
+
+    Raises:
+        InvalidArgumentError: If a class has a name that the training data does not have.
     """
 
-    train: SequenceData
-    validation: SequenceData | None = None
-    test: SequenceData | None = None
+    __slots__ = ()
+
+    def __new__(
+        cls, train: SequenceData, validation: SequenceData | None = None, test: SequenceData | None = None
+    ) -> Self:
+        """Number the classes of all parts as in the training data."""
+        names = train.class_names
+        others = [part.with_class_names(names) if part and names else part for part in (validation, test)]
+        return super().__new__(cls, train, *others)
 
 
 def concatenated(parts: Sequence[SequenceData]) -> SequenceData:
@@ -187,6 +223,8 @@ def concatenated(parts: Sequence[SequenceData]) -> SequenceData:
         InvalidArgumentError: If the parts do not fit together.
     """
     first = parts[0]
+    if len(parts) == 1:
+        return first
     for part in parts[1:]:
         if part.length != first.length:
             raise InvalidArgumentError(

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from dasha.errors import InvalidArgumentError, InvalidTableError
 from dasha.tables.files import decode, read_content
 from genomics_adapter.encoding import Crop
 from genomics_adapter.sequences.data import SequenceData, Source, from_texts
 from genomics_adapter.sequences.labels import parse_labels
-from genomics_adapter.sequences.table import read_columns
+from genomics_adapter.sequences.table import labels_of, read_columns
 
 SUFFIXES = tuple(f".{kind}{packed}" for kind in ("fa", "fasta", "fna", "ffn", "fas") for packed in ("", ".gz", ".bgz"))
 """Endings of the files that can be read."""
@@ -29,7 +30,7 @@ def read_fasta(
     label_pattern: str | None = LABEL,
     table: str | Path | None = None,
     name_column: str = "name",
-    label_column: str = "label",
+    label_column: str | Sequence[str] = "label",
     class_names: Sequence[str] = (),
     length: int | None = None,
     crop: Crop = "center",
@@ -42,7 +43,7 @@ def read_fasta(
             the last word after ``|``. Headers without any give data without labels, and so does None.
         table: CSV, TSV or Parquet file with the labels instead, in any order, one row per sequence.
         name_column: Column of the table with the first word of every header.
-        label_column: Column of the table with the labels.
+        label_column: Column of the table with the labels, or several.
         class_names: Names of the classes, where labels are words; by default those that occur.
         length: Bases of every sequence; by default those of the longest.
         crop: Which part of a sequence of another length keeps its place; see `genomics_adapter.encode`.
@@ -56,9 +57,9 @@ def read_fasta(
     names = np.array([word[0] if word else "" for word in words], dtype=str)
     rows: dict[str, Any] = {"names": names}
     if table is not None:
-        rows["labels"], rows["class_names"] = _labels_by_name(
-            Path(table), names, source, (name_column, label_column), class_names
-        )
+        labels = [label_column] if isinstance(label_column, str) else list(label_column)
+        ordered, origin = _ordered(Path(table), names, source, [name_column, *labels])
+        rows["labels"], rows["class_names"] = labels_of(ordered, origin, labels, class_names)
     elif label_pattern is not None:
         found = _labels_in_headers(headers, source, label_pattern)
         if found:
@@ -106,9 +107,8 @@ def _labels_in_headers(headers: Sequence[str], source: Source, pattern: str) -> 
     return present
 
 
-def _labels_by_name(
-    path: Path, names: np.ndarray, source: Source, columns: tuple[str, str], class_names: Sequence[str]
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _ordered(path: Path, names: np.ndarray, source: Source, columns: Sequence[str]) -> tuple[pa.Table, Source]:
+    """Columns of a table, the first of which has the names, with its rows in the order of ``names``."""
     table, origin = read_columns(path, columns)
     keys = pd.Index(table.column(columns[0]).to_pandas().astype(str).str.strip())
     for found, where in ((pd.Index(names), source), (keys, origin)):
@@ -122,5 +122,4 @@ def _labels_by_name(
             f"{source.place(index)} is called {str(names[index])!r}, which is not in column {columns[0]!r} of {path} "
             f"({int((order < 0).sum())} sequences are not)"
         )
-    labels = table.column(columns[1]).take(order)
-    return parse_labels([labels.to_pandas()], origin.subset(order), class_names)
+    return table.take(order), origin.subset(order)

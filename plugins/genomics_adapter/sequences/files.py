@@ -24,7 +24,7 @@ _OWN = {
 def read_file(
     path: str | Path,
     *,
-    label: str | Sequence[str] | int | None = "",
+    label: str | int | Sequence[str | int] | None = "",
     class_names: Sequence[str] = (),
     length: int | None = None,
     crop: Crop = "center",
@@ -34,9 +34,9 @@ def read_file(
 
     Args:
         path: The file.
-        label: Where labels are: the column of a table or several of them, the column of a BED file, or with ``table=``
-            the column of the table beside a FASTA file; by default what `read_table`, `read_bed` and `read_fasta` have
-            by default. None if there are none.
+        label: Where labels are: the column of a table, of a BED file, or with ``table=`` of the table beside a FASTA
+            file, or several of them; by default what `read_table`, `read_bed` and `read_fasta` have by default. None if
+            there are none.
         class_names: Names of the classes, where labels are words; by default those that occur.
         length: Bases of every sequence; by default those of the longest.
         crop: What keeps its place where sequences are cropped or padded; windows of a BED file never are.
@@ -54,7 +54,10 @@ def read_file(
         if key not in _OWN[kind]:
             owners = [name for name, own in _OWN.items() if key in own]
             known = f"is for a {owners[0]} file" if owners else "is unknown"
-            raise InvalidArgumentError(f"{key}={given[key]!r} {known}, but {path} is a {kind} file; leave it out")
+            raise InvalidArgumentError(
+                f"{key}={given[key]!r} {known}, but {path} is a {kind} file; leave it out, or "
+                f"where a file of settings has it, add --data.{key}=null"
+            )
     common: dict[str, Any] = {"class_names": class_names, "length": length}
     if kind == "table":
         return table.read_table(path, **common, crop=crop, **_label("label", label), **given)

@@ -28,6 +28,7 @@ def read_hugging_face(
     sequence: str = "sequence",
     label: str | Sequence[str] | None = "label",
     chromosome: str | None = None,
+    class_names: Sequence[str] = (),
     length: int | None = None,
     crop: Crop = "center",
 ) -> SequenceData:
@@ -40,6 +41,8 @@ def read_hugging_face(
         sequence: Column of the sequences.
         label: Column of the labels, or several; None if there are none. Names of a ``ClassLabel`` are kept.
         chromosome: Column of chromosomes.
+        class_names: Names of the classes, where labels are words or a ``ClassLabel``; by default those of the
+            ``ClassLabel``, or else the words that occur.
         length: Bases of every sequence; by default those of the longest.
         crop: Which part of a sequence of another length keeps its place; see `genomics_adapter.encode`.
 
@@ -74,12 +77,19 @@ def read_hugging_face(
     table = data.with_format("arrow")[:]
     source = Source(f"{name} ({split})", np.arange(len(table)), "row")
     read = data_of_table(
-        table, source, sequence=sequence, labels=labels, chromosome=chromosome, length=length, crop=crop
+        table,
+        source,
+        sequence=sequence,
+        labels=labels,
+        chromosome=chromosome,
+        class_names=class_names,
+        length=length,
+        crop=crop,
     )
     names = getattr(data.features[labels[0]], "names", None) if len(labels) == 1 else None
     if names and not read.class_names:
         read = replace(read, class_names=tuple(names))
-    return read
+    return read.with_class_names(class_names) if class_names else read
 
 
 def read_genomic_benchmark(

@@ -87,12 +87,19 @@ def data_of_table(
         raise InvalidTableError(f"column {sequence!r} of {source} holds {sequences.type}, but must hold sequences")
     rows: dict[str, Any] = {}
     if labels and len(table):
-        columns = [part for column in labels for part in _columns(table.column(column), column, source)]
-        rows["labels"], rows["class_names"] = parse_labels(columns, source, class_names)
+        rows["labels"], rows["class_names"] = labels_of(table, source, labels, class_names)
     for key, column in (("names", name), ("chromosomes", chromosome)):
         if column is not None:
             rows[key] = np.array(table.column(column).to_pylist(), dtype=str)
     return from_texts(_stripped(sequences), source, length=length, crop=crop, **rows)
+
+
+def labels_of(
+    table: pa.Table, source: Source, columns: Sequence[str], class_names: Sequence[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels in one column or several of an Arrow table; see `genomics_adapter.sequences.labels.parse_labels`."""
+    parts = [part for column in columns for part in _columns(table.column(column), column, source)]
+    return parse_labels(parts, source, class_names)
 
 
 def read_columns(path: Path, wanted: Sequence[str]) -> tuple[pa.Table, Source]:
