@@ -173,6 +173,17 @@ def test_a_batch_in_which_nothing_counts_has_loss_and_gradient_0(name):
     assert torch.equal(outputs.grad, torch.zeros_like(outputs))
 
 
+@pytest.mark.parametrize("kind", ["multiclass", "binary"])
+def test_a_batch_without_weight_has_loss_and_gradient_0_under_smoothing(kind):
+    weights = (0.0, 1.0, 1.0)[: 2 if kind == "binary" else 3]
+    spec = task(kind, class_weights=weights, label_smoothing=0.1)
+    outputs = torch.randn(4, spec.num_outputs, requires_grad=True)
+    value = spec.loss_function()(outputs, torch.zeros(4, dtype=torch.long))
+    value.backward()
+    assert float(value.detach()) == 0.0
+    assert torch.equal(outputs.grad, torch.zeros_like(outputs))
+
+
 @pytest.mark.parametrize("shape", [(2, 4, 5), (2, 1, 4, 5)])
 def test_masks_may_have_an_axis_of_length_1(shape):
     value = task("segmentation").loss_function()(torch.zeros(2, 3, 4, 5), torch.zeros(shape, dtype=torch.uint8))

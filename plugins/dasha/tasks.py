@@ -223,8 +223,9 @@ def _class_loss(task: TaskSpec, weights: Tensor | None, outputs: Tensor, target:
     if task.loss == "focal":
         plain = functional.cross_entropy(outputs, target, ignore_index=ignored, reduction="none")
         errors = errors * (1 - (-plain).exp()) ** _FOCUS
-    # The mean over nothing would be NaN.
-    return errors.sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+    total = weight.sum()
+    # The mean over nothing would be NaN; smoothed labels are errors of samples without weight, too.
+    return errors.sum() / total.where(total > 0, math.inf)
 
 
 def _label_loss(weights: Tensor | None, outputs: Tensor, target: Tensor) -> Tensor:

@@ -2,18 +2,21 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import dasha
 from dasha import Dasha, TaskSpec, manager
 from dasha.cli import main
 from dasha.cli._fit_options import FitOptions, parse_changes
+from dasha.cli._fit_show import describe_data
 from dasha.cli._task import task_of
-from dasha.data.sources import read_data
+from dasha.data.sources import SourceData, read_data
 from dasha.errors import InvalidArgumentError, StateFileError
 from dasha.types import SupervisedTask
 
@@ -89,6 +92,62 @@ def test_a_finished_run_needs_no_data(run, capsys):
     (run / "source.json").unlink()
     assert main(["resume", str(run)]) == 2
     assert "was not begun by 'dasha fit'" in capsys.readouterr().err
+
+
+def test_a_finished_run_without_test_data_needs_no_data(run, capsys):
+    (run / "evaluation.json").unlink()
+    source = json.loads((run / "source.json").read_text())
+    assert source["has_test"]
+    (run / "source.json").write_text(json.dumps(source | {"path": "/nowhere.npz"}))
+    assert main(["resume", str(run)]) == 2  # there is test data, and nothing was measured on it yet
+    assert "/nowhere.npz does not exist" in capsys.readouterr().err
+    (run / "source.json").write_text(json.dumps(source | {"path": "/nowhere.npz", "has_test": False}))
+    assert main(["resume", str(run)]) == 0
+    assert "there is no test data" in capsys.readouterr().err
+
+
+def save_with(path, data, **others):
+    """The same file with other arrays."""
+    with np.load(data) as file:
+        np.savez(path, **{**file, **others})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"x_test": np.full((15, 1, 10), np.nan)}, "test has 150 values that are not finite"),
+        ({"x_test": np.zeros((15, 2, 10))}, "test has inputs with 2 channels"),
+        ({"x_test": np.zeros((15, 1, 10, 10))}, "test has inputs of shape (N, 1, 10, 10), but this network takes"),
+        ({"y_test": np.linspace(0, 1, 15)}, "test has labels of type torch.float64, but classes are whole numbers"),
+        ({"y_test": np.arange(15) % 3}, "test has labels [2], but num_outputs=2 allows 0 to 1"),
+    ],
+)
+@pytest.mark.parametrize("goal", ["fit", "search"])
+def test_test_data_that_does_not_fit_is_refused_before_anything_is_trained(
+    data, tmp_path, capsys, monkeypatch, goal, others, message
+):
+    monkeypatch.setattr("dasha.search.workflow.begun", refuse)
+    wrong = save_with(tmp_path / "wrong.npz", data, **others)
+    assert main([goal, str(wrong), "--out", str(tmp_path / "run"), *OPTIONS]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.glob("run/*.json"))
+
+
+def test_labels_that_begin_at_1_are_told_how_to_begin(data, tmp_path, capsys):
+    labels = {f"y_{name}": 1 + np.arange(count) % 3 for name, count in (("train", 30), ("val", 15), ("test", 15))}
+    wrong = save_with(tmp_path / "wrong.npz", data, **labels)
+    assert main(["fit", str(wrong), "--out", str(tmp_path / "run"), *OPTIONS]) == 2
+    assert "labels begin at 0: subtract 1 if yours begin at 1" in capsys.readouterr().err
+
+
+def test_a_loader_of_training_data_may_drop_the_rest():
+    pairs = [(np.zeros((1, 4), np.float32), 0)] * 10
+    loader = torch.utils.data.DataLoader(pairs, batch_size=4, shuffle=True, drop_last=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (line,) = describe_data(SourceData(loader, pairs[:3], None, "pairs", "drawn", spec=TaskSpec("binary", 1, 1)))
+    assert line == "10 for training, 3 for validation samples of 1 channel × 4; drawn"
 
 
 def test_a_folder_of_another_run_is_left_alone(run, data, tmp_path, capsys):

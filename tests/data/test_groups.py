@@ -7,6 +7,7 @@ import torch
 from dasha.data.groups import check_groups, draw_groups, group_function
 from dasha.data.image_files import Draw, split_images
 from dasha.data.moments import ChannelMoments
+from dasha.data.names import read_list
 from dasha.errors import InvalidArgumentError
 
 
@@ -62,6 +63,28 @@ def test_an_image_in_two_parts_is_refused(tmp_path):
         (tmp_path / "folders" / name).mkdir(parents=True)
     with pytest.raises(InvalidArgumentError, match="has the folders val, valid, which mean the same"):
         split_images(tmp_path / "folders", [".png"])
+
+
+@pytest.mark.parametrize(
+    "names", [("Train", "Validation", "Test"), ("training", "dev", "testing"), ("TRAIN", "VAL", "TEST")]
+)
+def test_folders_of_parts_by_their_usual_names(tmp_path, names):
+    for part in names:
+        for name in ("a", "b"):
+            (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / f"{part}.png").touch()
+    files = split_images(tmp_path, [".png"])
+    assert files.class_names == ("a", "b")
+    assert files.rule == f"by the folders {', '.join(names)}"
+    assert [path.stem for part in ("train", "val", "test") for path, _ in files.parts[part]] == [
+        name for name in names for _ in range(2)
+    ]
+
+
+def test_a_line_that_is_there_twice(tmp_path):
+    (tmp_path / "train.txt").write_text("a/1.png\na/2.png\na//1.png\n")
+    with pytest.raises(InvalidArgumentError, match=r"train.txt lists a//1.png more than once"):
+        read_list(tmp_path / "train.txt", form="class/file", parts=2)
 
 
 def test_images_that_are_left_out_are_counted(tmp_path):

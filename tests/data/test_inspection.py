@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from dasha.data import as_split, inspect
-from dasha.data.inspection import check_pair
+from dasha.data.inspection import check_pair, first_shape
 from dasha.data.split import LoaderSplit
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.tasks import TaskSpec
@@ -86,8 +86,13 @@ def test_spread_of_any_scale_is_told_from_a_constant(scale):
     assert summary.std[1] == 1.0
 
 
+def test_the_shape_of_the_first_input_is_seen_without_a_whole_pass():
+    assert first_shape(as_split((X, Y), "train")) == X.shape[1:]
+    assert first_shape(as_split((X[:0], Y[:0]), "train")) == ()
+
+
 def loader(size):
-    return as_split(DataLoader(TensorDataset(X, Y), batch_size=size), "train")
+    return LoaderSplit(DataLoader(TensorDataset(X, Y), batch_size=size))
 
 
 def test_the_fingerprint_knows_values_and_not_batches_or_types():
@@ -159,13 +164,13 @@ def test_messages_name_the_split(data):
 
 def test_images_of_unequal_size_are_found_between_batches_too():
     batches = [(X[:4], Y[:4]), (X[:4, :, :5], Y[:4])]
-    split = as_split(DataLoader(batches, batch_size=None), "train")
+    split = LoaderSplit(DataLoader(batches, batch_size=None))
     with pytest.raises(InvalidArgumentError, match=r"inputs of unequal shapes, \(2, 6\) and \(2, 5\); resize, pad"):
         inspect(task(), split, "train")
 
 
 def test_batches_with_fewer_targets_than_inputs():
-    split = as_split(DataLoader([(X[:4], Y[:3])], batch_size=None), "train")
+    split = LoaderSplit(DataLoader([(X[:4], Y[:3])], batch_size=None))
     with pytest.raises(InvalidArgumentError, match=r"train gives 4 inputs with targets of shape \(3,\), but must give"):
         inspect(task(), split, "train")
 
@@ -196,6 +201,8 @@ def test_splits_that_fit():
         ),
         (task(), (X, Y % 2), (X, Y), "train has no sample of class 2; supply some, or .* lower num_outputs=3"),
         (task(class_names=tuple("abc")), (X, Y % 2), (X, Y % 2), "train has no sample of class c"),
+        (task(), (X, 1 + Y % 2), (X, 1 + Y % 2), "class 0, nor has validation; labels begin at 0: subtract 1 if yours"),
+        (task(), (X, 1 + Y % 2), (X, Y), "train has no sample of class 0; supply some"),
         (task("multilabel"), (X, changed(LABELS, (slice(None), 1), 0)), (X, LABELS), "no sample of label 1"),
         (task("segmentation"), (X, MASKS % 2), (X, MASKS), "train has no sample of class 2"),
         (
@@ -205,7 +212,7 @@ def test_splits_that_fit():
             "train holds no label that counts",
         ),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_splits_that_do_not_fit(spec, train, validation, message):
     with pytest.raises(InvalidArgumentError, match=message):

@@ -6,10 +6,19 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Sampler,
+    SubsetRandomSampler,
+    TensorDataset,
+)
 
 from dasha.data import as_split
-from dasha.data.split import Counted, LoaderSplit
+from dasha.data.part import Part
+from dasha.data.split import Counted, LoaderSplit, keeps_order
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.randomness import seeded
 
@@ -60,7 +69,7 @@ SHUFFLED = {
     "loader with a sampler": lambda: DataLoader(
         TensorDataset(X, Y), batch_size=4, sampler=SubsetRandomSampler(range(10), torch.Generator().manual_seed(9))
     ),
-    "joined twice": lambda: ORIGINS["joined"]().joined(as_split(DataLoader(TensorDataset(X, Y)), "train")),
+    "joined twice": lambda: ORIGINS["joined"]().joined(LoaderSplit(DataLoader(TensorDataset(X, Y)))),
 }
 
 
@@ -71,13 +80,13 @@ def whole(split, size=4, *, shuffle=False):
 
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_every_origin_gives_all_samples_in_order(origin):
-    split = as_split(ORIGINS[origin](), "train")
+    split = as_split(ORIGINS[origin](), "validation")
     x, y = whole(split)
     assert torch.equal(x, X)
     assert torch.equal(y, Y)
     assert x.dtype == torch.float32
     assert split.size == 10
-    assert as_split(split, "train") is split
+    assert as_split(split, "validation") is split
 
 
 @pytest.mark.parametrize("origin", SHUFFLED)
@@ -120,10 +129,10 @@ def test_a_loader_counts_what_its_sampler_draws():
 @pytest.mark.parametrize("wrapped", [lambda data: data, lambda data: DataLoader(data, batch_size=4)])
 def test_of_a_label_and_a_mask_the_task_takes_its_own(is_dense, wrapped):
     both = Samples([{"image": x, "label": y, "mask": x[0]} for x, y in zip(X, Y, strict=True)])
-    _, targets = whole(as_split(wrapped(both), "train", is_dense=is_dense))
+    _, targets = whole(as_split(wrapped(both), "validation", is_dense=is_dense))
     assert torch.equal(targets, X[:, 0] if is_dense else Y)
     only = wrapped(mappings("image", "label"))
-    assert torch.equal(whole(as_split(only, "train", is_dense=is_dense))[1], Y)
+    assert torch.equal(whole(as_split(only, "validation", is_dense=is_dense))[1], Y)
 
 
 @pytest.mark.parametrize("name", ["validation", "test"])
@@ -143,7 +152,53 @@ def test_a_loader_that_drops_nothing_or_is_trained_on_is_taken_silently():
         warnings.simplefilter("error")
         as_split(DataLoader(pairs, batch_size=5, drop_last=True), "validation")
         as_split(DataLoader(pairs, batch_size=4), "validation")
-        as_split(DataLoader(pairs, batch_size=4, drop_last=True), "train")
+        as_split(DataLoader(pairs, batch_size=4, drop_last=True, shuffle=True), "train")
+
+
+def test_a_loader_that_does_not_shuffle_training_data_is_named():
+    pairs = TensorDataset(X, Y)
+    for loader in (DataLoader(pairs, batch_size=4), DataLoader(pairs, batch_size=None)):
+        with pytest.warns(
+            DashaWarning, match=r"^train is a DataLoader that does not shuffle.*make it with shuffle=True"
+        ):
+            as_split(loader, "train")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_split(DataLoader(Stream(), batch_size=4), "train")
+        as_split(DataLoader(pairs, batch_size=4, shuffle=True), "train")
+        as_split(DataLoader(pairs, batch_sampler=BatchSampler(SubsetRandomSampler(range(10)), 4, False)), "train")
+
+
+def test_splits_say_whether_they_keep_their_order():
+    pairs = TensorDataset(X, Y)
+    sequential, shuffled = (LoaderSplit(DataLoader(pairs, batch_size=4, shuffle=shuffle)) for shuffle in (False, True))
+    stream = LoaderSplit(DataLoader(Stream(), batch_size=4))
+    drawn = LoaderSplit(DataLoader(pairs, batch_sampler=BatchSampler(SubsetRandomSampler(range(10)), 4, False)))
+    whole_batches = LoaderSplit(DataLoader(pairs, batch_size=None))
+    own = OwnBatches([])
+    assert all(map(keeps_order, (sequential, stream, whole_batches, Counted(stream, 10), Part(sequential, 0.5))))
+    assert not any(map(keeps_order, (shuffled, drawn, own, as_split((X, Y), "train"), Counted(shuffled, 10))))
+    assert keeps_order(shuffled.joined(sequential))
+    assert not keeps_order(shuffled.joined(own))
+
+
+class Noise(Samples):
+    """Samples to which numbers are added that are drawn where they are read."""
+
+    def __getitem__(self, index):
+        x, y = self.samples[index]
+        return x + torch.rand(()), y
+
+
+def test_workers_that_a_loader_keeps_draw_the_same_in_equal_passes():
+    loader = DataLoader(Noise(list(zip(X, Y, strict=True))), batch_size=4, num_workers=1, persistent_workers=True)
+    split = LoaderSplit(loader)
+    passes = []
+    for seed in (5, 5, 6):
+        with seeded(seed):
+            passes.append(whole(split)[0])
+    assert torch.equal(passes[0], passes[1])
+    assert not torch.equal(passes[0], passes[2])
 
 
 class Stream(IterableDataset):
@@ -303,3 +358,26 @@ def test_batches_of_a_loader_can_be_prepared_and_limited():
     assert (split.size, split.is_partial) == (None, True)
     assert split.joined(as_split(loader, "validation")).is_partial
     assert not as_split(loader, "validation").is_partial
+
+
+class Draws(Sampler):
+    """Batches drawn in a way of their own, more samples than there are."""
+
+    def __iter__(self):
+        return iter([[0, 1, 2], [3, 4, 5]] * 4)
+
+    def __len__(self):
+        return 8
+
+
+def test_the_size_of_a_pass_is_that_of_what_is_drawn():
+    pairs = TensorDataset(X, Y)
+    known = BatchSampler(SubsetRandomSampler(range(7)), 4, False)
+    assert LoaderSplit(DataLoader(pairs, batch_sampler=known)).size == 7
+    # torch puts a sampler of all samples beside it, which draws nothing.
+    own = LoaderSplit(DataLoader(pairs, batch_sampler=Draws()))
+    assert own.size is None
+    assert not keeps_order(own)
+    assert len(whole(own)[0]) == 24
+    crops = LoaderSplit(DataLoader(pairs, batch_size=5), prepare=lambda batch: [part.repeat(2, 1) for part in batch])
+    assert crops.size is None

@@ -1,11 +1,15 @@
 """The page about a run, from made-up files: whole, without a stage, and of every kind of task."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
+from dasha import TaskSpec
 from dasha.errors import StateFileError
 from dasha.report.run import run_page, write_report
+from dasha.report.run_tables import python_call
+from dasha.search.config import RunConfig, as_stored, config_dict
 
 
 def config(kind="multiclass", metric="accuracy", outputs=2, search="on"):
@@ -188,6 +192,39 @@ def test_numbers_have_a_scatter_and_small_is_good(folder):
     axes = page.sections[1].figures[0][0].axes[0]
     assert all(min(line.get_ydata()) > 0 for line in axes.get_lines() if len(line.get_ydata()) == 4)
     assert write_report(path, path / "other.html").exists()
+
+
+@pytest.mark.parametrize(
+    "shown", [{"confusion": [[5, 1], [0, 3]]}, {"confusion": [[1] * 40] * 40}, {"scatter": [[0.0, 0.1]]}]
+)
+@pytest.mark.parametrize(("is_ensemble", "count"), [(False, 2), (True, 2), (False, 1)])
+def test_what_is_of_the_first_network_alone_says_so(folder, shown, is_ensemble, count):
+    made = config(outputs=len(shown.get("confusion", [0, 0])))
+    made["settings"]["is_ensemble"] = is_ensemble
+    path = folder(config=made, evaluation=evaluation(per_seed=[{}] * count, **shown))
+    text = run_page(path).sections[0].text
+    assert ("those of the first network" in " ".join(text)) == (count > 1 and not is_ensemble)
+
+
+def test_the_call_in_python_has_what_differs_from_the_defaults():
+    task = TaskSpec("segmentation", 3, 4, ignore_index=0)
+    made = {"task": asdict(task), "settings": config_dict(RunConfig(normalize=False, seed=2)), "own": {"augment": None}}
+    assert python_call(json.loads(json.dumps(made))) == (
+        "Dasha(TaskSpec('segmentation', 3, 4, ignore_index=0), seed=2, normalize=False).fit(train, validation)"
+    )
+    smoothed = TaskSpec("binary", 1, 1, label_smoothing=0.0, loss="focal", class_weights=(1, 2))
+    assert python_call(as_stored({"task": asdict(smoothed), "settings": config_dict(RunConfig())})) == (
+        "Dasha(TaskSpec('binary', 1, 1, loss='focal', class_weights=[1, 2], label_smoothing=0.0))"
+        ".fit(train, validation)"
+    )
+
+
+def test_what_was_the_users_own_is_shown(folder):
+    own = {"backbone": {"layers": "12ab", "weights": "34cd"}, "augment": "mine.flip", "space": None}
+    facts = run_page(folder(config={**config(), "own": own})).facts
+    assert facts["Your own"] == "backbone layers 12ab; weights 34cd; augment mine.flip"
+    assert "backbone=backbone, search='on', augment=augment)" in facts["In Python"]
+    assert "Your own" not in run_page(folder(config={**config(), "own": dict.fromkeys(own)})).facts
 
 
 def test_many_classes_are_listed_by_confusion(folder):

@@ -47,7 +47,35 @@ def test_values_are_replaced_by_name_in_any_order():
         ({"tune.schedule": "step"}, "must be one of 'constant', 'cosine'"),
         ({"tune.first": 0.1}, r"tune\.first=0\.1 must be a mapping"),
         ({"tune.lr": (0.1, 0.01)}, "pair of numbers"),
+        ({"tune.lr": (0, 0.1)}, r"tune\.lr=\(0, 0\.1\) must be a pair .* both above 0, where the scale is logarithmic"),
+        ({"tune.lr": "0.1"}, "pair of numbers"),
+        ({"tune.lr": ("0.1", "1")}, "pair of numbers"),
+        ({"tune.lr": (0.1, float("inf"))}, "pair of numbers"),
+        ({"tune.weight_decay": [0, 0.001]}, "both above 0"),
+        ({"tune.weight_decay": [0, 0]}, "both above 0"),
+        ({"tune.momentum": (0.9, 1.1)}, "both at least 0 and at most 1"),
+        ({"tune.dropout": 0.1}, r"tune\.dropout=0\.1 must be a tuple of numbers, each at least 0 and below 1"),
+        ({"tune.dropout": (0.5, 1.0)}, "at least 0 and below 1"),
+        ({"tune.dropout": ()}, "must have a value at least"),
+        ({"tune.gpus_per_trial": float("nan")}, "whole number of GPUs"),
         ({"search.kernel_sizes": ()}, "whole numbers"),
+        ({"search.kernel_sizes": 5}, r"search\.kernel_sizes=5 must be a tuple of whole numbers.*such as \(3, 5\)"),
+        ({"search.kernel_sizes": [3, 3]}, r"search\.kernel_sizes=\(3, 3\) must be different numbers"),
+        ({"search.dilations": (1, 2.0)}, "whole numbers"),
+        ({"search.temperature": 0}, r"search\.temperature=0 must be a number above 0"),
+        ({"search.lr": "x"}, r"search\.lr='x' must be a number above 0"),
+        ({"search.alpha_lr": -1}, "at least 0"),
+        ({"search.momentum": 1.0}, "at least 0 and below 1"),
+        ({"search.max_norm": 0}, "above 0, or None"),
+        ({"search.grad_scale": float("nan")}, "above 0"),
+        ({"search.milestones": (30, 60)}, "each at least 0 and at most 1"),
+        ({"search.gamma": True}, "above 0 and at most 1"),
+        ({"search.size_penalty": None}, "at least 0"),
+        ({"search.batch_fraction": "0.5"}, "above 0 and at most 1"),
+        ({"retrain.milestones": 0.5}, r"retrain\.milestones=0\.5 must be a tuple of numbers"),
+        ({"retrain.max_norm": -1}, "above 0, or None"),
+        ({"retrain.warmup": 2}, "at least 0 and at most 1"),
+        ({"label_smoothing": "0.1"}, r"label_smoothing='0\.1' must be a number at least 0 and below 1"),
         ({"search.batch_fraction": 0.0}, "above 0"),
         ({"retrain.schedule": "cosin"}, "must be one of 'step', 'cosine'"),
         ({"precision": "int8"}, "must be one of 'auto', 'float32'"),
@@ -57,6 +85,12 @@ def test_values_are_replaced_by_name_in_any_order():
 def test_wrong_values_are_refused(changes, message):
     with pytest.raises(InvalidArgumentError, match=message):
         Budget().replaced(changes)
+
+
+def test_ranges_may_be_a_single_value_and_lists_may_be_given():
+    changes = {"tune.lr": [0.05, 0.05], "tune.weight_decay": (1e-4, 1e-4), "tune.momentum": (0, 0), "tune.dropout": [0]}
+    budget = Budget().replaced({**changes, "search.milestones": [], "search.max_norm": None, "search.alpha_lr": 0})
+    assert (budget.tune.lr, budget.tune.dropout, budget.search.milestones) == ((0.05, 0.05), (0,), ())
 
 
 def test_an_unknown_budget_names_the_known_ones():

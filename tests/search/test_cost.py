@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from dasha.data.part import Part
-from dasha.data.split import as_split
+from dasha.data.split import LoaderSplit, as_split
 from dasha.errors import InvalidArgumentError
+from dasha.randomness import seeded
 from dasha.search.cost import affordable, expected_passes, operations_of
 from dasha.search.settings import RetrainSettings, TuneSettings
 
@@ -33,6 +35,42 @@ def test_shuffled_parts_see_other_samples_every_time():
     part = Part(as_split((numbers.numpy(), np.zeros(100, dtype=int)), "train"), 0.2)
     seen = {float(value) for _ in range(20) for inputs, _ in part.batches(5, shuffle=True) for value in inputs[:, 0, 0]}
     assert len(seen) > 80
+
+
+def in_order(**options):
+    """The numbers from 0 to 99, in batches of a loader that does not shuffle."""
+    numbers = torch.arange(100.0).view(100, 1, 1)
+    return LoaderSplit(DataLoader(TensorDataset(numbers, numbers), **{"batch_size": 10, **options}))
+
+
+def numbers_of(split, *, shuffle=True):
+    return [int(value) for inputs, _ in split.batches(99, shuffle=shuffle) for value in inputs.flatten()]
+
+
+def test_parts_of_what_keeps_its_order_are_drawn_from_the_whole_pass():
+    part = Part(in_order(), 0.25)
+    with seeded(0):
+        passes = [numbers_of(part) for _ in range(400)]
+    assert {len(one) for one in passes} == {30}
+    assert all(one == sorted(one) for one in passes)
+    shares = np.bincount(np.concatenate(passes)[::10] // 10, minlength=10) / 400
+    np.testing.assert_allclose(shares, 0.3, atol=0.1)
+    assert numbers_of(part, shuffle=False) == list(range(30))
+
+
+@pytest.mark.parametrize("options", [{}, {"drop_last": True, "batch_size": 60}, {"batch_size": 30}, {"batch_size": 99}])
+def test_parts_of_what_keeps_its_order_are_never_empty(options):
+    with seeded(0):
+        assert all(numbers_of(Part(in_order(**options), 0.01)) for _ in range(50))
+        assert numbers_of(Part(in_order(**options), 1.0)) == numbers_of(in_order(**options))
+
+
+def test_parts_of_shuffled_loaders_are_their_first_batches():
+    loader = in_order(shuffle=True)
+    with seeded(1):
+        whole = numbers_of(loader)
+    with seeded(1):
+        assert numbers_of(Part(loader, 0.2)) == whole[:20]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dasha import TaskSpec
-from dasha.data.split import as_split
+from dasha.data.split import LoaderSplit, as_split
 from dasha.errors import InvalidArgumentError
 from dasha.randomness import seeded
 from dasha.search.settings import RetrainSettings
@@ -15,6 +15,7 @@ from dasha.search.training import (
     cosine_factor,
     evaluate,
     make_sgd,
+    predict,
     rate_factor,
     step_factor,
     train_epoch,
@@ -90,6 +91,16 @@ def test_evaluation_computes_once_over_all_and_changes_nothing():
     assert set(deciding) == {"accuracy", "loss"}
 
 
+def test_prediction_takes_batches_of_the_size_that_is_asked_for():
+    sizes = []
+    split, learning = as_split(VALIDATION, "validation"), Learning(TASK, 1, CPU)
+    network = Tiny(in_channels=1, num_outputs=2)
+    predict(network, split, learning, lambda outputs, targets: sizes.append(len(outputs)), size=7)
+    predict(network, split, learning, lambda outputs, targets: sizes.append(len(outputs)))
+    assert sizes == [7, 3, 4, 4, 2]
+    assert evaluate(network, split, learning, size=7) == pytest.approx(evaluate(network, split, learning), abs=1e-6)
+
+
 def test_outputs_that_are_not_finite_have_no_metrics():
     network = Tiny(in_channels=1, num_outputs=2)
     network.head.bias.data.fill_(math.nan)
@@ -131,7 +142,7 @@ def trained_on(network, sizes):
     pairs = [
         tuple(torch.as_tensor(part[end - size : end]) for part in TRAIN) for size, end in zip(sizes, ends, strict=True)
     ]
-    split = as_split(torch.utils.data.DataLoader(pairs, batch_size=None), "train")
+    split = LoaderSplit(torch.utils.data.DataLoader(pairs, batch_size=None))
     before = [weight.detach().clone() for weight in network.parameters()]
     optimizer = make_sgd(network, lr=0.1, momentum=0.0, weight_decay=0.0)
     loss = train_epoch(network, optimizer, split, Learning(TASK, 8, CPU))
@@ -191,7 +202,7 @@ def test_an_explosion_is_told_by_the_first_batch_of_its_own_pass():
         """Batches of one sample, whose squared errors are the values, of a network that stays as it is."""
         network.weight.data.zero_()
         pairs = [(torch.zeros(1, 1), torch.tensor([[value**0.5]])) for value in values]
-        split = as_split(torch.utils.data.DataLoader(pairs, batch_size=None), "train")
+        split = LoaderSplit(torch.utils.data.DataLoader(pairs, batch_size=None))
         learning = Learning(TaskSpec("regression", 1, 1), 1, CPU)
         return train_epoch(network, make_sgd(network, lr=0.1, momentum=0.0, weight_decay=0.0), split, learning)
 

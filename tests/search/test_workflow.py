@@ -14,7 +14,9 @@ from dasha.manager import get_manager
 from dasha.randomness import seeded
 from dasha.search import initial_weights, load_model
 from dasha.search.cost import operations_of
+from dasha.search.evaluation import samples_at_once
 from dasha.search.own_objects import described
+from dasha.search.result import Collected
 
 from .tiny import TASK, TEST, TRAIN, VALIDATION, Tiny, run_of, sequences, states_of_generators
 
@@ -38,6 +40,43 @@ def test_a_run_gives_a_model_and_says_how(finished):
     assert run.predict(TEST[0]).sum(1) == pytest.approx(np.ones(10), abs=1e-5)
     assert not (path / "search" / "checkpoint.pt").exists()
     assert not (path / "tune" / "trial.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((3, 12), 256), ((3, 64, 64), 256), ((3, 332, 332), 9), ((3, 1024, 2048), 1)]
+)
+def test_fewer_large_inputs_are_predicted_at_once(shape, size):
+    assert samples_at_once(shape) == size
+
+
+def test_prediction_and_evaluation_are_bounded_by_positions(finished, monkeypatch):
+    run, _ = finished
+    whole, measured = run.predict(TEST[0]), run.evaluate(TEST).metrics
+    monkeypatch.setattr("dasha.search.evaluation._POSITIONS_AT_ONCE", 36)
+    sizes = set()
+    hook = nn.modules.module.register_module_forward_pre_hook(lambda module, inputs: sizes.add(len(inputs[0])))
+    try:
+        assert run.predict(TEST[0]) == pytest.approx(whole, abs=1e-6)
+        assert run.evaluate(TEST).metrics == pytest.approx(measured, abs=1e-6)
+    finally:
+        hook.remove()
+    assert sizes == {3, 1}
+
+
+def test_predictions_that_are_shown_are_from_all_samples():
+    task = TaskSpec("dense_regression", 1, 1)
+    collected = Collected(task)
+    for start in range(0, 8000, 1000):
+        numbers = torch.arange(start, start + 1000.0).view(1, 1, 1000)
+        collected.add(numbers + 1, numbers)
+    pairs = np.array(collected.scatter)
+    assert pairs.shape == (2000, 2)
+    assert np.array_equal(pairs[:, 1], pairs[:, 0] + 1)
+    assert np.all(np.diff(pairs[:, 0]) > 0)
+    assert np.histogram(pairs[:, 0], 8, (0, 8000))[0].min() > 200
+    few = Collected(task)
+    few.add(torch.zeros(2, 1, 3), torch.arange(6).view(2, 1, 3))
+    assert few.scatter == [[number, 0] for number in range(6)]
 
 
 def test_inputs_to_predict_are_taken_as_those_to_train_on(finished):
@@ -563,16 +602,20 @@ class Stream(torch.utils.data.IterableDataset):
 
 
 def test_shares_and_limits_hold_for_loaders_of_unknown_length():
-    stream = Stream(list(zip(*TRAIN, strict=True)))
+    stream, trained = Stream(list(zip(*TRAIN, strict=True))), []
     loader = torch.utils.data.DataLoader(stream, batch_size=2)
+
+    def counted(x, y):
+        trained.append(len(x))
+        return x, y
+
     limits = {"search.batch_fraction": 0.5, "search.max_cost": 1e-12, "tune.max_cost": 1e-12, "retrain.max_cost": 1e-12}
-    run_of(overrides={**FEW, **limits}).fit(loader, VALIDATION)
-    inspection, *others = stream.passes
-    assert inspection == 20
-    assert others == [2, 2, 2]
-    stream.passes.clear()
-    run_of(overrides={**FEW, "search.batch_fraction": 0.5}, search="on").search(loader, VALIDATION)
-    assert stream.passes[:2] == [20, 10]
+    run_of(overrides={**FEW, **limits}, augment=counted).fit(loader, VALIDATION)
+    assert stream.passes[0] == 20
+    assert trained == [2, 2, 2]  # drawn from whole passes
+    trained.clear()
+    run_of(overrides={**FEW, "search.batch_fraction": 0.5}, search="on", augment=counted).search(loader, VALIDATION)
+    assert sum(trained) == 10 + 20
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "segmentation"])

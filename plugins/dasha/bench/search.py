@@ -20,7 +20,7 @@ from dasha.manager import get_manager
 from dasha.metrics import Metrics
 from dasha.search.budgets import budget_of
 from dasha.search.devices import device_of, evaluating, precision_of
-from dasha.search.evaluation import Predictor
+from dasha.search.evaluation import Predictor, samples_at_once
 from dasha.search.settings import Precision, whole
 from dasha.search.training import Augment, Learning, evaluate
 from dasha.search.workflow import Dasha
@@ -29,8 +29,6 @@ from dasha.tasks import TaskSpec
 ENGINE = ("dasha.search", "dasha.backbones")
 """Our own packages that decide the outcome."""
 PACKAGES = ("numpy", "torch", "optuna")
-# Positions that go through a network together, of inputs of any size.
-_POSITIONS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -191,13 +189,12 @@ def scored(data: BenchData, network: nn.Module, device: str) -> dict[str, Any]:
     """
     predictor = network if data.predictor is None else data.predictor(network)
     place = device_of(device)
-    positions = math.prod(data.about["parts"]["test"]["shape"][1:])
-    # Evaluation takes four batches at once.
-    learning = Learning(data.task, max(1, min(64, _POSITIONS_AT_ONCE // (4 * positions))), place)
+    size = samples_at_once(data.about["parts"]["test"]["shape"])
+    learning = Learning(data.task, size, place)
     found = {}
     with evaluating(predictor, place) as ready, torch.no_grad():
         for name, part in (("validation", data.validation), ("test", data.test)):
-            found[name] = evaluate(ready, as_split(part, name, is_dense=data.task.is_dense), learning)
+            found[name] = evaluate(ready, as_split(part, name, is_dense=data.task.is_dense), learning, size=size)
     return record_of(data, found["validation"], found["test"])
 
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from dasha.cli._fit_show import describe_data, show
 from dasha.cli._output import note
 from dasha.cli._task import describe_task, task_of
+from dasha.data.inspection import first_shape
 from dasha.data.sources import SourceData, read_data
+from dasha.data.split import as_split
 from dasha.errors import InvalidArgumentError
 from dasha.report.run import write_report
 from dasha.report.run_record import read_record
+from dasha.search.evaluation import inspected_test
 from dasha.search.opening import stored_arguments, stored_data
 from dasha.search.run_folder import CONFIG_FILE, SOURCE_FILE, RunFolder
 from dasha.search.workflow import Dasha
@@ -76,8 +79,10 @@ def go_on(path: Path, *, device: str) -> dict[str, Any]:
     if goal == "search" and record.plan is not None:
         return found(path)
     if record.result is not None:
-        is_tested = record.evaluation is not None or record.source is None
-        return finish(Dasha.resume(path, device=device), None if is_tested else stored_data(path))
+        # Folders of earlier versions do not tell whether there is test data.
+        has_test = record.source is not None and record.source.get("has_test", True)
+        data = stored_data(path) if has_test and record.evaluation is None else None
+        return finish(Dasha.resume(path, device=device), data)
     if record.source is None:
         raise InvalidArgumentError(
             f"the run in {path} was not begun by 'dasha fit', so nothing says where its data is; repeat the command "
@@ -88,10 +93,24 @@ def go_on(path: Path, *, device: str) -> dict[str, Any]:
 
 
 def _carried_out(goal: Goal, run: Dasha, data: SourceData) -> dict[str, Any]:
+    _check_test(data, run.task)
     if goal == "search":
         run.search(data.train, data.validation)
         return found(run.run_dir)
     return finish(run.fit(data.train, data.validation), data)
+
+
+def _check_test(data: SourceData, task: TaskSpec) -> None:
+    """Refuse test data that no network of the task could be measured on, before one is trained.
+
+    Raises:
+        InvalidArgumentError: If it does not fit the task, or has other dimensions than the training data.
+    """
+    if data.test is None:
+        return
+    shape = first_shape(as_split(data.train, "train", is_dense=task.is_dense))
+    if len(shape) in (2, 3):  # the run itself says what is wrong with training data
+        inspected_test(data.test, task, ndim=len(shape) - 1)
 
 
 def found(path: Path) -> dict[str, Any]:
@@ -167,7 +186,7 @@ def _goal(source: Mapping[str, Any] | None) -> Goal:
 
 def _check_source(folder: RunFolder, stored: Mapping[str, Any] | None, about: Mapping[str, Any]) -> None:
     """Refuse data from elsewhere; test data, on which nothing is chosen, may come later."""
-    deciding = [name for name in about if name != "test_path"]
+    deciding = [name for name in about if name not in ("test_path", "has_test")]
     if stored is None or any(stored.get(name) != about[name] for name in deciding):
         where = "data in Python" if stored is None else stored["path"]
         raise InvalidArgumentError(

@@ -8,23 +8,22 @@ from typing import Any
 import typer
 
 from dasha.cli._output import format_cell, note, print_json, print_table
+from dasha.data.inspection import first_shape
 from dasha.data.sources import SourceData
 from dasha.data.split import as_split
 from dasha.manager import get_manager
 from dasha.metrics import METRICS
-from dasha.randomness import seeded
 
 
 def describe_data(data: SourceData) -> list[str]:
     """Lines on what was read, so that a misreading shows before any time is spent."""
-    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: as_split(part, name) for name, part in parts.items() if part is not None}
     sizes = {name: "an unknown number" if split.size is None else split.size for name, split in splits.items()}
-    counts = ", ".join(f"{size} for {name}" for name, size in sizes.items())
-    with seeded(0):  # loaders draw from the global generators
-        inputs, _ = next(iter(splits["training"].batches(1, shuffle=False)), (None, None))
-    shape = "" if inputs is None else f" of {inputs.shape[1]} {'channel' if inputs.shape[1] == 1 else 'channels'}"
-    shape += "" if inputs is None else "".join(f" × {size}" for size in inputs.shape[2:])
+    counts = ", ".join(f"{size} for {'training' if name == 'train' else name}" for name, size in sizes.items())
+    channels, *others = first_shape(splits["train"]) or (None,)
+    shape = "" if channels is None else f" of {channels} {'channel' if channels == 1 else 'channels'}"
+    shape += "".join(f" × {size}" for size in others)
     lines = [f"{counts} samples{shape}; {data.rule if data.spec else f'split {data.rule}'}"]
     if data.spec is None and data.path.rpartition("/")[2] in get_manager().tasks:
         lines.append(f"read from {data.path}, which has the name of a registered task")

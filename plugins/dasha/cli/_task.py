@@ -68,8 +68,7 @@ def _weights(spec: TaskSpec, data: SourceData, text: str) -> tuple[float, ...]:
 
 
 def _task_of_arrays(data: SourceData, kind: str | None, given: dict[str, Any]) -> TaskSpec:
-    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
-    targets = [np.asarray(part[1]) for part in parts]
+    targets = [np.asarray(part[1]) for part in (data.train, data.validation)]
     shape = data.train[0].shape
     if len(shape) not in (3, 4):
         raise InvalidArgumentError(

@@ -15,8 +15,11 @@ from dasha.errors import InvalidArgumentError
 
 SHARES = (0.70, 0.15)
 """Of every class, for training and for validation, where nothing says what is what; the rest is for test."""
-VALIDATION = ("val", "valid", "validation")
-"""Names that a folder of validation data may have."""
+_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}  # names that the folder of a part may have, in small or capital letters
 _ENDINGS = (
     *(".avif", ".bmp", ".gif", ".heic", ".img", ".j2k", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
     *(".tga", ".tif", ".tiff", ".vrt", ".webp"),
@@ -87,8 +90,8 @@ def split_images(
 
     Args:
         folder: Holds a folder for every class, and lists ``train.txt``, ``val.txt`` and perhaps ``test.txt`` of paths
-            inside it; or ``train``, ``val`` and perhaps ``test`` with a folder for every class; or the folders of the
-            classes alone.
+            inside it; or ``train``, ``val`` and perhaps ``test``, also as ``Training`` or ``validation``, with a folder
+            for every class; or the folders of the classes alone.
         suffixes: Of images, in small letters.
         draw: How to split the last of these.
         group_of: Group of a path inside the folder; no group is in two parts.
@@ -126,12 +129,12 @@ def split_images(
 
 def split_folders(folder: Path) -> dict[str, Path]:
     """Folders for the parts, in their order."""
-    names = {"train": ("train",), "val": VALIDATION, "test": ("test",)}
-    found = {part: [folder / name for name in own if (folder / name).is_dir()] for part, own in names.items()}
-    double = [place.name for places in found.values() if len(places) > 1 for place in places]
+    places = _folders(folder) if folder.is_dir() else []
+    found = {part: [place for place in places if place.name.lower() in names] for part, names in _FOLDERS.items()}
+    double = [place.name for own in found.values() if len(own) > 1 for place in own]
     if double:
         raise InvalidArgumentError(f"{folder} has the folders {', '.join(double)}, which mean the same; keep one")
-    return {part: places[0] for part, places in found.items() if places}
+    return {part: own[0] for part, own in found.items() if own}
 
 
 def require_validation(parts: Mapping[str, object], folder: Path, rule: str) -> None:

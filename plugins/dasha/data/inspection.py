@@ -80,6 +80,13 @@ def inspect(task: TaskSpec, split: Split, name: str) -> DataSummary:
         return _of_batches(task, split, name)
 
 
+def first_shape(split: Split) -> tuple[int, ...]:
+    """Shape of the first input, ``(C, …)``; empty if there is none."""
+    with seeded(0):  # loaders draw from the global generators
+        inputs, _ = next(iter(split.batches(1, shuffle=False)), (None, None))
+    return () if inputs is None else tuple(inputs.shape[1:])
+
+
 def _of_batches(task: TaskSpec, split: Split, name: str) -> DataSummary:
     count = 0
     shape: tuple[int, ...] = ()
@@ -173,6 +180,8 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
     if missing:
         what = "label" if task.kind == "multilabel" else "class"
         text = f"train has no sample of {what} {', '.join(missing)}"
+        if task.has_classes and missing == [names[0]] and not validation.class_counts[0] and not is_partial:
+            raise InvalidArgumentError(f"{text}, nor has validation; labels begin at 0: subtract 1 if yours begin at 1")
         if is_partial:
             warnings.warn(f"{text} in one pass, which may leave out samples", DashaWarning, stacklevel=2)
             return

@@ -34,4 +34,7 @@ def read_list(path: Path, *, form: str, parts: int) -> list[str]:
         raise InvalidArgumentError(
             f"{path} must list images as {form}, relative to its folder, but holds {some(outside) or 'nothing'}"
         )
+    twice = [line for number, line in enumerate(lines) if places[number] in places[:number]]
+    if twice:
+        raise InvalidArgumentError(f"{path} lists {some(twice)} more than once; every image needs one line")
     return lines

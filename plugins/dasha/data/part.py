@@ -1,17 +1,20 @@
-"""A share of a split: the first batches of every pass."""
+"""A share of a split: some batches of every pass."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from dasha.data.split import Batch, Split
+import torch
+
+from dasha.data.split import Batch, Split, keeps_order
 
 
 class Part:
     """The first batches of a pass, up to a share of the samples; shuffled passes see others every time.
 
-    Where nobody knows how many samples there are, it is the whole pass.
+    Of a split that keeps its order, shuffled passes have batches drawn from the whole pass. Where nobody knows how many
+    samples there are, it is the whole pass.
 
     Args:
         split: The whole.
@@ -32,10 +35,18 @@ class Part:
         """Whether samples are left out."""
         return self._fraction < 1 or self._split.is_partial
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether shuffled passes of the whole may have the same order; see `dasha.data.split.keeps_order`."""
+        return keeps_order(self._split)
+
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """Batches until there are enough samples; see `dasha.data.split.Split`."""
-        wanted, seen = self.size, 0
-        for inputs, targets in self._split.batches(size, shuffle=shuffle):
+        wanted, whole, seen = self.size, self._split.size, 0
+        batches = self._split.batches(size, shuffle=shuffle)
+        if shuffle and self.keeps_order and wanted is not None and whole is not None:
+            batches = _drawn(batches, wanted, whole)
+        for inputs, targets in batches:
             yield inputs, targets
             seen += len(inputs)
             if wanted is not None and seen >= wanted:
@@ -44,3 +55,27 @@ class Part:
     def joined(self, other: Split) -> Split:
         """The samples of both."""
         return Part(self._split.joined(other), self._fraction)
+
+
+def _drawn(batches: Iterator[Batch], wanted: int, left: int) -> Iterator[Batch]:
+    """Batches of about as many samples as wanted, every one as likely as the others; at least one.
+
+    Args:
+        batches: One pass.
+        wanted: Samples.
+        left: Samples of the pass.
+    """
+    spare: Batch | None = None
+    is_empty = True
+    for batch in batches:
+        size = max(1, len(batch[0]))
+        # Selection sampling (Knuth, The Art of Computer Programming, 3.4.2, algorithm S), of batches of this size.
+        if float(torch.rand(())) * math.ceil(left / size) < math.ceil(wanted / size):
+            yield batch
+            wanted, is_empty = wanted - size, False
+        else:
+            spare = batch
+        left -= size
+    # A loader may have fewer batches than its samples would fill.
+    if is_empty and spare is not None:
+        yield spare

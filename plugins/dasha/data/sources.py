@@ -46,9 +46,9 @@ class SourceData:
     spec: TaskSpec | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What `read_again` needs, for JSON."""
+        """What `read_again` needs, and whether there is test data, for JSON."""
         names = {"path": self.path, "test_path": self.test_path, "rule": self.rule}
-        return {**names, "is_registered": self.spec is not None}
+        return {**names, "is_registered": self.spec is not None, "has_test": self.test is not None}
 
 
 def read_data(name: str, *, test: str | Path | None = None) -> SourceData:

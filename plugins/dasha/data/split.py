@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, SequentialSampler, Subset
 
 from dasha.errors import DashaWarning, InvalidArgumentError
 
@@ -135,12 +135,19 @@ class LoaderSplit:
 
     @property
     def size(self) -> int | None:
-        """Number of samples of one pass."""
-        if self.max_batches is not None:
+        """Number of samples of one pass; None where batches are prepared, which may make several of one."""
+        if self.max_batches is not None or self.prepare is not None:
             return None
         data = self.loader.dataset
-        source = data if isinstance(data, IterableDataset) else self.loader.sampler
+        source = data if isinstance(data, IterableDataset) else _sampler_of(self.loader)
         return len(source) if isinstance(source, Sized) else None
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether every pass has the same order, as it has where the loader does not shuffle, or may over a stream."""
+        return isinstance(self.loader.dataset, IterableDataset) or isinstance(
+            _sampler_of(self.loader), SequentialSampler
+        )
 
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
@@ -171,6 +178,11 @@ class Joined:
     def is_partial(self) -> bool:
         """Whether one pass of any part may leave out samples."""
         return any(part.is_partial for part in self.parts)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether any part has the same order in every pass."""
+        return any(map(keeps_order, self.parts))
 
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
@@ -207,6 +219,11 @@ class Counted:
         """Whether one pass may leave out samples."""
         return self._split.is_partial
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether every pass has the same order."""
+        return keeps_order(self._split)
+
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
         return self._split.batches(size, shuffle=shuffle)
@@ -230,10 +247,13 @@ def as_split(data: Any, name: str, *, is_dense: bool = False) -> Split:
         InvalidArgumentError: If it is none of these.
 
     Warns:
-        DashaWarning: If a loader leaves samples out of data that scores are measured on.
+        DashaWarning: If a loader leaves samples out of data that scores are measured on, or does not shuffle data that
+            is trained on.
     """
     if isinstance(data, DataLoader):
-        if name != "train":
+        if name == "train":
+            _warn_of_order(data)
+        else:
             _warn_of_dropped(data, name)
         return LoaderSplit(data, is_dense=is_dense)
     if isinstance(data, Split):
@@ -248,6 +268,11 @@ def as_split(data: Any, name: str, *, is_dense: bool = False) -> Split:
         f"{name} is {type(data).__name__}, but must be a pair of arrays (inputs, targets), a dataset with a length, or "
         "a DataLoader"
     )
+
+
+def keeps_order(split: Split) -> bool:
+    """Whether shuffled passes have the same order, too; not so of splits that do not say."""
+    return bool(getattr(split, "keeps_order", False))
 
 
 def pair_of(batch: Any, *, is_dense: bool = False) -> Batch:
@@ -316,7 +341,12 @@ def _kind(split: ArraySplit) -> list[tuple[object, ...]]:
 
 @contextmanager
 def _reseeded(loader: DataLoader[Any]) -> Iterator[None]:
-    """Let torch's global generator rule those that a loader came with; afterwards their states are as before."""
+    """Let torch's global generator rule those that a loader came with; afterwards their states are as before.
+
+    Workers that a loader has kept would go on with random numbers of an earlier pass: they are replaced by new ones.
+    """
+    if getattr(loader, "_iterator", None) is not None:
+        loader._iterator = None
     own = [loader.generator, getattr(loader.sampler, "generator", None)]
     states = [(generator, generator.get_state()) for generator in own if generator is not None]
     for generator, _ in states:
@@ -326,6 +356,23 @@ def _reseeded(loader: DataLoader[Any]) -> Iterator[None]:
     finally:
         for generator, state in states:
             generator.set_state(state)
+
+
+def _sampler_of(loader: DataLoader[Any]) -> Any:
+    """What draws single samples, or None: beside a batch sampler that draws by itself, torch puts one without use."""
+    batches = getattr(loader, "batch_sampler", None)
+    return loader.sampler if batches is None else getattr(batches, "sampler", None)
+
+
+def _warn_of_order(loader: DataLoader[Any]) -> None:
+    """Warn of training data that is not shuffled, by which networks learn worse."""
+    if not isinstance(loader.dataset, IterableDataset) and isinstance(_sampler_of(loader), SequentialSampler):
+        warnings.warn(
+            "train is a DataLoader that does not shuffle, which shows the same batches in the same order in every "
+            "epoch; make it with shuffle=True",
+            DashaWarning,
+            stacklevel=4,
+        )
 
 
 def _warn_of_dropped(loader: DataLoader[Any], name: str) -> None:

@@ -93,9 +93,8 @@ def _test(record: RunRecord) -> Iterator[Section]:
     if evaluation is None:
         return
     text, figures = [], []
-    tables: list[Table] = [
-        metric_table(evaluation, record.metric, is_ensemble=record.config["settings"]["is_ensemble"])
-    ]
+    is_ensemble = record.config["settings"]["is_ensemble"]
+    tables: list[Table] = [metric_table(evaluation, record.metric, is_ensemble=is_ensemble)]
     if evaluation["confusion"] and len(names) <= MAX_CLASSES:
         figure = confusion_figure(evaluation["confusion"], names)
         figures.append((figure, "Counts of true classes and predicted ones."))
@@ -105,6 +104,8 @@ def _test(record: RunRecord) -> Iterator[Section]:
     elif evaluation["scatter"]:
         figures.append((scatter_figure(evaluation["scatter"]), "Predictions over targets."))
         text.append(f"Predictions over targets, {len(evaluation['scatter']):,} of them; on the line both are equal.")
+    if len(evaluation["per_seed"]) > 1 and not is_ensemble and (evaluation["confusion"] or evaluation["scatter"]):
+        text.append("Single predictions and their counts are those of the first network; metrics are means over all.")
     yield Section("Test data", text, figures, tables)
 
 

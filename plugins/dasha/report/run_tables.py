@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from dasha.report.page import Cell, Table, number_cells
 from dasha.report.run_outcomes import number_text
 from dasha.report.run_record import RunRecord
+from dasha.search.config import RunConfig, as_stored
+from dasha.tasks import TaskSpec
 
 MAX_TRIALS = 20
 """Trials that the table lists."""
@@ -61,6 +64,9 @@ def facts_of(record: RunRecord) -> dict[str, str]:
             facts["Command"] = source["command"]
         facts["Data"] = f"{source['path']}; {source['rule']}"
     facts["In Python"] = python_call(config)
+    own = {name: one for name, one in config.get("own", {}).items() if one is not None}
+    if own:
+        facts["Your own"] = _plain(own)
     for name, data in config["data"].items():
         shape = " × ".join(map(str, data["shape"]))
         facts[f"Data, {name}"] = f"{data['count']:,} samples of {shape}, fingerprint {data['fingerprint']}"
@@ -85,17 +91,20 @@ def budget_facts(budget: Mapping[str, Any]) -> dict[str, str]:
 
 
 def python_call(config: Mapping[str, Any]) -> str:
-    """The call that repeats a run, with the arguments that are not at their defaults."""
-    task = config["task"]
-    wanted = {"loss": task["loss"], "metric": task["metric"]}
-    wanted |= {name: task[name] for name in ("class_weights", "label_smoothing", "ignore_index") if task.get(name)}
-    options = "".join(f", {name}={value!r}" for name, value in wanted.items())
-    shown = {name: value for name, value in config["settings"].items() if value not in (False, {})}
-    settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
-    return (
-        f"Dasha(TaskSpec({task['kind']!r}, {task['in_channels']}, {task['num_outputs']}{options}), {settings})"
-        ".fit(train, validation)"
-    )
+    """The call that repeats a run, with the arguments that are not at their defaults; the user's own by their names."""
+    task = {name: config["task"][name] for name in ("kind", "in_channels", "num_outputs")}
+    options = _changed(config["task"], TaskSpec(**task))
+    described = ", ".join([*map(repr, task.values()), *(f"{name}={value!r}" for name, value in options.items())])
+    settings = {name: repr(value) for name, value in _changed(config["settings"], RunConfig()).items()}
+    settings |= {name: name for name, one in config.get("own", {}).items() if one is not None}
+    arguments = "".join(f", {name}={value}" for name, value in settings.items())
+    return f"Dasha(TaskSpec({described}){arguments}).fit(train, validation)"
+
+
+def _changed(values: Mapping[str, Any], default: RunConfig | TaskSpec) -> dict[str, Any]:
+    """What differs from the defaults."""
+    usual = as_stored(asdict(default))
+    return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
 
 
 def _plain(value: Any) -> str:

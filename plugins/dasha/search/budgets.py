@@ -10,6 +10,7 @@ from typing import Any, get_args
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
 from dasha.search.settings import (
+    FROM_0_BELOW_1,
     KERNELS,
     ORDINARY,
     OWN,
@@ -17,6 +18,7 @@ from dasha.search.settings import (
     RetrainSettings,
     SearchSettings,
     TuneSettings,
+    number,
     one_of,
     positive_or_none,
     whole,
@@ -69,8 +71,7 @@ class Budget:
         whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1, patch_size=1)
         positive_or_none(self, "", "max_positions")
         one_of(self, "", "precision", get_args(PrecisionChoice))
-        if not 0 <= self.label_smoothing < 1:
-            raise InvalidArgumentError(f"label_smoothing={self.label_smoothing!r} must be at least 0 and below 1")
+        number(self, "", label_smoothing=FROM_0_BELOW_1)
 
     def replaced(self, changes: Mapping[str, Any]) -> Budget:
         """The budget with other values.

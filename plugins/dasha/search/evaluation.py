@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from dasha.data.split import Split, as_tensor
+from dasha.data.inspection import DataSummary, inspect
+from dasha.data.split import Split, as_split, as_tensor
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.search.devices import evaluating
@@ -21,8 +23,18 @@ from dasha.tasks import TaskSpec
 
 Predictor = Callable[[nn.Module], nn.Module]
 
-# Samples that go through a network together.
-_PREDICTED_AT_ONCE = 256
+# Samples that go through a network together, and their positions: large inputs take memory.
+_SAMPLES_AT_ONCE = 256
+_POSITIONS_AT_ONCE = 1 << 20
+
+
+def samples_at_once(shape: Sequence[int]) -> int:
+    """Samples that go through a network together where it predicts: fewer of large inputs.
+
+    Args:
+        shape: Of one input, ``(C, …)``.
+    """
+    return max(1, min(_SAMPLES_AT_ONCE, _POSITIONS_AT_ONCE // max(1, math.prod(shape[1:]))))
 
 
 def predictions(trained: Trained, inputs: Any, task: TaskSpec, device: torch.device) -> np.ndarray:
@@ -38,17 +50,35 @@ def predictions(trained: Trained, inputs: Any, task: TaskSpec, device: torch.dev
         InvalidArgumentError: If the inputs are not numeric, or have another shape.
     """
     inputs = as_tensor(inputs, "the array of inputs")
-    check_dimensions(trained, tuple(inputs.shape[1:]), task, "inputs have")
+    shape = tuple(inputs.shape[1:])
+    _check_dimensions(trained.ndim, shape, task, "inputs have")
     with evaluating(trained.model, device) as network, torch.no_grad():
-        parts = [network(part.float().to(device)).cpu() for part in inputs.split(_PREDICTED_AT_ONCE)]
+        parts = [network(part.float().to(device)).cpu() for part in inputs.split(samples_at_once(shape))]
     return prediction_of(task, torch.cat(parts)).numpy()
 
 
-def check_dimensions(trained: Trained, shape: tuple[int, ...], task: TaskSpec, begin: str) -> None:
+def inspected_test(test: Any, task: TaskSpec, *, ndim: int) -> tuple[Split, DataSummary]:
+    """Look at test data, before a network is trained or afterwards; nothing is learnt from it.
+
+    Args:
+        test: Pair of arrays, dataset or DataLoader.
+        task: What the data must fit.
+        ndim: Spatial dimensions of the training data, whose sizes may differ.
+
+    Raises:
+        InvalidArgumentError: If the data does not fit the task, or has other dimensions.
+    """
+    split = as_split(test, "test", is_dense=task.is_dense)
+    summary = inspect(task, split, "test")
+    _check_dimensions(ndim, summary.shape, task, "test has inputs of")
+    return split, summary
+
+
+def _check_dimensions(ndim: int, shape: tuple[int, ...], task: TaskSpec, begin: str) -> None:
     """Compare an input with those of the training data, whose sizes may differ.
 
     Args:
-        trained: The networks.
+        ndim: Spatial dimensions of the training data.
         shape: Of one input.
         task: Has the number of channels.
         begin: Of the message.
@@ -56,8 +86,8 @@ def check_dimensions(trained: Trained, shape: tuple[int, ...], task: TaskSpec, b
     Raises:
         InvalidArgumentError: If it has other channels or dimensions.
     """
-    axes = ("L",) if trained.ndim == 1 else ("H", "W")
-    if len(shape) != 1 + trained.ndim or shape[0] != task.in_channels:
+    axes = ("L",) if ndim == 1 else ("H", "W")
+    if len(shape) != 1 + ndim or shape[0] != task.in_channels:
         given = ", ".join(map(str, ("N", *shape)))
         needed = ", ".join(map(str, ("N", task.in_channels, *axes)))
         raise InvalidArgumentError(f"{begin} shape ({given}), but this network takes ({needed})")
@@ -66,7 +96,7 @@ def check_dimensions(trained: Trained, shape: tuple[int, ...], task: TaskSpec, b
 def evaluation_of(
     trained: Trained,
     split: Split,
-    count: int,
+    summary: DataSummary,
     task: TaskSpec,
     device: torch.device,
     *,
@@ -78,7 +108,7 @@ def evaluation_of(
     Args:
         trained: The networks.
         split: Data that nothing was chosen on.
-        count: Its samples.
+        summary: Of the data.
         task: What the outputs mean.
         device: Where to compute.
         is_ensemble: Whether the ensemble is what counts.
@@ -86,18 +116,19 @@ def evaluation_of(
     """
     predicting = predictor or _itself
     scale = target_scale_of(trained.model)
-    learning = Learning(task, _PREDICTED_AT_ONCE // 4, device, target_scale=scale, gives_units=True)
+    size = samples_at_once(summary.shape)
+    learning = Learning(task, size, device, target_scale=scale, gives_units=True)
     per_seed = []
     for member in trained.members:
         with evaluating(predicting(member), device) as network:
-            per_seed.append(evaluate(network, split, learning))
+            per_seed.append(evaluate(network, split, learning, size=size))
     metrics, interval = over_seeds(per_seed)
     collected = Collected(task)
     with evaluating(predicting(trained.model), device) as network:
-        predict(network, split, learning, collected.add)
+        predict(network, split, learning, collected.add, size=size)
         if is_ensemble and len(per_seed) > 1:
-            metrics = evaluate(network, split, learning)
-    return Evaluation(metrics, per_seed, interval, count, collected.confusion, collected.scatter)
+            metrics = evaluate(network, split, learning, size=size)
+    return Evaluation(metrics, per_seed, interval, summary.count, collected.confusion, collected.scatter)
 
 
 def _itself(network: nn.Module) -> nn.Module:

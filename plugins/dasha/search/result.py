@@ -98,7 +98,7 @@ class Evaluation:
         interval: Half-width of the 95 % interval of the mean over the seeds (Student's t); empty for one seed.
         count: Samples.
         confusion: Counts of true classes (rows) and predicted ones; empty where targets are no classes.
-        scatter: Targets and predictions of some samples, where targets are numbers.
+        scatter: Some targets and their predictions, from all samples, where targets are numbers.
     """
 
     metrics: dict[str, float]
@@ -138,7 +138,9 @@ class Collected:
     def __init__(self, task: TaskSpec) -> None:
         self._task = task
         self._counts = np.zeros((task.classes, task.classes), dtype=np.int64) if task.has_classes else None
-        self._pairs: list[np.ndarray] = []
+        self._pairs = np.empty((0, 2), dtype=np.float32)
+        self._ranks = np.empty(0)
+        self._generator = np.random.default_rng(0)
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Take one batch of outputs of the network."""
@@ -149,9 +151,15 @@ class Collected:
             pairs = true * task.classes + decided
             counted = pairs if task.ignore_index is None else pairs[true != task.ignore_index]
             self._counts += np.bincount(counted.numpy(), minlength=task.classes**2).reshape(self._counts.shape)
-        elif task.kind != "multilabel" and sum(map(len, self._pairs)) < _SHOWN:
+        elif task.kind != "multilabel":
             predicted = prediction_of(task, outputs).flatten().numpy()
-            self._pairs.append(np.stack([targets.float().flatten().numpy(), predicted], 1))
+            self._draw(np.stack([targets.float().flatten().numpy(), predicted], 1))
+
+    def _draw(self, pairs: np.ndarray) -> None:
+        """Keep those of lowest rank, which is random: every pair of all batches is as likely to be kept."""
+        ranks = np.concatenate([self._ranks, self._generator.random(len(pairs))])
+        kept = np.sort(np.argsort(ranks)[:_SHOWN])
+        self._pairs, self._ranks = np.concatenate([self._pairs, pairs])[kept], ranks[kept]
 
     @property
     def confusion(self) -> list[list[int]]:
@@ -160,5 +168,5 @@ class Collected:
 
     @property
     def scatter(self) -> list[list[float]]:
-        """Targets and predictions of the first samples; empty where targets are no numbers."""
-        return np.concatenate(self._pairs)[:_SHOWN].tolist() if self._pairs else []
+        """Targets and predictions, drawn from all of them; empty where targets are no numbers."""
+        return self._pairs.tolist()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from dasha.errors import InvalidArgumentError
 
@@ -18,9 +19,34 @@ SEARCHED, OWN = KERNEL_CHOICES = ("searched", "own")
 ORDINARY = {"lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
 
 
+class Allowed(NamedTuple):
+    """Numbers that a setting may have.
+
+    Attributes:
+        text: For messages.
+        has: Whether a number is one of them.
+    """
+
+    text: str
+    has: Callable[[float], bool]
+
+
+POSITIVE = Allowed("above 0", lambda value: value > 0)
+FROM_0 = Allowed("at least 0", lambda value: value >= 0)
+FROM_0_TO_1 = Allowed("at least 0 and at most 1", lambda value: 0 <= value <= 1)
+FROM_0_BELOW_1 = Allowed("at least 0 and below 1", lambda value: 0 <= value < 1)
+ABOVE_0_TO_1 = Allowed("above 0 and at most 1", lambda value: 0 < value <= 1)
+_LOGARITHMIC = Allowed("above 0, where the scale is logarithmic", POSITIVE.has)
+
+
 def is_whole(value: Any) -> bool:
     """Whether a value is a whole number and not a truth value."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number and not a truth value."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def whole(owner: Any, prefix: str, **least: int) -> None:
@@ -33,6 +59,47 @@ def whole(owner: Any, prefix: str, **least: int) -> None:
         value = getattr(owner, name)
         if not is_whole(value) or value < bound:
             raise InvalidArgumentError(f"{prefix}{name}={value!r} must be a whole number, at least {bound}")
+
+
+def number(owner: Any, prefix: str, **allowed: Allowed) -> None:
+    """Check that attributes are numbers that are allowed.
+
+    Raises:
+        InvalidArgumentError: If one is not.
+    """
+    for name, those in allowed.items():
+        value = getattr(owner, name)
+        if not is_number(value) or not those.has(value):
+            raise InvalidArgumentError(f"{prefix}{name}={value!r} must be a number {those.text}")
+
+
+def numbers(owner: Any, prefix: str, **allowed: Allowed) -> None:
+    """Check that attributes are several numbers that are allowed.
+
+    Raises:
+        InvalidArgumentError: If one is not.
+    """
+    for name, those in allowed.items():
+        values = getattr(owner, name)
+        if not isinstance(values, (tuple, list)) or not all(is_number(value) and those.has(value) for value in values):
+            raise InvalidArgumentError(
+                f"{prefix}{name}={values!r} must be a tuple of numbers, each {those.text}, such as (0.5,)"
+            )
+
+
+def span(owner: Any, prefix: str, **allowed: Allowed) -> None:
+    """Check that attributes are pairs of numbers that are allowed, the smaller first.
+
+    Raises:
+        InvalidArgumentError: If one is not.
+    """
+    for name, those in allowed.items():
+        ends = getattr(owner, name)
+        is_pair = isinstance(ends, tuple) and len(ends) == 2 and all(map(is_number, ends))
+        if not is_pair or not all(map(those.has, ends)) or ends[0] > ends[1]:
+            raise InvalidArgumentError(
+                f"{prefix}{name}={ends!r} must be a pair of numbers, the smaller first, both {those.text}"
+            )
 
 
 def one_of(owner: Any, prefix: str, name: str, allowed: Sequence[str]) -> None:
@@ -76,7 +143,7 @@ class SearchSettings:
         gamma: Factor by which they shrink.
         grad_scale: The gradient of every layer's logits is brought to a length of one over this.
         size_penalty: Added to the gradient for every position of the receptive field.
-        max_norm: Gradients of the weights are clipped to this length.
+        max_norm: Gradients of the weights are clipped to this length; None for no clipping.
         temperature: Of the Gumbel softmax.
         settled_epochs: The search ends early when no layer's choice has changed for so many epochs.
         is_depthwise: Whether convolutions with as many outputs as inputs are depthwise during the search.
@@ -99,7 +166,7 @@ class SearchSettings:
     gamma: float = 0.2
     grad_scale: float = 1000.0
     size_penalty: float = 1e-5
-    max_norm: float = 1.0
+    max_norm: float | None = 1.0
     temperature: float = 1.0
     settled_epochs: int = 30
     is_depthwise: bool = True
@@ -108,14 +175,23 @@ class SearchSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         positive_or_none(self, "search.", "max_cost")
+        positive_or_none(self, "search.", "max_norm")
         whole(self, "search.", width=1, epochs=1, batch_size=1, settled_epochs=1)
+        number(self, "search.", batch_fraction=ABOVE_0_TO_1, gamma=ABOVE_0_TO_1, momentum=FROM_0_BELOW_1)
+        number(self, "search.", lr=POSITIVE, grad_scale=POSITIVE, temperature=POSITIVE)
+        number(self, "search.", alpha_lr=FROM_0, weight_decay=FROM_0, size_penalty=FROM_0)
+        numbers(self, "search.", milestones=FROM_0_TO_1)
         for name in ("kernel_sizes", "dilations"):
             values = getattr(self, name)
-            if not values or not all(is_whole(value) and value >= 1 for value in values):
-                raise InvalidArgumentError(f"search.{name}={values!r} must be whole numbers, each at least 1")
-        share = self.batch_fraction
-        if not 0 < share <= 1:
-            raise InvalidArgumentError(f"search.batch_fraction={share!r} must be above 0 and at most 1")
+            is_several = isinstance(values, (tuple, list)) and len(values) > 0
+            if not is_several or not all(is_whole(value) and value >= 1 for value in values):
+                raise InvalidArgumentError(
+                    f"search.{name}={values!r} must be a tuple of whole numbers, each at least 1, such as (3, 5)"
+                )
+            if len(set(values)) < len(values):
+                raise InvalidArgumentError(
+                    f"search.{name}={values!r} must be different numbers; leave out the repeated"
+                )
 
 
 @dataclass(frozen=True)
@@ -164,17 +240,14 @@ class TuneSettings:
             raise InvalidArgumentError(f"tune.first={self.first!r} must be a mapping of names to values")
         whole(self, "tune.", trials=1, min_resource=1, max_resource=1, reduction_factor=2, seeds=1, cpus_per_trial=1)
         gpus = self.gpus_per_trial
-        is_number = isinstance(gpus, (int, float)) and not isinstance(gpus, bool)
-        if gpus is not None and not (is_number and gpus >= 0 and (gpus <= 1 or gpus % 1 == 0)):
+        if gpus is not None and not (is_number(gpus) and gpus >= 0 and (gpus <= 1 or gpus % 1 == 0)):
             raise InvalidArgumentError(
                 f"tune.gpus_per_trial={gpus!r} must be a whole number of GPUs, a share of one, or None"
             )
-        for name in ("lr", "weight_decay", "momentum"):
-            span = getattr(self, name)
-            if not isinstance(span, tuple) or len(span) != 2 or not 0 <= span[0] <= span[1]:
-                raise InvalidArgumentError(
-                    f"tune.{name}={span!r} must be a pair of numbers, the smaller first, from 0 on"
-                )
+        span(self, "tune.", lr=_LOGARITHMIC, weight_decay=_LOGARITHMIC, momentum=FROM_0_TO_1)
+        numbers(self, "tune.", dropout=FROM_0_BELOW_1)
+        if not self.dropout:
+            raise InvalidArgumentError(f"tune.dropout={self.dropout!r} must have a value at least, such as (0.0,)")
 
 
 @dataclass(frozen=True)
@@ -203,5 +276,8 @@ class RetrainSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         positive_or_none(self, "retrain.", "max_cost")
+        positive_or_none(self, "retrain.", "max_norm")
         whole(self, "retrain.", epochs=1)
+        number(self, "retrain.", gamma=ABOVE_0_TO_1, warmup=FROM_0_TO_1)
+        numbers(self, "retrain.", milestones=FROM_0_TO_1)
         one_of(self, "retrain.", "schedule", ("step", "cosine"))

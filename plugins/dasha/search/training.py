@@ -250,10 +250,24 @@ def _augmented(split: Split, learning: Learning) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[[Tensor, Tensor], None]) -> None:
+def predict(
+    network: nn.Module,
+    split: Split,
+    learning: Learning,
+    use: Callable[[Tensor, Tensor], None],
+    *,
+    size: int | None = None,
+) -> None:
     """Go over a split in order and hand outputs and targets on.
 
     The network's mode and the global generators, from which loaders draw, are as before afterwards.
+
+    Args:
+        network: Is put into evaluation mode meanwhile.
+        split: The data.
+        learning: Settings.
+        use: Takes outputs and targets of every batch.
+        size: Samples per batch; by default as many as in four batches of training.
 
     Raises:
         InvalidArgumentError: If there is no batch.
@@ -262,7 +276,7 @@ def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[
     network.eval()
     try:
         with seeded(0):
-            for inputs, targets in split.batches(4 * learning.batch_size, shuffle=False):
+            for inputs, targets in split.batches(size or 4 * learning.batch_size, shuffle=False):
                 is_empty = False
                 outputs = learning.forward(network, inputs.to(learning.device))
                 use(outputs.float().cpu(), targets.cpu())
@@ -272,7 +286,9 @@ def predict(network: nn.Module, split: Split, learning: Learning, use: Callable[
         raise InvalidArgumentError(f"the data to predict {_NO_BATCH}")
 
 
-def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_deciding: bool = False) -> dict[str, float]:
+def evaluate(
+    network: nn.Module, split: Split, learning: Learning, *, only_deciding: bool = False, size: int | None = None
+) -> dict[str, float]:
     """Metrics of a split in the units of the data, each computed once over all predictions, and the mean ``loss``.
 
     All of them are NaN if any output is not finite: decisions among such outputs would look like a score.
@@ -282,6 +298,7 @@ def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_decid
         split: The data.
         learning: Settings.
         only_deciding: Leave out all metrics but the one that decides in tuning.
+        size: Samples per batch; see `predict`.
     """
     names = [learning.task.metric] if only_deciding else list(metric_names(learning.task.kind))
     metrics = Metrics(learning.task, names)
@@ -296,7 +313,7 @@ def evaluate(network: nn.Module, split: Split, learning: Learning, *, only_decid
             sum_of_losses += float(loss_of(outputs, targets)) * len(outputs)
             count += len(outputs)
 
-    predict(network, split, learning, use)
+    predict(network, split, learning, use, size=size)
     if not is_finite:
         return dict.fromkeys([*names, "loss"], math.nan)
     return {**metrics.compute(), "loss": sum_of_losses / max(count, 1)}

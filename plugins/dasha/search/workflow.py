@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from dasha.data.inspection import inspect
-from dasha.data.split import as_split
 from dasha.errors import InvalidArgumentError, NotFittedError
 from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig
 from dasha.search.devices import device_of
-from dasha.search.evaluation import Predictor, check_dimensions, evaluation_of, predictions
+from dasha.search.evaluation import Predictor, evaluation_of, inspected_test, predictions
 from dasha.search.networks import BackboneArgument, Factory
 from dasha.search.opening import check_layers, stored_arguments, stored_data
 from dasha.search.preparation import Setup, begun
@@ -196,13 +194,11 @@ class Dasha:
             NotFittedError: If the run is not finished.
         """
         trained = self._finished
-        split = as_split(test, "test", is_dense=self.task.is_dense)
-        summary = inspect(self.task, split, "test")
-        check_dimensions(trained, summary.shape, self.task, "test has inputs of")
+        split, summary = inspected_test(test, self.task, ndim=trained.ndim)
         result = evaluation_of(
             trained,
             split,
-            summary.count,
+            summary,
             self.task,
             self._setup.device,
             is_ensemble=self.config.is_ensemble,
