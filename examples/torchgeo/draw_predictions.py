@@ -6,6 +6,7 @@ Example: ``python draw_predictions.py --checkpoint last.ckpt --root dubai --grou
 from __future__ import annotations
 
 import argparse
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -18,15 +19,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="of torchgeo fit")
     parser.add_argument("--root", type=Path, required=True, help="folder of the tiles")
-    parser.add_argument("--groups", help="pattern of the part of a name that is its scene")
+    parser.add_argument("--groups", help="pattern of the part of a name that is its scene, if it was another")
     parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the pictures")
     parser.add_argument("--count", type=int, default=3, help="number of tiles, evenly spread over the test part")
     arguments = parser.parse_args()
 
     task = DashaSemanticSegmentationTask.load_from_checkpoint(arguments.checkpoint, map_location="cpu").eval()
-    data = TileSegmentationDataModule(
-        root=arguments.root, groups=arguments.groups, batch_size=1, ignore_index=task.hparams["ignore_index"]
-    )
+    # Bands, sizes and parts as in the training, if the checkpoint has them.
+    stored = torch.load(arguments.checkpoint, weights_only=True).get("datamodule_hyper_parameters", {})
+    options = {"ignore_index": task.hparams["ignore_index"]}
+    options |= {
+        name: value for name, value in stored.items() if name in signature(TileSegmentationDataModule).parameters
+    }
+    options |= {"root": arguments.root, "batch_size": 1, "num_workers": 0}
+    options |= {"groups": arguments.groups} if arguments.groups else {}
+    data = TileSegmentationDataModule(**options)
     data.setup("test")
     dataset = data.test_dataset
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -34,7 +41,8 @@ def main() -> None:
         sample = dataset[number]
         with torch.inference_mode():
             inputs = data.aug({"image": sample["image"][None]})["image"]
-            sample["prediction"] = task(inputs).argmax(1)[0]
+            outputs = task(inputs)[0]
+        sample["prediction"] = outputs.argmax(0) if len(outputs) > 1 else (outputs[0] > 0).long()
         picture = arguments.out / f"{dataset.paths[number].stem}.png"
         data.plot(sample).savefig(picture, dpi=60)
         print(picture)

@@ -35,14 +35,16 @@ def splits_of(trainer: Trainer, spec: TaskSpec, target: str) -> tuple[LoaderSpli
             "the search needs the trainer's datamodule, but fit got loaders; pass datamodule=, for example "
             "LightningDataModule.from_datasets(train, val), or set architecture= to a finished search"
         )
-    prepare = partial(_prepared, trainer, spec, target)
-    train = _split(
-        datamodule.train_dataloader(), "train", trainer.limit_train_batches, partial(prepare, RunningStage.TRAINING)
-    )
-    validation = _split(
-        datamodule.val_dataloader(), "val", trainer.limit_val_batches, partial(prepare, RunningStage.VALIDATING)
-    )
-    return train, validation
+    train = train_split(trainer, spec, target)
+    prepare = partial(_prepared, trainer, spec, target, RunningStage.VALIDATING)
+    return train, _split(datamodule.val_dataloader(), "val", trainer.limit_val_batches, prepare)
+
+
+def train_split(trainer: Trainer, spec: TaskSpec, target: str) -> LoaderSplit:
+    """The training data alone, of a trainer with a datamodule; otherwise as `splits_of`."""
+    loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+    prepare = partial(_prepared, trainer, spec, target, RunningStage.TRAINING)
+    return _split(loader, "train", trainer.limit_train_batches, prepare)
 
 
 def has_statistics(datamodule: Any, channels: int) -> bool:

@@ -117,13 +117,13 @@ class _SearchCLI(LightningCLI):  # type: ignore[misc,unused-ignore]
 
     def fit(self, model: Searched, datamodule: LightningDataModule, **_: Any) -> None:
         """Let the trainer set everything up; the task searches then."""
-        self.folder = folder_of(self.trainer, model.spec, model.settings, model.hparams["run_dir"])
         try:
             self.trainer.fit(model, datamodule)
         except SystemExit:
             if self.trainer.interrupted:  # Lightning's answer to Ctrl-C, which is dasha's to answer
                 raise KeyboardInterrupt from None
             raise
+        self.folder = folder_of(self.trainer, datamodule, model.spec, model.settings, model.hparams["run_dir"])
 
 
 def _check_class(path: Path, name: str) -> None:

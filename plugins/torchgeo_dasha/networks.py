@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from segmentation_models_pytorch.losses import JaccardLoss  # type: ignore[import-untyped,unused-ignore]
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -73,6 +74,36 @@ class InSpreads(nn.Module):
         spread = self.spread.view(-1, *(outputs.ndim - 2) * (1,))
         loss: Tensor = self.loss(outputs / spread, targets / spread)
         return loss
+
+
+class Counted(nn.Module):
+    """A binary loss of the positions that count: TorchGeo's takes every one for yes or no.
+
+    Args:
+        loss: Mean over outputs and targets of any one shape.
+        ignore_index: Target of positions that do not count.
+    """
+
+    def __init__(self, loss: nn.Module, ignore_index: int) -> None:
+        super().__init__()
+        self.loss, self.ignore_index = loss, ignore_index
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Outputs and targets of one shape to a scalar, 0 where nothing counts."""
+        counts = targets != self.ignore_index
+        loss: Tensor = self.loss(outputs[counts], targets[counts]) if counts.any() else 0 * outputs.sum()
+        return loss
+
+
+def counted(criterion: nn.Module, ignore_index: int | None) -> nn.Module:
+    """TorchGeo's loss, without the positions that it would not leave out by itself."""
+    if ignore_index is None:
+        return criterion
+    if isinstance(criterion, nn.BCEWithLogitsLoss):
+        return Counted(criterion, ignore_index)
+    if isinstance(criterion, JaccardLoss):
+        criterion.ignore_index = ignore_index
+    return criterion
 
 
 def build(found: SearchResult, weights: Weights | None, *, seed: int) -> nn.Module:

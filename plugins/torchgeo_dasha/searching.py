@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from dasha._ray import Engine
@@ -18,7 +18,10 @@ from dasha.dev_run import LEAST, dev_folder, is_dev_run
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
 from torchgeo_dasha.batches import batch_size_of
+from torchgeo_dasha.units import source_of
 
+_OF_TRAINER = ("precision", "accumulate_grad_batches", "limit_train_batches", "limit_val_batches")
+_WITHOUT_EFFECT = ("engine", "num_workers", "download", "checksum")
 _PRECISIONS = {"16-mixed": "float16", "bf16-mixed": "bfloat16"}
 
 
@@ -34,8 +37,10 @@ class Settings:
     engine: Engine = "local"
 
 
-def folder_of(trainer: Trainer, spec: TaskSpec, settings: Settings, run_dir: str | None) -> Path:
-    """The run folder: as given, or below the trainer's folder, another one for other settings.
+def folder_of(
+    trainer: Trainer, datamodule: LightningDataModule | None, spec: TaskSpec, settings: Settings, run_dir: str | None
+) -> Path:
+    """The run folder: as given, or below the trainer's folder, another one for other settings or arguments of the data.
 
     A dev run has one of its own, which is removed afterwards.
     """
@@ -44,9 +49,25 @@ def folder_of(trainer: Trainer, spec: TaskSpec, settings: Settings, run_dir: str
         return dev_folder(trainer, home)
     if run_dir is not None:
         return Path(run_dir)
-    about = {name: value for name, value in vars(settings).items() if name != "engine"}  # which changes no result
-    text = json.dumps([asdict(spec), about], sort_keys=True, default=str)
+    of_task = {name: value for name, value in vars(settings).items() if name not in _WITHOUT_EFFECT}
+    of_trainer = {name: getattr(trainer, name) for name in _OF_TRAINER}
+    text = json.dumps(
+        [asdict(spec), of_task, of_trainer, _arguments(datamodule)], sort_keys=True, skipkeys=True, default=_told
+    )
     return home / f"{spec.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _arguments(datamodule: LightningDataModule | None) -> dict[str, Any]:
+    """What tells a datamodule from others, as far as it says so: TorchGeo's have the data set's arguments."""
+    given = {**getattr(datamodule, "kwargs", {}), **getattr(datamodule, "hparams", {})}
+    given |= {name: getattr(datamodule, name, None) for name in ("batch_size", "patch_size", "length")}
+    kept = {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT and not name.startswith("_")}
+    return {**kept, "class": f"{type(datamodule).__module__}.{type(datamodule).__qualname__}"}
+
+
+def _told(value: object) -> str:
+    """The same in every process, which the address in the text of an object would not be."""
+    return str(value) if isinstance(value, Path) else type(value).__qualname__
 
 
 def search(
@@ -76,8 +97,7 @@ def search(
         device=str(trainer.strategy.root_device),
         is_shown=trainer.progress_bar_callback is not None,
     )
-    measured = "measured on the training batches" if normalize else "the datamodule's"
-    rank_zero_info(f"dasha: searching into {folder}; mean and spread of the channels are {measured}")
+    rank_zero_info(f"dasha: searching into {folder}; mean and spread of the channels are {source_of(normalize)}")
     run.search(*splits)
 
 

@@ -5,36 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dasha.errors import InvalidArgumentError
+from lightning.pytorch.utilities import rank_zero_warn
+from segmentation_models_pytorch.encoders import get_encoder_names  # type: ignore[import-untyped,unused-ignore]
+from timm import is_model
+
+from dasha.errors import DashaWarning, InvalidArgumentError
+from dasha.manager import get_manager
 from dasha.tasks import TaskSpec
 
 Arguments = Mapping[str, Any]
 
 OWN_NETWORK = "dasha"
 """The one value of ``model``: the network is searched."""
+_UNUSED = {
+    "model": OWN_NETWORK,
+    "weights": None,
+    "freeze_backbone": False,
+    "freeze_decoder": False,
+    "num_filters": 3,  # TorchGeo's default, which its command line passes on
+}
 
 
-def refuse_networks(model: str, host: Arguments) -> None:
-    """Refuse arguments that are about a network of TorchGeo's own.
+def without_networks(given: Arguments, weights: object) -> dict[str, Any]:
+    """What replaces arguments that are about a network of TorchGeo's own; a warning names them.
 
     Args:
-        model: As given.
-        host: The other arguments that TorchGeo's task gets.
-
-    Raises:
-        InvalidArgumentError: Naming the line to delete.
+        given: Arguments of the task.
+        weights: That it was given.
     """
-    given = {
-        "model": "" if model == OWN_NETWORK else repr(model),
-        "weights": repr(host["weights"]) if host.get("weights") else "",
-        **{name: "True" if host.get(name) else "" for name in ("freeze_backbone", "freeze_decoder")},
-    }
-    for name, value in given.items():
-        if value:
-            raise InvalidArgumentError(
-                f"{name}={value} is about a network of TorchGeo's, but here the network is searched and has no "
-                f"pretrained weights; delete {name}, or use TorchGeo's own task with model='dasha_wrn'"
-            )
+    values = {**given, "weights": weights}
+    unused = {name: default for name, default in _UNUSED.items() if (values.get(name) or default) != default}
+    if _is_encoder(values["backbone"]):
+        unused["backbone"] = "auto"
+    if unused:
+        shown = ", ".join(f"{name}={values[name]!r}" for name in unused)
+        rank_zero_warn(
+            f"not used, because the network is searched and has no pretrained weights: {shown}; delete them, or use "
+            "TorchGeo's own task for such a network",
+            category=DashaWarning,
+        )
+    return unused
+
+
+def _is_encoder(name: str) -> bool:
+    """Whether a backbone is a network of timm or segmentation_models_pytorch, and none of dasha."""
+    if name in get_manager().backbones:
+        return False
+    return name in get_encoder_names() or is_model(name.removeprefix("tu-"))
 
 
 def classification(given: Arguments) -> TaskSpec:
@@ -43,11 +60,20 @@ def classification(given: Arguments) -> TaskSpec:
     if (loss == "ce" and task != "multiclass") or (loss == "bce" and task == "multiclass"):
         right = "ce" if task == "multiclass" else "bce"
         raise InvalidArgumentError(f"loss={loss!r} does not fit task={task!r}; use loss={right!r}")
+    if given.get("ignore_index") is not None:
+        raise InvalidArgumentError(
+            f"ignore_index={given['ignore_index']!r} is for pixels that do not count, but here images have labels; "
+            "delete ignore_index, and leave images of that label out of the data"
+        )
     options: dict[str, Any] = {}
     if task != "multilabel":
         options = {"loss": "focal" if loss == "focal" else "", "class_weights": _class_weights(given)}
-    if given.get("ignore_index") is not None:
-        options["ignore_index"] = given["ignore_index"]
+    elif given.get("pos_weight") is not None and given["architecture"] is None:
+        rank_zero_warn(
+            "pos_weight counts in the final training alone: the search has no such weight for task='multilabel', and "
+            "chooses kernels and learning rate without it",
+            category=DashaWarning,
+        )
     return TaskSpec(task, given["in_channels"], _outputs(given), **options)
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from dasha._ray import Engine
 from dasha.dev_run import clear
-from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.errors import DashaWarning, InvalidArgumentError, StateFileError
 from dasha.processes import on_first_process
 from dasha.search.budgets import Budget, budget_of
 from dasha.search.config import RunConfig
@@ -30,8 +30,19 @@ from dasha.search.result import SearchResult
 from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
-from torchgeo_dasha import batches, logged, searching, specs
-from torchgeo_dasha.networks import InSpreads, NotBuilt, OneLogit, Weights, build, plain, read_architecture, smoothed
+from torchgeo_dasha import batches, logged, searching, specs, units
+from torchgeo_dasha.networks import (
+    InSpreads,
+    NotBuilt,
+    OneLogit,
+    Weights,
+    build,
+    counted,
+    plain,
+    read_architecture,
+    smoothed,
+)
+from torchgeo_dasha.resuming import checkpoint_ahead
 
 
 class Searched(host.BaseTask):
@@ -49,7 +60,7 @@ class Searched(host.BaseTask):
             ``default_root_dir``. All processes must see it.
         seed: Of the search.
         architecture: A finished search to use instead: a run folder, or a file in it.
-        model: Always ``"dasha"``.
+        model: Not used, nor are ``weights``, ``freeze_backbone`` and others about TorchGeo's own networks.
         lr: Learning rate of the final training; by default the one that was found.
         patience: Epochs without progress after which the learning rate shrinks; by default it follows the schedule of
             the budget instead.
@@ -67,6 +78,7 @@ class Searched(host.BaseTask):
     target_key: ClassVar[str]
     spec: TaskSpec
     found: SearchResult | None
+    criterion: nn.Module
 
     def __init__(
         self,
@@ -85,8 +97,8 @@ class Searched(host.BaseTask):
         **kwargs: Any,
     ) -> None:
         kwargs.pop("_class_path", None)  # Lightning's command line stores it beside the arguments
-        specs.refuse_networks(model, kwargs)
         self.found = None
+        self._is_for_data = False  # whether the network is in the units of the data that it is fitted to
         self._folder: Path | None = None
         super().__init__(model=model, lr=lr, patience=patience, **kwargs)
 
@@ -100,6 +112,7 @@ class Searched(host.BaseTask):
 
     def configure_models(self) -> None:
         """Check the arguments; build the network if there is a finished search."""
+        self.hparams.update(specs.without_networks(self.hparams, self.weights))
         self.spec = self.make_spec(self.hparams)
         settings = self.settings
         RunConfig(**vars(settings))
@@ -111,32 +124,27 @@ class Searched(host.BaseTask):
     def configure_losses(self) -> None:
         """The loss of TorchGeo's task, as in the search: smoothed labels, numbers in deviations of the targets."""
         super().configure_losses()
+        self.criterion = counted(self.criterion, self.hparams.get("ignore_index"))
         self._fit_loss()
 
     def setup(self, stage: str) -> None:
-        """Search, on the first process, before the trainer makes optimizers."""
-        if stage != "fit" or self.found is not None:
+        """Search, on the first process, before the trainer makes optimizers.
+
+        A network that was found elsewhere is brought to the units of the trainer's data instead; that of a checkpoint
+        that the trainer is to restore stays as it is.
+        """
+        if stage != "fit" or self._is_for_data:
             return
-        trainer, settings = self.trainer, self.settings
-        folder = searching.folder_of(trainer, self.spec, settings, self.hparams["run_dir"])
-
-        def work() -> None:
-            splits = batches.splits_of(trainer, self.spec, self.target_key)
-            normalize = not batches.has_statistics(trainer.datamodule, self.hparams["in_channels"])
-            searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
-            logged.log_search(trainer.loggers, folder)
-
-        on_first_process(trainer, folder, work)
-        self._folder = folder
-        self._take(*read_architecture(str(folder), self.spec))
-        if self.found is not None and (scale := self.found.plan.target_scale):
-            shown = " and ".join(
-                f"{name} {', '.join(f'{value:.4g}' for value in values)}" for name, values in scale.items()
-            )
-            rank_zero_info(
-                f"dasha: targets have {shown} on the training batches; losses are in units of this spread, predictions "
-                "and metrics in those of the data"
-            )
+        if (checkpoint := checkpoint_ahead(self.trainer)) is not None:
+            self.on_load_checkpoint(checkpoint)
+            return
+        if self.found is None:
+            self._search()
+        else:
+            self._measure()
+        assert self.found is not None
+        units.say_scale(self.found.plan)
+        self._is_for_data = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Outputs of the network; on CPUs in the order in memory that is fast in the precision of the trainer."""
@@ -170,6 +178,7 @@ class Searched(host.BaseTask):
             )
         if found != self.found:
             self._take(found, None)
+        self._is_for_data = True
 
     def configure_optimizers(self) -> Any:
         """Stochastic gradient descent with what was found, and the schedule of the budget."""
@@ -177,7 +186,11 @@ class Searched(host.BaseTask):
         best = self.found.hyperparameters
         lr = best["lr"] if self.hparams["lr"] is None else self.hparams["lr"]
         if lr != best["lr"]:
-            rank_zero_info(f"dasha: lr={lr:g} as given, not the {best['lr']:.3g} that was found")
+            rank_zero_warn(
+                f"lr={lr:g} is used as given, not the {best['lr']:.3g} that was found: training is by SGD, for which a "
+                "value meant for AdamW may be far too small; delete lr to use what was found",
+                category=DashaWarning,
+            )
         optimizer = make_sgd(self, lr=lr, momentum=best["momentum"], weight_decay=best["weight_decay"])
         if self.hparams["patience"] is not None:
             plateau = ReduceLROnPlateau(optimizer, patience=self.hparams["patience"])
@@ -210,8 +223,31 @@ class Searched(host.BaseTask):
     def _budget(self) -> Budget:
         return budget_of(self.settings.budget, 2).replaced(self.settings.overrides)
 
+    def _search(self) -> None:
+        trainer, settings = self.trainer, self.settings
+        folder = searching.folder_of(trainer, trainer.datamodule, self.spec, settings, self.hparams["run_dir"])
+
+        def work() -> None:
+            splits = batches.splits_of(trainer, self.spec, self.target_key)
+            normalize = not batches.has_statistics(trainer.datamodule, self.hparams["in_channels"])
+            searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
+            logged.log_search(trainer.loggers, folder)
+
+        on_first_process(trainer, folder, work)
+        self._folder = folder
+        self._take(*read_architecture(str(folder), self.spec))
+
+    def _measure(self) -> None:
+        assert self.found is not None
+        before, channels = self.found.plan, self.hparams["in_channels"]
+        after = units.plan_for_data(before, self.trainer, target=self.target_key, in_channels=channels)
+        self._use(replace(self.found, plan=after), units.between_units(self.model, before, after))
+
     def _take(self, found: SearchResult, weights: Weights | None) -> None:
-        self.model = self.make_model(build(found, weights, seed=self.hparams["seed"]))
+        self._use(found, self.make_model(build(found, weights, seed=self.hparams["seed"])))
+
+    def _use(self, found: SearchResult, model: nn.Module) -> None:
+        self.model = model
         self.found = found
         self.hparams["architecture"] = plain(found)
         self._fit_loss()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dasha.backbones import UNet2d, WideResNet2d, check_input
+from dasha.backbones.patches import to_patches
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
 from dasha.search import load_search
@@ -47,7 +48,7 @@ class TimmNetwork(nn.Module):
     def forward_features(self, x: Tensor) -> tuple[Tensor, ...]:
         """Maps that the classifier reads."""
         check_input(x, in_channels=self.network.in_channels, ndim=2)
-        return self.network.features(x)
+        return self.network.features(to_patches(x, self.network.patch_size))
 
     def forward_head(self, maps: tuple[Tensor, ...], pre_logits: bool = False) -> Tensor:
         """Outputs ``(N, num_classes)``, or averages ``(N, num_features)`` before the classifier."""
@@ -77,7 +78,10 @@ class TimmNetwork(nn.Module):
 
 
 class TimmFeatures(nn.Module):
-    """The maps of a network at strides 1, 2, 4, … 32; those coarser than its own are pooled from its last.
+    """The maps of a network at strides 1, 2, 4, … 32.
+
+    Those coarser than its own are pooled from its last. A network of patches has none finer than they are: there the
+    image itself stands, averaged, as decoders know it from networks that begin at stride 2.
 
     Args:
         network: Its head, and the decoder of a U-Net, are left out.
@@ -88,19 +92,13 @@ class TimmFeatures(nn.Module):
 
     def __init__(self, network: WideResNet2d | UNet2d, out_indices: tuple[int, ...]) -> None:
         super().__init__()
-        base = 16 * network.width
-        own = 3 if isinstance(network, WideResNet2d) else len(network.encoder)
-        channels = [base * 2 ** min(stage, own - 1) for stage in range(_STAGES)]
-        part = "groups" if isinstance(network, WideResNet2d) else "encoder"
-        described = [
-            {"num_chs": count, "reduction": 2**stage, "module": f"network.{part}.{min(stage, own - 1)}"}
-            for stage, count in enumerate(channels)
-        ]
         outside = [index for index in out_indices if not 0 <= index < _STAGES]
         if outside:
             raise InvalidArgumentError(f"out_indices has {outside[0]}, but stages are 0 to {_STAGES - 1}")
-        self.feature_info = FeatureInfo(described, out_indices)
         self.network = network
+        # Patches of 3 positions count as stride 4: the next that stages have.
+        self._first = (network.patch_size - 1).bit_length()
+        self.feature_info = FeatureInfo([self._described(stage) for stage in range(_STAGES)], out_indices)
         network.head = nn.Identity()
         if isinstance(network, UNet2d):
             network.decoder = nn.ModuleList()
@@ -108,10 +106,21 @@ class TimmFeatures(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps of the stages that were asked for, from fine to coarse."""
         check_input(x, in_channels=self.network.in_channels, ndim=2)
-        maps = self._own(x)
+        images = [_averaged(x, 2**stage) for stage in range(self._first)]
+        own = self._own(to_patches(x, self.network.patch_size))
+        maps = [*images, *(_sized(features, x, 2 ** (self._first + place)) for place, features in enumerate(own))]
         while len(maps) < _STAGES:
             maps.append(functional.max_pool2d(maps[-1], 2, ceil_mode=True))
         return [maps[index] for index in self.feature_info.out_indices]
+
+    def _described(self, stage: int) -> dict[str, Any]:
+        """What timm says of a stage."""
+        part, own = ("groups", 3) if isinstance(self.network, WideResNet2d) else ("encoder", len(self.network.encoder))
+        place = min(stage - self._first, own - 1)
+        if place < 0:
+            return {"num_chs": self.network.in_channels, "reduction": 2**stage, "module": ""}
+        channels = 16 * self.network.width * 2**place
+        return {"num_chs": channels, "reduction": 2**stage, "module": f"network.{part}.{place}"}
 
     def _own(self, x: Tensor) -> list[Tensor]:
         if isinstance(self.network, WideResNet2d):
@@ -119,7 +128,19 @@ class TimmFeatures(nn.Module):
         maps = [self.network.encoder[0](x)]
         for pool, block in zip(self.network.pools, self.network.encoder[1:], strict=True):
             maps.append(block(pool(maps[-1])))
-        return maps[:_STAGES]
+        return maps
+
+
+def _averaged(x: Tensor, stride: int) -> Tensor:
+    return functional.avg_pool2d(x, stride, ceil_mode=True) if stride > 1 else x
+
+
+def _sized(features: Tensor, image: Tensor, stride: int) -> Tensor:
+    """A map at exactly that stride of the image, which patches of 3 positions are not."""
+    size = [-(-length // stride) for length in image.shape[2:]]
+    if list(features.shape[2:]) == size:
+        return features
+    return functional.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
 @register_model

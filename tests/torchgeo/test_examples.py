@@ -1,4 +1,5 @@
 import csv
+import inspect
 import os
 import re
 from collections import defaultdict
@@ -10,10 +11,14 @@ import yaml
 pytest.importorskip("torchgeo", reason="torchgeo is not installed")
 
 import torch
+from lightning.pytorch.cli import LightningCLI
+from torchgeo.datamodules import BaseDataModule
 from torchgeo.main import main
 
 from dasha.search.budgets import budget_of
 from tests.torchgeo.conftest import EXAMPLES, OVERRIDES
+from torchgeo_dasha._compat import BaseTask
+from torchgeo_dasha.batches import has_statistics
 
 SATELLITE = Path(os.environ.get("DASHA_DATA", "/nowhere")) / "satellite"
 GENERATED = ["generated_multilabel.yaml", "generated_regression.yaml"]
@@ -122,6 +127,30 @@ def test_examples_name_what_exists(path):
     budget_of(given.get("budget", "quick"), 2).replaced(given.get("overrides", {}))
     assert content["model"]["class_path"].startswith("torchgeo_dasha.")
     assert "/" not in str(content["data"].get("init_args", {}).get("root", ""))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_task_and_datamodule_of_examples_can_be_made(path, monkeypatch):
+    """As the command line makes them, before there are data."""
+    monkeypatch.setattr("sys.argv", ["torchgeo"])
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    root = ["--data.init_args.root=nowhere"] if content["data"]["class_path"].startswith("torchgeo_dasha.") else []
+    made = LightningCLI(
+        model_class=BaseTask,
+        datamodule_class=BaseDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        save_config_callback=None,
+        seed_everything_default=False,
+        run=False,
+        args=["--config", str(path), *root, "--trainer.accelerator=cpu", "--trainer.logger=false"],
+    )
+    data, channels = made.datamodule, made.model.hparams["in_channels"]
+    assert data.batch_size == content["data"]["init_args"]["batch_size"]
+    if has_statistics(data, channels):
+        assert len(data.mean) == channels
+    # TorchGeo hands the other arguments to the data set without looking at them.
+    assert set(data.kwargs) <= set(inspect.signature(data.dataset_class).parameters)
 
 
 def test_the_file_of_the_readme_runs(class_folders, tmp_path):

@@ -92,6 +92,27 @@ def test_pixels_of_a_scene(tiles, tmp_path, write_tif, read_tif, capsys):
     assert names == ("0", "1", "2")
 
 
+def test_classes_without_a_name_have_their_number(tiles, tmp_path, write_tif, read_tif):
+    """As the last class, of which the datamodule knows nothing if it does not count."""
+    task = SemanticSegmentationTask(model="fcn", in_channels=3, num_classes=6, num_filters=4, ignore_index=5)
+    data = TileSegmentationDataModule(tiles, groups=r"^s\d", batch_size=4, ignore_index=5)
+    path = trained(task, data, tmp_path / "pixels.ckpt")
+    assert load_trained(path).inputs.class_names == ("0", "1", "2")
+    scene = write_tif(tmp_path / "scene.tif", np.ones((3, 40, 40), "uint16"))
+    done = predict_file(scene, tmp_path / "p.tif", path, tile=16, is_probability=True)
+    assert done.class_names == read_tif(tmp_path / "p.tif")[2] == tuple("012345")
+
+
+def test_a_folder_that_was_only_searched(tmp_path, scene, capsys):
+    for name in ("config.json", "plan.json"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).write_text("{}")
+    arguments = ["predict", str(scene), "--checkpoint", str(tmp_path / "run"), "--out", str(tmp_path / "c.tif")]
+    assert main(arguments) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "holds a search, but no trained network; train it first, with dasha fit, or with torchgeo fit and" in told
+
+
 def test_bands_that_do_not_match_are_named(patches, tmp_path, write_tif, capsys):
     narrow = write_tif(tmp_path / "narrow.tif", np.ones((3, 20, 20), "uint16"))
     arguments = ["predict", str(narrow), "--checkpoint", str(patches), "--out", str(tmp_path / "c.tif")]

@@ -5,6 +5,7 @@ import runpy
 import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -85,7 +86,59 @@ def test_splits_that_exist(tiles, tmp_path, layout):
     data = prepared(root, groups=None, batch_size=2)
     count = 1 if layout == "lists" else 2
     assert [len(part) for part in (data.train_dataset, data.val_dataset, data.test_dataset)] == [6, 4, count]
-    assert ("(1 tiles are in none of them)" in data.rule) == (layout == "lists")
+    left = "(2 images or masks are in no part: images/s5_11.tif, masks/s5_11.tif)"
+    assert (left in data.rule) == (layout == "lists")
+
+
+def in_parts(tiles, root, *, inside):
+    """Twelve tiles in folders of the parts, below those of images and masks or above them."""
+    for number in range(12):
+        part = ("Training", "val", "Test")[(number > 5) + (number > 9)]
+        for kind in ("images", "masks"):
+            place = root / kind / part if inside else root / part / kind
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tiles / kind / f"s{number // 2}_{number}.tif", place)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_tiles_that_no_part_has_are_named(tiles, tmp_path, inside):
+    root = tmp_path / "split"
+    in_parts(tiles, root, inside=inside)
+    assert prepared(root, groups=None).rule == "by the folders Training, val, Test"
+    places = ["images/extra/a.tif", "images/b.tif"] if inside else ["extra/images/a.tif", "c.tif"]
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tiles / "images" / "s0_0.tif", root / place)
+    told = f"(2 images or masks are in no part: {', '.join(sorted(places))})"
+    assert prepared(root, groups=None).rule.endswith(told)
+    (root / "old.jp2").touch()
+    told += " (1 files are not read: .jp2)"
+    data = prepared(root, groups=None, image_suffix=".tif", mask_suffix=".tif")
+    assert data.rule.endswith(told)
+
+
+def test_names_in_lists(tiles):
+    for kind in ("images", "masks"):
+        for number, scene in ((6, "sceneA"), (7, "sceneB"), (8, "sceneA"), (9, "sceneB")):
+            (tiles / kind / scene).mkdir(exist_ok=True)
+            (tiles / kind / f"s{number // 2}_{number}.tif").rename(tiles / kind / scene / f"000{number // 8}.tif")
+        shutil.copy(tiles / kind / "s0_0.tif", tiles / kind / "0001.tif")
+    (tiles / "val.txt").write_text("s5_11\ns5_10\n")
+    read = {"groups": None, "batch_size": 1}
+    for line in ("0001", "0001.tif", "sceneB/0001", "sceneB/0001.tif"):
+        (tiles / "train.txt").write_text(f"{line}\n")
+        (path,) = prepared(tiles, **read).train_dataset.paths
+        assert path == tiles / "images" / f"{line.removesuffix('.tif')}.tif"
+    for line in ("0000", "0000.tif"):
+        (tiles / "train.txt").write_text(f"s0_0\n{line}\n")
+        with pytest.raises(InvalidArgumentError, match=rf"several images \({line} for sceneA/0000 and sceneB/0000\);"):
+            prepared(tiles, **read)
+    (tiles / "train.txt").write_text("s0_0\ns0_1\ns0_0.tif\n")
+    with pytest.raises(InvalidArgumentError, match=r"train.txt lists s0_0.tif under another name before; keep one"):
+        prepared(tiles, **read)
+    (tiles / "train.txt").write_text("s0_0\ns0_1\ns0_0\n")
+    with pytest.raises(InvalidArgumentError, match=r"train.txt lists s0_0 more than once; every image needs one line"):
+        prepared(tiles, **read)
 
 
 def test_files_that_are_not_read_are_counted(tiles):
@@ -209,6 +262,33 @@ def test_pictures_of_predictions(tiles, tmp_path, trainer_of, monkeypatch, capsy
     for picture in pictures:
         with Image.open(picture) as opened:
             assert opened.width > 500
+
+
+def test_pictures_of_yes_and_no_with_the_arguments_of_the_training(
+    tiles, tmp_path, trainer_of, monkeypatch, write_tif, capsys
+):
+    for path in (tiles / "masks").iterdir():
+        write_tif(path, np.ones((1, 16, 16), "uint8"))
+    write_tif(tiles / "masks" / "s0_0.tif", np.zeros((1, 16, 16), "uint8"))
+    options = {"bands": [3, 1], "image_size": 24, "split_seed": 3, "mean": np.ones(2), "std": np.ones(2)}
+    data = prepared(tiles, class_names=["no", "yes"], **options)
+    task = DashaSemanticSegmentationTask(in_channels=2, task="binary", loss="bce", **OPTIONS)
+    trainer = trainer_of()
+    trainer.fit(task, datamodule=data)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    seen = []
+    monkeypatch.setattr(
+        TileSegmentationDataModule, "plot", lambda self, sample: seen.append((self, sample)) or plt.figure()
+    )
+    monkeypatch.setattr(DashaSemanticSegmentationTask, "forward", lambda self, x: torch.ones(1, 1, *x.shape[2:]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["draw_predictions.py", "--checkpoint", "last.ckpt", "--root", str(tiles)])
+    runpy.run_path(str(EXAMPLES / "draw_predictions.py"), run_name="__main__")
+    drawn, sample = seen[0]
+    assert sample["prediction"].unique().tolist() == [1]
+    assert sample["image"].shape == (2, 24, 24)
+    assert drawn.test_dataset.paths == data.test_dataset.paths
+    assert drawn.class_names == ("no", "yes")
 
 
 @pytest.mark.slow

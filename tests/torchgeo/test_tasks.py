@@ -1,3 +1,4 @@
+import inspect
 import json
 
 import numpy as np
@@ -7,8 +8,9 @@ import torch
 pytest.importorskip("torchgeo", reason="torchgeo is not installed")
 
 import torchgeo_dasha
-from dasha.errors import InvalidArgumentError, NotFittedError, StateFileError
+from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from tests.torchgeo.conftest import OPTIONS, OVERRIDES
+from torchgeo_dasha import ImageFolderDataModule, _compat
 from torchgeo_dasha.searching import folder_of
 
 KINDS = {
@@ -127,6 +129,12 @@ def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
     assert again.current_epoch == 2
     assert resumed.found == task.found
     again.fit(task, data)  # nor where the task has its network already
+    # Nor in another folder, where the checkpoint alone knows it.
+    elsewhere, moved = task_of(), trainer_of(max_epochs=2, default_root_dir=tmp_path / "elsewhere")
+    moved.fit(elsewhere, data, ckpt_path=path)
+    assert elsewhere.found == task.found
+    assert moved.current_epoch == 2
+    assert not (tmp_path / "elsewhere" / "dasha").exists()
 
 
 def test_labels_are_smoothed_in_training_alone(data_of, trainer_of):
@@ -160,6 +168,58 @@ def test_the_search_can_be_named(data_of, trainer_of, tmp_path, no_search_after)
         torchgeo_dasha.DashaSemanticSegmentationTask(
             in_channels=4, num_classes=4, backbone="auto", architecture=str(tmp_path / "run")
         )
+
+
+@pytest.mark.parametrize("name", ["number", "height"])
+def test_a_named_search_takes_the_units_of_other_data(name, data_of, trainer_of, tmp_path, caplog):
+    kind = {"number": "regression", "height": "pixelwise regression"}[name]
+    trainer_of().fit(task_of(kind, run_dir=str(tmp_path / "run")), data_of(name))
+    architecture = str(tmp_path / "run")
+    before = task_of(kind, architecture=architecture).found.plan
+    # In centimetres, and with mean and spread from the datamodule.
+    data = data_of(name, offset=500.0, factor=100.0)
+    data.mean, data.std = torch.full((4,), 30.0), torch.full((4,), 50.0)
+    task, trainer = task_of(kind, architecture=architecture, lr=0.0), trainer_of()
+    with caplog.at_level("INFO"):
+        trainer.fit(task, data)
+    plan = task.found.plan
+    assert plan.target_scale["mean"] == pytest.approx([500 + 100 * before.target_scale["mean"][0]], rel=1e-3)
+    assert plan.target_scale["std"] == pytest.approx([100 * before.target_scale["std"][0]], rel=0.01)
+    assert before.normalization
+    assert not plan.normalization
+    assert "mean and spread of the channels are the datamodule's" in caplog.text
+    assert f"targets have mean {plan.target_scale['mean'][0]:.4g}" in caplog.text
+    assert float(task.eval()(torch.zeros(1, 4, 8, 8)).mean()) > 400
+    assert torch.equal(task.criterion.spread, torch.tensor(plan.target_scale["std"]))
+
+    # A checkpoint keeps its own, whatever it goes on with.
+    path = trainer.checkpoint_callback.best_model_path
+    loaded = type(task).load_from_checkpoint(path)
+    trainer_of(max_epochs=2).fit(loaded, data_of(name))
+    again = task_of(kind, architecture=architecture)
+    trainer_of(max_epochs=2).fit(again, data_of(name), ckpt_path=path)
+    assert loaded.found == again.found == task.found
+
+
+def test_a_named_search_measures_images_that_nobody_normalises(data_of, trainer_of, tmp_path):
+    data = data_of("binary mask")
+    data.mean, data.std = torch.full((4,), 30.0), torch.full((4,), 50.0)
+    kind = "binary segmentation"
+    trainer_of().fit(task_of(kind, run_dir=str(tmp_path / "run")), data)
+    task = task_of(kind, architecture=str(tmp_path / "run"))
+    assert not task.found.plan.normalization
+    plain, given = task.model.network, data_of("binary mask")
+    trainer_of(max_steps=0).fit(task, given)
+    first, second = task.model.network
+    assert second is plain
+    images = torch.stack([given.train_dataset[place]["image"] for place in range(8)]) / 255
+    assert task.found.plan.normalization["mean"] == pytest.approx(images.mean((0, 2, 3)).tolist(), rel=1e-3)
+    assert torch.equal(first.mean.flatten(), torch.tensor(task.found.plan.normalization["mean"]))
+    # Loaders alone are nothing that could be measured.
+    named, loaders = task_of(kind, architecture=str(tmp_path / "run")), data_of("binary mask")
+    loaders.setup("fit")
+    trainer_of().fit(named, loaders.train_dataloader(), loaders.val_dataloader())
+    assert not named.found.plan.normalization
 
 
 def test_initial_weights_are_those_of_the_winning_trial(data_of, trainer_of, tmp_path):
@@ -197,7 +257,8 @@ def test_found_settings_and_the_schedule_of_the_budget(data_of, trainer_of):
 
 def test_a_learning_rate_and_patience_of_the_users_own(data_of, trainer_of):
     task, trainer = task_of(lr=0.001, patience=3), trainer_of(gradient_clip_val=0.5)
-    trainer.fit(task, data_of())
+    with pytest.warns(DashaWarning, match=r"lr=0.001 is used as given, not the 0\.\d+ that was found.*AdamW"):
+        trainer.fit(task, data_of())
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0.001
     (config,) = trainer.lr_scheduler_configs
     assert (type(config.scheduler).__name__, config.monitor, config.scheduler.patience) == (
@@ -226,23 +287,45 @@ def test_a_dev_run_leaves_nothing(data_of, trainer_of, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_search_goes_on_with_another_engine_but_not_with_another_seed(trainer_of):
-    trainer = trainer_of()
-    tasks = task_of(), task_of(engine="ray"), task_of(seed=1)
-    local, ray, other = (folder_of(trainer, task.spec, task.settings, None) for task in tasks)
-    assert local == ray != other
+def test_a_search_goes_on_where_nothing_that_matters_is_different(trainer_of, data_of):
+    def folder(*, data=None, trainer=None, **options):
+        task = task_of(**options)
+        return folder_of(trainer_of(**(trainer or {})), data_of(**(data or {})), task.spec, task.settings, None)
+
+    first = folder()
+    for same in ({}, {"engine": "ray"}, {"data": {"num_workers": 1}}, {"trainer": {"max_epochs": 9}}):
+        assert folder(**same) == first
+    others = [
+        {"seed": 1},
+        {"data": {"batch_size": 2}},
+        {"data": {"offset": 1.0}},
+        {"trainer": {"accumulate_grad_batches": 2}},
+        {"trainer": {"precision": "bf16-mixed"}},
+        {"trainer": {"limit_train_batches": 1}},
+    ]
+    assert len({first, *(folder(**other) for other in others)}) == 1 + len(others)
+
+
+def test_folders_of_datamodules_by_what_they_say(trainer_of, class_folders):
+    def folder(*arguments, **options):
+        task = task_of()
+        return folder_of(trainer_of(), ImageFolderDataModule(*arguments, **options), task.spec, task.settings, None)
+
+    assert folder(class_folders) == folder(str(class_folders), num_workers=2)
+    assert len({folder(class_folders), folder(class_folders, bands=[1, 2]), folder("elsewhere")}) == 3
+    data = ImageFolderDataModule(class_folders)
+    task, found = task_of(), set()
+    for thing in (object(), object()):  # whose texts have addresses
+        data.kwargs["transforms"] = thing
+        found.add(folder_of(trainer_of(), data, task.spec, task.settings, None))
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"model": "resnet50"},
-            r"model='resnet50' is about a network of TorchGeo's, .* delete model, or",
-        ),
-        ({"weights": True}, r"weights=True is about a network of TorchGeo's"),
-        ({"freeze_backbone": True}, r"freeze_backbone=True is about"),
-        ({"backbone": "resnet50"}, r"backbone='resnet50' is unknown.* allowed: 'auto', 'unet_2d', 'wide_resnet_2d'"),
+        ({"backbone": "resnet_50"}, r"backbone='resnet_50' is unknown.* allowed: 'auto', 'unet_2d', 'wide_resnet_2d'"),
+        ({"backbone": "wide_resnet"}, r"backbone='wide_resnet' is unknown; did you mean 'wide_resnet_2d'"),
         ({"backbone": "unet_1d"}, r"backbone='unet_1d' is for 1-D inputs"),
         ({"num_classes": None}, r"num_classes is missing, which task='multiclass' needs"),
         ({"loss": "bce"}, r"loss='bce' does not fit task='multiclass'; use loss='ce'"),
@@ -266,8 +349,86 @@ def test_arguments_of_dense_tasks_that_have_no_place():
         task_of("segmentation", task="multilabel", loss="bce", num_labels=3)
     with pytest.raises(InvalidArgumentError, match=r"loss='ce' does not fit task='binary'; use loss='bce'"):
         task_of("change", loss="ce")
-    with pytest.raises(InvalidArgumentError, match=r"freeze_decoder=True is about"):
-        task_of("segmentation", freeze_decoder=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "named"),
+    [
+        ("multiclass", {"model": "resnet50", "weights": True}, "model='resnet50', weights=True;"),
+        ("multiclass", {"freeze_backbone": True, "weights": False}, "weights: freeze_backbone=True;"),
+        (
+            "segmentation",
+            {"model": "unet", "backbone": "resnet50", "freeze_decoder": True, "num_filters": 8},
+            "model='unet', freeze_decoder=True, num_filters=8, backbone='resnet50';",
+        ),
+        ("change", {"model": "fcsiamdiff", "backbone": "mit_b0"}, "model='fcsiamdiff', backbone='mit_b0';"),
+        ("segmentation", {"backbone": "tu-resnet18"}, "weights: backbone='tu-resnet18';"),
+    ],
+)
+def test_arguments_about_networks_of_torchgeo_are_not_used(kind, options, named, recwarn):
+    task = task_of(kind, **options)
+    (warning,) = [one for one in recwarn if issubclass(one.category, DashaWarning)]
+    assert named in str(warning.message)
+    expected = "auto" if "backbone" in options else OPTIONS["backbone"]
+    assert (task.hparams["model"], task.settings.backbone) == ("dasha", expected)
+    recwarn.clear()
+    task_of(
+        kind, **{name: value for name, value in task.hparams.items() if name in options}
+    )  # as a checkpoint has them
+    task_of(kind, num_filters=3) if kind == "segmentation" else task_of(kind, model="dasha")
+    assert not [one for one in recwarn if issubclass(one.category, DashaWarning)]
+
+
+def test_a_file_of_torchgeo_with_another_class(data_of, tmp_path, monkeypatch):
+    """What TorchGeo's command line makes of a file whose class_path alone was changed."""
+    from torchgeo.main import main
+
+    given = {
+        "trainer": {"fast_dev_run": True, "accelerator": "cpu", "logger": False, "enable_progress_bar": False},
+        "model": {
+            "class_path": "torchgeo_dasha.DashaSemanticSegmentationTask",
+            "init_args": {
+                "model": "unet",
+                "backbone": "resnet18",
+                "weights": True,
+                "in_channels": 4,
+                "num_classes": 5,
+                "freeze_backbone": True,
+                "lr": 0.0001,
+                "patience": 6,
+                "budget": "smoke",
+            },
+        },
+        "data": {"class_path": "generated_data.GeneratedDataModule", "dict_kwargs": {"target": "mask", "size": 8}},
+    }
+    (tmp_path / "x.yaml").write_text(json.dumps(given))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["torchgeo"])
+    with (
+        pytest.warns(DashaWarning, match=r"model='unet', weights=True, freeze_backbone=True, backbone='resnet18'"),
+        pytest.warns(
+            DashaWarning, match=r"lr=0.0001 is used as given, not the 1e-06 that was found: training is by SGD"
+        ),
+    ):
+        main(["fit", "--config", "x.yaml"])
+
+
+def test_labels_that_do_not_count_are_for_pixels():
+    if "ignore_index" not in inspect.signature(_compat.Classification).parameters:
+        pytest.skip("TorchGeo's classification has no ignore_index")
+    assert task_of(ignore_index=None).spec.ignore_index is None
+    with pytest.raises(InvalidArgumentError, match=r"ignore_index=3 is for pixels .* leave images of that label out"):
+        task_of(ignore_index=3)
+
+
+def test_a_weight_that_the_search_has_not(recwarn):
+    if "pos_weight" not in inspect.signature(_compat.Classification).parameters:
+        pytest.skip("TorchGeo's classification has no pos_weight")
+    with pytest.warns(DashaWarning, match="pos_weight counts in the final training alone"):
+        task_of("multilabel", pos_weight=torch.ones(4))
+    recwarn.clear()
+    assert task_of("binary", pos_weight=torch.tensor(3.0)).spec.class_weights == (1.0, 3.0)
+    assert not [one for one in recwarn if issubclass(one.category, DashaWarning)]
 
 
 def test_architectures_that_are_none(tmp_path):
@@ -298,6 +459,49 @@ def test_the_run_folder_has_a_report_and_says_what_was_learnt(data_of, trainer_o
     from dasha.report.run import write_report
 
     assert write_report(tmp_path / "run").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [("binary segmentation", "bce"), ("binary segmentation", "focal"), ("change", "bce"), ("change", "jaccard")],
+)
+def test_pixels_that_do_not_count_leave_no_trace(kind, loss, data_of, trainer_of):
+    """Whatever the network says of them, neither loss nor metrics change."""
+    task = task_of(kind, loss=loss, ignore_index=255)
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(2, *(() if kind != "change" else (1,)), 8, 8, generator=generator)
+    masks = (torch.rand(outputs.shape, generator=generator) > 0.5).long()
+    is_counted = torch.rand(outputs.shape, generator=generator) > 0.3
+    masks[~is_counted] = 255
+    other = torch.where(is_counted, outputs, 9.0)
+    given = masks.float() if loss == "bce" else masks
+    first, second = (float(task.criterion(one, given)) for one in (outputs, other))
+    assert 0 < first == pytest.approx(second)
+    if loss == "bce":
+        counted = outputs[is_counted], given[is_counted]
+        assert first == pytest.approx(float(torch.nn.functional.binary_cross_entropy_with_logits(*counted)))
+        nothing = task.criterion(outputs.requires_grad_(), torch.full_like(given, 255))
+        nothing.backward()
+        assert float(nothing.detach()) == 0 == float(outputs.grad.abs().sum())
+    values = []
+    for one in (outputs, other):
+        values.append(task.train_metrics(one.detach(), given))
+        task.train_metrics.reset()
+    assert values[0] == values[1]
+
+
+def test_a_fit_with_pixels_that_do_not_count(data_of, trainer_of, generated_data, monkeypatch):
+    read = generated_data.GeneratedImages.__getitem__
+
+    def marked(self, index):
+        sample = read(self, index)
+        sample["mask"][..., 0] = 255
+        return sample
+
+    monkeypatch.setattr(generated_data.GeneratedImages, "__getitem__", marked)
+    task, trainer = task_of("binary segmentation", ignore_index=255), trainer_of()
+    trainer.fit(task, data_of("binary mask"))
+    assert 0 < float(trainer.callback_metrics["val_loss"]) < 5  # with 255 as a target, it is far off
 
 
 @pytest.mark.parametrize("search", ["off", "random"])

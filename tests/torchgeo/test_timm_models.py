@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 
@@ -47,6 +48,31 @@ def test_features_at_every_stride(name):
         timm.create_model(name, features_only=True, out_indices=(6,), **SMALL[name])
 
 
+@pytest.mark.parametrize("patch_size", [2, 3, 4])
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_of_patches(name, patch_size):
+    """Those that are searched for images of more than 32 × 32 pixels."""
+    options = {"in_chans": 5, "patch_size": patch_size, **SMALL[name]}
+    images = torch.randn(2, 5, 96, 64)
+    model = timm.create_model(name, num_classes=3, **options).eval()
+    assert torch.equal(model(images), model.network(images))
+    assert torch.equal(model(images), model.forward_head(model.forward_features(images)))
+    stages = timm.create_model(name, features_only=True, **options)
+    assert stages.feature_info.reduction() == [1, 2, 4, 8, 16, 32]
+    maps = stages(images)
+    assert [tuple(part.shape[1:]) for part in maps] == [
+        (channels, 96 // 2**stage, 64 // 2**stage) for stage, channels in enumerate(stages.feature_info.channels())
+    ]
+    assert torch.equal(maps[0], images)  # nothing of the network is as fine
+    assert maps[2].shape[1] == 16 * 2 ** (2 - (patch_size > 2) - 1)
+    assert [part.shape[2:] for part in stages(torch.randn(2, 5, 33, 47))] == [
+        (math.ceil(33 / 2**stage), math.ceil(47 / 2**stage)) for stage in range(6)
+    ]
+    for decoder in (smp.Unet, smp.UPerNet, smp.Segformer):
+        whole = decoder(f"tu-{name}", encoder_weights=None, in_channels=5, classes=4, patch_size=patch_size, width=1)
+        assert whole(images).shape == (2, 4, 96, 64)
+
+
 def test_there_are_no_pretrained_weights():
     with pytest.raises(InvalidArgumentError, match=r"pretrained=True, but there are no pretrained weights"):
         timm.create_model("dasha_wrn", pretrained=True)
@@ -86,6 +112,11 @@ def test_a_searched_network_in_timm_and_as_an_encoder(run):
     model = timm.create_model("dasha_unet", num_classes=2, in_chans=3, architecture=path)
     assert kernels_of(model.network, plan) == plan.architecture
     assert model.network.width == 1
+    patches = {**plan.as_dict(), "options": {**plan.options, "patch_size": 2}}
+    assert timm.create_model("dasha_unet", num_classes=2, architecture=patches)(torch.zeros(1, 3, 64, 64)).shape == (
+        1,
+        2,
+    )
     unet = smp.Unet(
         "tu-dasha_unet", encoder_weights=None, in_channels=6, classes=2, architecture=plan.as_dict(), width=2
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from kornia import augmentation
 from lightning.pytorch.utilities import rank_zero_info
@@ -90,7 +91,7 @@ class FilesDataModule(NonGeoDataModule):
             raise InvalidArgumentError(f"mean={mean} and std={std} must come together, one number per band")
         self.bands, self.rgb_bands, self.augment, self.draw = bands, rgb_bands, augment, draw
         self.image_size = _size(image_size)
-        self._given = None if mean is None or std is None else (list(mean), list(std))
+        self._given = None if mean is None or std is None else (list(map(float, mean)), list(map(float, std)))
         self._datasets: dict[str, FileDataset] = {}
 
     @abstractmethod
@@ -119,6 +120,11 @@ class FilesDataModule(NonGeoDataModule):
     @abstractmethod
     def class_counts(self, part: str = "train") -> Tensor:
         """How often every class occurs in a part, ``(num_classes,)``; one over it is a weight for a loss."""
+
+    def make_plain(self) -> None:
+        """Make the arguments that were saved texts, numbers and lists alone, which a checkpoint may hold."""
+        for name, value in self.hparams.items():
+            self.hparams[name] = str(value) if isinstance(value, Path) else np.asarray(value).tolist()
 
     def setup(self, stage: str) -> None:
         """Find, check and measure the files, once.

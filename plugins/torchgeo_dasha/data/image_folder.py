@@ -104,6 +104,8 @@ class ImageFolderDataModule(FilesDataModule):
             rgb_bands=rgb_bands,
             draw=Draw.of_fractions(val_fraction, test_fraction, split_seed),
         )
+        self.save_hyperparameters(logger=False)
+        self.make_plain()
         self.root, self.groups = Path(root), groups
         self._files: dict[str, Files] = {}
         self._class_names: tuple[str, ...] = ()

@@ -95,8 +95,7 @@ def split_tiles(folders: TileFolders, *, draw: Draw, group_of: Callable[[str], s
         )
     else:
         parts, rule = _drawn(folders.at(root), draw, group_of), f"by group {draw.describe('the tiles')}"
-    if folders.image_suffix is None and folders.mask_suffix is None and (note := unread(files_below(root), SUFFIXES)):
-        rule += f" ({note})"
+    rule += _left_out(root, parts)
     require_validation(parts, root, rule)
     check_groups({part: [str(image) for image, _ in tiles.values()] for part, tiles in parts.items()}, what="images")
     if group_of is not None:
@@ -127,19 +126,46 @@ def _by_name(folder: Path, suffix: str | None) -> dict[str, Path]:
     return found
 
 
+def _left_out(root: Path, parts: Mapping[str, Tiles]) -> str:
+    """Words about the images and masks that no part has."""
+    known = {path for tiles in parts.values() for pair in tiles.values() for path in pair}
+    others = [path for path in files_below(root) if path not in known]
+    names = [path.relative_to(root).as_posix() for path in others if path.suffix.lower() in SUFFIXES]
+    notes = [f"{len(names)} images or masks are in no part: {some(names)}" if names else "", unread(others, SUFFIXES)]
+    return "".join(f" ({note})" for note in notes if note)
+
+
 def _listed(folders: TileFolders, lists: Mapping[str, Path]) -> tuple[dict[str, Tiles], str]:
     tiles = folders.at(folders.root)
-    known = {key: name for name, (image, _) in tiles.items() for key in (name, image.name, image.stem)}
+    names_of = _names_of(folders, tiles)
     parts = {}
     for part, path in lists.items():
         lines = read_list(path, form="names", parts=1)
-        missing = [line for line in lines if line not in known]
+        missing = [line for line in lines if line not in names_of]
         if missing:
             raise InvalidArgumentError(f"{path} lists images that do not exist ({some(missing)}); mend the list")
-        parts[part] = {known[line]: tiles[known[line]] for line in lines}
-    left = len(tiles) - sum(map(len, parts.values()))
-    more = f" ({left} tiles are in none of them)" if left > 0 else ""
-    return parts, f"by the lists {', '.join(path.name for path in lists.values())}{more}"
+        double = [f"{line} for {' and '.join(names_of[line])}" for line in lines if len(names_of[line]) > 1]
+        if double:
+            raise InvalidArgumentError(
+                f"{path} lists names of several images ({some(double)}); write their folders, too"
+            )
+        names = [names_of[line][0] for line in lines]
+        twice = [line for number, line in enumerate(lines) if names[number] in names[:number]]
+        if twice:
+            raise InvalidArgumentError(f"{path} lists {some(twice)} under another name before; keep one of the lines")
+        parts[part] = {name: tiles[name] for name in names}
+    return parts, f"by the lists {', '.join(path.name for path in lists.values())}"
+
+
+def _names_of(folders: TileFolders, tiles: Tiles) -> dict[str, list[str]]:
+    """The tiles that a line may mean: one by its path, with or without suffix; or those of that file name or stem."""
+    found: dict[str, list[str]] = {}
+    for name, (image, _) in tiles.items():
+        for key in {image.name, image.stem}:
+            found.setdefault(key, []).append(name)
+    for name, (image, _) in tiles.items():
+        found[name] = found[image.relative_to(folders.root / folders.image_dir).as_posix()] = [name]
+    return found
 
 
 def _drawn(tiles: Tiles, draw: Draw, group_of: Callable[[str], str]) -> dict[str, Tiles]:

@@ -128,7 +128,7 @@ def load_trained(
         if str(hyperparameters.get("model")).startswith(_OF_PAIRS):
             network = OneBehindOther(module)
     is_sigmoid = hyperparameters.get("task") in ("binary", "multilabel")
-    names = inputs.class_names if inputs else ()
+    names = _names_of_outputs(inputs.class_names if inputs else (), hyperparameters)
     return Trained(network.eval(), channels, is_sigmoid, names, inputs, is_number=is_number)
 
 
@@ -180,9 +180,22 @@ def _inputs(content: Mapping[str, Any]) -> InputSpec | None:
     return InputSpec.of_dict(found[0]) if found else None
 
 
+def _names_of_outputs(names: tuple[str, ...], hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names for all outputs: those that training data had no pixel of, or none that counts, have their numbers."""
+    if not names:
+        return ()
+    outputs = 2 if hyperparameters.get("task") == "binary" else hyperparameters.get("num_classes") or 0
+    return names + tuple(map(str, range(len(names), outputs)))
+
+
 def _of_run(path: Path) -> Trained:
     from dasha.search.model import load_model, read_plan
 
+    if path.is_dir() and (path / "config.json").is_file() and not (path / "model.safetensors").is_file():
+        raise InvalidArgumentError(
+            f"{path} holds a search, but no trained network; train it first, with dasha fit, or with torchgeo fit and "
+            f"architecture={path}, whose .ckpt can be given"
+        )
     plan = read_plan(path)
     task = plan.task
     is_number = task.kind in ("regression", "dense_regression")
