@@ -80,7 +80,7 @@ class SequenceFiles(LightningDataModule):
         split: Rule = "auto",
         validation_chromosomes: Sequence[str] = (),
         test_chromosomes: Sequence[str] = (),
-        label: int | list[int | str] | str = "",
+        label: int | list[int | str] | str | None = None,
         sequence: str | None = None,
         chromosome: str | None = None,
         genome: str | None = None,
@@ -160,13 +160,14 @@ class SequenceFiles(LightningDataModule):
         options = {name: self.hparams[name] for name in names}
         self.inner = SequenceDataModule(self._split(parts), self._task(), **options)
         about = {"length": parts.train.length, "class_names": list(parts.train.class_names)}
-        self._own = {**about, "data": _identity(parts), "split": self._splitting()}
+        place = str(Path(self.hparams["path"]).absolute())
+        self._own = {**about, "path": place, "data": self._identity(parts), "split": self._splitting()}
 
     def _read_tested(self) -> None:
-        """Take the test part of the data of the training, or all of another file."""
-        trained, path, split = self.trained, self.hparams["path"], self.hparams["split"]
+        """Take the test part of the data of the training, all of another file, or the test part of another folder."""
+        trained, path = self.trained, self.hparams["path"]
         parts = self._read(**{name: self.hparams[name] or trained.get(name) for name in ("length", "class_names")})
-        if trained.get("data", "") in ("", _identity(parts)):
+        if trained.get("data", "") in ("", self._identity(parts)):
             own = self._splitting()
             if trained.get("split", own) != own:
                 raise InvalidArgumentError(
@@ -174,14 +175,25 @@ class SequenceFiles(LightningDataModule):
                     f"they are {own}, by which training sequences come into the test part; leave them as they were"
                 )
             self._take(parts)
-        elif split in ("auto", "files") and not Path(path).is_file():
-            if parts.test is None:
-                raise InvalidArgumentError(f"path={path!r} has no test file; give a file of sequences with labels")
-            self.tested = parts.test
-        else:
-            self.tested = concatenated([part for part in parts if part is not None])
-        if self.tested is not None:
-            _log.info("tested, and not the data of the training: %s", self.tested.describe())
+            return
+        if trained["path"] == str(Path(path).absolute()):
+            raise InvalidArgumentError(
+                f"path={path!r} was trained on, but has other sequences or labels now, or is read otherwise; leave "
+                "file and options as they were, or put what is new into a file of its own"
+            )
+        self.tested = parts.train if Path(path).is_file() else parts.test
+        if self.tested is None:
+            raise InvalidArgumentError(f"path={path!r} has no test file; give a file of sequences with labels")
+        _log.info("tested, and not the data of the training: %s", self.tested.describe())
+
+    def _identity(self, parts: SequenceSplits) -> str:
+        """A hash of the sequences and labels that are trained on or split, not of a test file that stays one."""
+        digest = hashlib.sha256()
+        for part in parts[:2] if self._splitting()["split"] == "files" else parts:
+            if part is not None:
+                digest.update(row_hashes(part.codes).tobytes())
+                digest.update(b"" if part.labels is None else part.labels.tobytes())
+        return digest.hexdigest()
 
     def _splitting(self) -> dict[str, Any]:
         """The rule of the split, with what decides its parts, as plain values."""
@@ -201,7 +213,7 @@ class SequenceFiles(LightningDataModule):
     def _read(self, **more: Any) -> SequenceSplits:
         """What the files hold; of one file, everything as training data."""
         place, given = Path(self.hparams["path"]), {**self.hparams, **more}
-        read = {**self._reading(), "label": given["label"], "length": given["length"]}
+        read = {**self._reading(), "label": "" if given["label"] is None else given["label"], "length": given["length"]}
         read["class_names"] = tuple(given["class_names"] or ())
         return SequenceSplits(read_file(place, **read)) if place.is_file() else read_splits(place, **read)
 
@@ -229,16 +241,6 @@ class SequenceFiles(LightningDataModule):
     def _reading(self) -> dict[str, Any]:
         """Options of the readers."""
         return {"crop": self.hparams["crop"], **{name: self.hparams[name] for name in _OF_FILES}}
-
-
-def _identity(parts: SequenceSplits) -> str:
-    """A hash of the sequences and labels that are trained on or split."""
-    digest = hashlib.sha256()
-    for part in (parts.train, parts.validation):
-        if part is not None:
-            digest.update(row_hashes(part.codes).tobytes())
-            digest.update(b"" if part.labels is None else part.labels.tobytes())
-    return digest.hexdigest()
 
 
 class SequenceCLI(LightningCLI):

@@ -301,6 +301,36 @@ def test_one_long_series_does_not_decide_for_many_short_ones(strategy: str) -> N
     assert mean_errors[0] < 1.3 * mean_errors[1]
 
 
+@pytest.mark.parametrize("strategy", ["recursive", "auto"])
+def test_series_too_short_to_teach_anything_have_no_say(strategy: str) -> None:
+    rng = np.random.default_rng(2)
+    long = [channels_of(rng, 365, channels=1) for _ in range(10)]
+    tiny = [channels_of(rng, 3, channels=1) for _ in range(11)]
+
+    def fitted(series: list[np.ndarray]) -> AutoAR:
+        return AutoAR(strategy=strategy, horizon=28, diff_order=1).fit(series)
+
+    assert fitted(long + tiny).lookback_ == fitted(long).lookback_ > 5
+    assert fitted(long + tiny).context_length_ == fitted(long).context_length_
+
+
+@pytest.mark.parametrize("strategy", ["auto", "direct", "average"])
+@pytest.mark.parametrize("length", [25, 26, 36, 48, 49, 50])
+def test_a_majority_about_as_long_as_the_horizon(strategy: str, length: int) -> None:
+    rng = np.random.default_rng(3)
+    series = [channels_of(rng, steps, channels=1) for steps in [200] * 8 + [length] * 10]
+    model = AutoAR(strategy=strategy, horizon=24).fit(series)
+    assert model.context_length_ >= 10
+    assert all(np.isfinite(one.mean).all() for one in model.predict(24))
+
+
+def test_channels_that_are_observed_rarely_have_no_say() -> None:
+    rng = np.random.default_rng(4)
+    y = channels_of(rng, 2000, channels=7)
+    y[np.arange(2000) % 4 > 0, 3:] = np.nan
+    assert AutoAR().fit(y).lookback_ > 5
+
+
 def test_auto_is_at_least_as_good_as_its_candidates_on_validation_rows() -> None:
     model = AutoAR(strategy="auto", horizon=8, max_lookback=30).fit(channels_of(np.random.default_rng(4), 400))
     assert model.selection_ is not None

@@ -123,13 +123,12 @@ def save_with(path, data, **others):
         ({"y_test": np.arange(15) % 3}, "test has labels [2], but num_outputs=2 allows 0 to 1"),
     ],
 )
-@pytest.mark.parametrize("goal", ["fit", "search"])
 def test_test_data_that_does_not_fit_is_refused_before_anything_is_trained(
-    data, tmp_path, capsys, monkeypatch, goal, others, message
+    data, tmp_path, capsys, monkeypatch, others, message
 ):
     monkeypatch.setattr("dasha.search.workflow.begun", refuse)
     wrong = save_with(tmp_path / "wrong.npz", data, **others)
-    assert main([goal, str(wrong), "--out", str(tmp_path / "run"), *OPTIONS]) == 2
+    assert main(["fit", str(wrong), "--out", str(tmp_path / "run"), *OPTIONS]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert not list(tmp_path.glob("run/*.json"))
 

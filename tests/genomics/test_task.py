@@ -272,15 +272,42 @@ def test_a_folder_that_is_not_the_data_of_the_training_is_tested_on_its_test_par
     assert len(unknown.test_dataloader().dataset) == len(SPLITS.test)
     assert not unknown.is_of_training
     (tmp_path / "data" / "dev.csv").unlink()
-    other = SequenceFiles(str(tmp_path / "data"))
-    other.load_state_dict(module.state_dict())
-    assert len(other.test_dataloader().dataset) == len(SPLITS.test)
-    assert not other.is_of_training
-    (tmp_path / "data" / "test.csv").unlink()
-    none = SequenceFiles(str(tmp_path / "data"))
+    changed = SequenceFiles(str(tmp_path / "data"))
+    changed.load_state_dict(module.state_dict())
+    with pytest.raises(InvalidArgumentError, match="was trained on, but has other sequences or labels now"):
+        changed.test_dataloader()
+    (tmp_path / "data").rename(tmp_path / "moved")
+    for split in ("auto", "random"):
+        other = SequenceFiles(str(tmp_path / "moved"), split=split)
+        other.load_state_dict(module.state_dict())
+        assert len(other.test_dataloader().dataset) == len(SPLITS.test)
+        assert not other.is_of_training
+    (tmp_path / "moved" / "test.csv").unlink()
+    none = SequenceFiles(str(tmp_path / "moved"))
     none.load_state_dict(module.state_dict())
     with pytest.raises(InvalidArgumentError, match="has no test file; give a file of sequences with labels"):
         none.test_dataloader()
+
+
+def test_the_training_sequences_are_not_tested_on_when_they_are_read_otherwise(tmp_path):
+    rows = zip(decode(SPLITS.train.codes), SPLITS.train.labels, strict=True)
+    path = tmp_path / "a.csv"
+    path.write_text("sequence,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    module, again = SequenceFiles(str(path)), SequenceFiles(str(path), length=12)
+    module.setup("fit")
+    again.load_state_dict(module.state_dict())
+    with pytest.raises(InvalidArgumentError, match="leave file and options as they were"):
+        again.test_dataloader()
+
+
+def test_a_test_file_that_is_split_anew_belongs_to_the_data(tmp_path):
+    write_csv(tmp_path / "data")
+    module, again = (SequenceFiles(str(tmp_path / "data"), split="random") for _ in range(2))
+    module.setup("fit")
+    again.load_state_dict(module.state_dict())
+    (tmp_path / "data" / "test.csv").write_text("sequence,label\nACGTACGTACGTACGT,1\n")
+    with pytest.raises(InvalidArgumentError, match="has other sequences or labels now"):
+        again.test_dataloader()
 
 
 class EnoughError(Exception):

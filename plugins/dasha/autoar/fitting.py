@@ -24,7 +24,7 @@ from dasha.autoar.selection import (
     nested_regression,
 )
 from dasha.autoar.strategies import fit_maps
-from dasha.autoar.training import STEPS_PER_COEFFICIENT, Stretches, held_out_rows, largest_that
+from dasha.autoar.training import SMALLEST_SERIES, STEPS_PER_COEFFICIENT, Stretches, held_out_rows, largest_that
 from dasha.errors import InvalidSeriesError, SeriesTooShortError
 from dasha.types import FloatArray
 
@@ -118,7 +118,8 @@ def _criterion_path(config: AutoARConfig, data: FitData, order: int) -> FloatArr
 def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) -> int:
     """Largest lookback that the data can carry, at most ``max_lookback - d``.
 
-    At least half of the series must have a window of it: a few long ones are not to decide for many short ones.
+    At least half of the series that carry any must have a window of it: a few long ones are not to decide for many
+    short ones.
     """
     order = stretches.diff_order
     needed = max(order + _MIN_ROWS, max(1, order) + ahead)
@@ -129,7 +130,7 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
             "history, lower diff_order or horizon, or use criterion='bic'"
         )
 
-    fewest = stretches.series(ahead) / 2
+    fewest = stretches.series(ahead + SMALLEST_SERIES) / 2
 
     def is_enough(lookback: int) -> bool:
         steps, length = stretches.steps(lookback + 1), lookback + ahead

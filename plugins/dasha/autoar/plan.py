@@ -17,7 +17,7 @@ from dasha.autoar.direct import direct_regression
 from dasha.autoar.moments import ChannelMoments, channel_moments
 from dasha.autoar.panel import Panel, gap_free_lengths
 from dasha.autoar.selection import horizon_bic, horizon_errors, information_criterion, nested_regression
-from dasha.autoar.training import STEPS_PER_COEFFICIENT, TrainingData, largest_that
+from dasha.autoar.training import SMALLEST_SERIES, STEPS_PER_COEFFICIENT, TrainingData, largest_that
 
 # Elements of the maps and moments of one chunk of channels.
 _CHUNK_ELEMENTS = 1 << 22
@@ -80,14 +80,14 @@ class Chunk:
 def largest_context(config: AutoARConfig, data: TrainingData, fitting: Panel, order: int) -> int:
     """Past values that the maps take: at most ``max_lookback``, and few enough that the data can carry them.
 
-    At least half of the windows with a single past value must be left, and half of the series that have one, lest the
+    At least half of the windows with a single past value must be left, and half of the series that carry any, lest the
     shorter series fall out.
     """
     if config.lookback is not None:
         return max(1, config.lookback + order)
     stretches = data.stretches(fitting, 0)
-    shortest = 1 + config.horizon
-    windows, series = stretches.windows(shortest) / 2, stretches.series(shortest) / 2
+    windows = stretches.windows(1 + config.horizon) / 2
+    series = stretches.series(SMALLEST_SERIES + config.horizon) / 2
 
     def is_enough(context: int) -> bool:
         length = context + config.horizon

@@ -81,8 +81,8 @@ def _hardly_any_past(config: AutoARConfig, order: int, context: int) -> str:
         return f"{asked}max_lookback is {context}; raise max_lookback, or lower diff_order"
     return (
         f"{asked}the rows before the validation rows carry {context}, with four time steps per coefficient and half of "
-        "all windows left; supply more history, shorten horizon, lower diff_order, or use strategy='recursive' with "
-        "pooling='pooled'"
+        "all windows and series left; supply more history, shorten horizon, lower diff_order, or use "
+        "strategy='recursive' with pooling='pooled'"
     )
 
 

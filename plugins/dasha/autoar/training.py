@@ -17,6 +17,8 @@ from dasha.types import FloatArray
 # With fewer time steps per unknown than this, in-sample criteria overfit, above all the one at the horizon. Channels of
 # one series move together: a step of all of them counts once.
 STEPS_PER_COEFFICIENT = 4
+# Steps that carry one past value and an intercept. Shorter series have no say in how many there are.
+SMALLEST_SERIES = 3 * STEPS_PER_COEFFICIENT
 
 
 @dataclass(frozen=True)
@@ -64,20 +66,23 @@ class Stretches:
     Attributes:
         lengths: Steps in each.
         weights: One over the number of channels that take part in the same series.
-        channels: Which channel each is of.
+        largest: Steps in the longest stretch of every channel.
+        shares: The weight of every channel.
         diff_order: Differencing order ``d``.
     """
 
     lengths: FloatArray
     weights: FloatArray
-    channels: np.ndarray
+    largest: FloatArray
+    shares: FloatArray
     diff_order: int
 
     @classmethod
     def of(cls, lengths: Sequence[np.ndarray], weights: FloatArray, diff_order: int) -> Stretches:
         """The stretches of some channels, given channel by channel."""
-        channels = np.repeat(np.arange(len(lengths)), [len(part) for part in lengths])
-        return cls(np.concatenate([np.empty(0), *lengths]), weights[channels], channels, diff_order)
+        largest = np.array([part.max(initial=0.0) for part in lengths])
+        counts = [len(part) for part in lengths]
+        return cls(np.concatenate([np.empty(0), *lengths]), np.repeat(weights, counts), largest, weights, diff_order)
 
     def windows(self, length: int) -> int:
         """Windows of ``length`` values in all stretches together."""
@@ -89,9 +94,7 @@ class Stretches:
 
     def series(self, length: int) -> float:
         """Series with a window of ``length`` values; of one, as large a share as its channels that have one."""
-        is_long = self.lengths >= length
-        _, first = np.unique(self.channels[is_long], return_index=True)
-        return float(self.weights[is_long][first].sum())
+        return float(self.shares[self.largest >= length].sum())
 
     @property
     def longest(self) -> int:

@@ -93,10 +93,10 @@ def go_on(path: Path, *, device: str) -> dict[str, Any]:
 
 
 def _carried_out(goal: Goal, run: Dasha, data: SourceData) -> dict[str, Any]:
-    _check_test(data, run.task)
     if goal == "search":
         run.search(data.train, data.validation)
         return found(run.run_dir)
+    _check_test(data, run.task)
     return finish(run.fit(data.train, data.validation), data)
 
 

@@ -365,18 +365,19 @@ def _sampler_of(loader: DataLoader[Any]) -> Any:
 
 
 def _warn_of_order(loader: DataLoader[Any]) -> None:
-    """Warn of training data that is not shuffled, by which networks learn worse."""
-    if not isinstance(loader.dataset, IterableDataset) and isinstance(_sampler_of(loader), SequentialSampler):
+    """Warn of training data that is not shuffled, by which networks learn worse; once, however often it is taken."""
+    is_stream = isinstance(loader.dataset, IterableDataset)
+    if not is_stream and isinstance(_sampler_of(loader), SequentialSampler) and len(loader) > 1:
         warnings.warn(
             "train is a DataLoader that does not shuffle, which shows the same batches in the same order in every "
             "epoch; make it with shuffle=True",
             DashaWarning,
-            stacklevel=4,
+            stacklevel=1,
         )
 
 
 def _warn_of_dropped(loader: DataLoader[Any], name: str) -> None:
-    """Warn of ``drop_last``, by which scores would miss the end of the data, or a random part of it."""
+    """Warn of ``drop_last``, by which scores would miss the end of the data, or a random part of it; likewise once."""
     split, batches = LoaderSplit(loader), getattr(loader, "batch_sampler", None)
     if not (loader.drop_last or getattr(batches, "drop_last", False)):
         return
@@ -388,7 +389,7 @@ def _warn_of_dropped(loader: DataLoader[Any], name: str) -> None:
             f"{name} is a DataLoader with drop_last=True, which leaves {what} out of every score; make it with "
             "drop_last=False",
             DashaWarning,
-            stacklevel=4,
+            stacklevel=1,
         )
 
 

@@ -158,8 +158,11 @@ class Collected:
     def _draw(self, pairs: np.ndarray) -> None:
         """Keep those of lowest rank, which is random: every pair of all batches is as likely to be kept."""
         ranks = np.concatenate([self._ranks, self._generator.random(len(pairs))])
-        kept = np.sort(np.argsort(ranks)[:_SHOWN])
-        self._pairs, self._ranks = np.concatenate([self._pairs, pairs])[kept], ranks[kept]
+        pairs = np.concatenate([self._pairs, pairs])
+        if len(ranks) > _SHOWN:
+            kept = np.sort(np.argpartition(ranks, _SHOWN)[:_SHOWN])
+            pairs, ranks = pairs[kept], ranks[kept]
+        self._pairs, self._ranks = pairs, ranks
 
     @property
     def confusion(self) -> list[list[int]]:

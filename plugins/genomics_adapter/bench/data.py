@@ -159,11 +159,12 @@ def load(name: str, *, data_dir: Path | None, hub: str | None = None) -> BenchDa
 
 def _as_published(data_dir: Path | None) -> dict[str, Path]:
     """Folders of GUE as it is published, by the names of their tasks; the first by path if there are several."""
-    below = () if data_dir is None else data_dir.resolve().rglob("*")
-    places = [path for path in below if path.parent.name in _GROUPS and path.parent.parent.name == "GUE"]
-    return {
-        f"gue_{_GROUPS[path.parent.name]}{path.name}": path for path in sorted(places, reverse=True) if path.is_dir()
-    }
+    if data_dir is None:
+        return {}
+    root = data_dir.resolve()
+    archives = [root] if root.name == "GUE" else [path for path in root.rglob("GUE") if path.is_dir()]
+    places = [path for archive in archives for group in _GROUPS for path in archive.glob(f"{group}/*") if path.is_dir()]
+    return {f"gue_{_GROUPS[path.parent.name]}{path.name}": path for path in sorted(places, reverse=True)}
 
 
 def _folder_of(name: str, data_dir: Path | None) -> Path:

@@ -60,7 +60,7 @@ def read_file(
             )
     common: dict[str, Any] = {"class_names": class_names, "length": length}
     if kind == "table":
-        return table.read_table(path, **common, crop=crop, **_label("label", label), **given)
+        return table.read_table(path, **common, crop=crop, **_label("label", _as_names(label)), **given)
     if kind == "FASTA":
         return fasta.read_fasta(path, **common, crop=crop, **_labels_of_fasta(path, label, given))
     if "genome" not in given:
@@ -88,11 +88,18 @@ def _label(key: str, label: Any) -> dict[str, Any]:
     return {} if label == "" else {key: label}
 
 
+def _as_names(label: Any) -> Any:
+    """Columns of a table by their names, which files of settings may have as numbers."""
+    if label is None or isinstance(label, str):
+        return label
+    return str(label) if isinstance(label, int) else [str(one) for one in label]
+
+
 def _labels_of_fasta(path: Path, label: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     if label is None:
         return {"label_pattern": None}
     if label == "" or "table" in given:
-        return {**given, **_label("label_column", label)}
+        return {**given, **_label("label_column", _as_names(label))}
     raise InvalidArgumentError(
         f"label={label!r} is a column, but {path} is a FASTA file; supply the table that has it with table=, or "
         "label_pattern= for labels in headers"
