@@ -162,11 +162,14 @@ _SEQUENCES: dict[str, Any] = {
     "search.grad_scale": 100.0,
     "batch_size": 128,
 }
+_FIRST = {**ORDINARY, KERNELS: OWN}
+_OF_FAST_SEQUENCES = {"search.grad_scale": 100.0, "tune.first": {**_FIRST, "dropout": 0.1}}
 # No wider than the network that is trained: a U-Net takes twenty times as long at the width of the paper. There are
 # twice as many backbones to choose from as for images.
 _FAST_SEQUENCES = {
-    "smoke": {"search.width": 1, "search.grad_scale": 100.0},
-    "quick": {"search.width": 2, "search.grad_scale": 100.0, "selection_epochs": 5},
+    "smoke": {**_OF_FAST_SEQUENCES, "search.width": 1},
+    "quick": {**_OF_FAST_SEQUENCES, "search.width": 2, "selection_epochs": 5},
+    "standard": _OF_FAST_SEQUENCES,
 }
 _QUICK: dict[str, Any] = {
     "search.epochs": 10,
@@ -181,7 +184,7 @@ _QUICK: dict[str, Any] = {
     "tune.min_resource": 2,
     "tune.max_resource": 8,
     "tune.schedule": "cosine",
-    "tune.first": {**ORDINARY, "dropout": 0.1, KERNELS: OWN},
+    "tune.first": {**_FIRST, "dropout": 0.0},
     "tune.lr": (3e-3, 0.3),
     "tune.momentum": (0.85, 0.97),
     "tune.weight_decay": (5e-6, 5e-3),
