@@ -1,6 +1,6 @@
 """Draw test tiles beside their masks and the classes that a checkpoint gives their pixels.
 
-Example: ``python draw_predictions.py --checkpoint last.ckpt --root dubai --groups 'tile[0-9]+' --out pictures``
+Example: ``python draw_predictions.py --checkpoint last.ckpt --root dubai --out pictures``
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from torchgeo_dasha import DashaSemanticSegmentationTask, TileSegmentationDataModule
+from torchgeo_dasha.inputs import KEY
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
 
     task = DashaSemanticSegmentationTask.load_from_checkpoint(arguments.checkpoint, map_location="cpu").eval()
     # Bands, sizes and parts as in the training, if the checkpoint has them.
-    stored = torch.load(arguments.checkpoint, weights_only=True).get("datamodule_hyper_parameters", {})
+    checkpoint = torch.load(arguments.checkpoint, weights_only=True)
+    stored = checkpoint.get("datamodule_hyper_parameters", {})
     options = {"ignore_index": task.hparams["ignore_index"]}
     options |= {
         name: value for name, value in stored.items() if name in signature(TileSegmentationDataModule).parameters
@@ -35,6 +37,10 @@ def main() -> None:
     options |= {"groups": arguments.groups} if arguments.groups else {}
     data = TileSegmentationDataModule(**options)
     data.setup("test")
+    # Mean and spread, too, whatever those of the images in the folder are.
+    state = next((value for value in checkpoint.values() if isinstance(value, dict) and KEY in value), None)
+    if state is not None:
+        data.load_state_dict(state)
     dataset = data.test_dataset
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number in torch.linspace(0, len(dataset) - 1, arguments.count).int().tolist():

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import RunningStage
 from torch import Tensor
@@ -66,9 +67,15 @@ def _split(loader: Any, name: str, limit: float | int, prepare: Any) -> LoaderSp
         loader = loader[0]
     if not isinstance(loader, DataLoader):
         raise InvalidArgumentError(
-            f"the datamodule's {name}_dataloader gives {type(loader).__name__}, but the search needs one DataLoader"
+            f"the datamodule's {name}_dataloader gives {type(loader).__name__}, but only one DataLoader can be "
+            "searched on or measured"
         )
-    batches = len(loader)
+    batches = sized_len(loader)
+    if batches is None:
+        raise InvalidArgumentError(
+            f"the datamodule's {name}_dataloader gives a DataLoader without a length, which cannot be searched on or "
+            "measured; give its data set a __len__"
+        )
     wanted = int(batches * limit) if isinstance(limit, float) else min(limit, batches)
     if wanted < 1:
         raise InvalidArgumentError(

@@ -16,7 +16,6 @@ from torchgeo.datamodules import BaseDataModule
 from dasha.errors import InvalidArgumentError
 from torchgeo_dasha import tasks
 from torchgeo_dasha._compat import BaseTask
-from torchgeo_dasha.searching import folder_of
 from torchgeo_dasha.tasks import Searched
 
 # TorchGeo's pixelwise regression is a regression, too.
@@ -123,7 +122,8 @@ class _SearchCLI(LightningCLI):  # type: ignore[misc,unused-ignore]
             if self.trainer.interrupted:  # Lightning's answer to Ctrl-C, which is dasha's to answer
                 raise KeyboardInterrupt from None
             raise
-        self.folder = folder_of(self.trainer, datamodule, model.spec, model.settings, model.hparams["run_dir"])
+        assert model.folder is not None
+        self.folder = model.folder
 
 
 def _check_class(path: Path, name: str) -> None:

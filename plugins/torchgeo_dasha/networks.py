@@ -76,23 +76,22 @@ class InSpreads(nn.Module):
         return loss
 
 
-class Counted(nn.Module):
+class Counted(nn.BCEWithLogitsLoss):
     """A binary loss of the positions that count: TorchGeo's takes every one for yes or no.
 
     Args:
-        loss: Mean over outputs and targets of any one shape.
+        pos_weight: Of yes.
         ignore_index: Target of positions that do not count.
     """
 
-    def __init__(self, loss: nn.Module, ignore_index: int) -> None:
-        super().__init__()
-        self.loss, self.ignore_index = loss, ignore_index
+    def __init__(self, pos_weight: Tensor | None, ignore_index: int) -> None:
+        super().__init__(pos_weight=pos_weight)
+        self.ignore_index = ignore_index
 
-    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Outputs and targets of one shape to a scalar, 0 where nothing counts."""
-        counts = targets != self.ignore_index
-        loss: Tensor = self.loss(outputs[counts], targets[counts]) if counts.any() else 0 * outputs.sum()
-        return loss
+        counts = target != self.ignore_index
+        return super().forward(input[counts], target[counts]) if counts.any() else 0 * input.sum()
 
 
 def counted(criterion: nn.Module, ignore_index: int | None) -> nn.Module:
@@ -100,7 +99,7 @@ def counted(criterion: nn.Module, ignore_index: int | None) -> nn.Module:
     if ignore_index is None:
         return criterion
     if isinstance(criterion, nn.BCEWithLogitsLoss):
-        return Counted(criterion, ignore_index)
+        return Counted(criterion.pos_weight, ignore_index)
     if isinstance(criterion, JaccardLoss):
         criterion.ignore_index = ignore_index
     return criterion

@@ -7,22 +7,35 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
+
+from dasha.errors import StateFileError
+
+# What damaged, missing, remote or foreign files make of reading.
+_NOT_READ = (pickle.UnpicklingError, EOFError, ImportError, OSError, RuntimeError, ValueError)
 
 
 def checkpoint_ahead(trainer: Trainer) -> dict[str, Any] | None:
-    """What the trainer will restore, read without executing code; None if nothing, or if it is no such file.
+    """What the trainer will restore, read as it reads checkpoints, but without executing code; None if nothing.
 
     Lightning tells the path to no hook before the network must be there: it is an argument of a call further up.
+
+    Raises:
+        StateFileError: If the checkpoint cannot be read.
     """
     path = _path_ahead(trainer)
-    if path is None or not Path(path).is_file():
+    if not path:
         return None
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        return None
+        content: dict[str, Any] = trainer.strategy.checkpoint_io.load_checkpoint(
+            path, map_location="cpu", weights_only=True
+        )
+    except _NOT_READ as error:
+        raise StateFileError(
+            f"{path}, with which the training is to go on, cannot be read without executing code, so that its network "
+            f"is not known before a search ({type(error).__name__}); if you trust the file, load the task "
+            "with load_from_checkpoint(path, weights_only=False) first and fit that, or pass another ckpt_path"
+        ) from error
     return content
 
 

@@ -21,7 +21,10 @@ from torchgeo_dasha.batches import batch_size_of
 from torchgeo_dasha.units import source_of
 
 _OF_TRAINER = ("precision", "accumulate_grad_batches", "limit_train_batches", "limit_val_batches")
-_WITHOUT_EFFECT = ("engine", "num_workers", "download", "checksum")
+_WITHOUT_EFFECT = (
+    *("engine", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor"),
+    *("download", "checksum"),
+)
 _PRECISIONS = {"16-mixed": "float16", "bf16-mixed": "bfloat16"}
 
 
@@ -51,22 +54,31 @@ def folder_of(
         return Path(run_dir)
     of_task = {name: value for name, value in vars(settings).items() if name not in _WITHOUT_EFFECT}
     of_trainer = {name: getattr(trainer, name) for name in _OF_TRAINER}
-    text = json.dumps(
-        [asdict(spec), of_task, of_trainer, _arguments(datamodule)], sort_keys=True, skipkeys=True, default=_told
-    )
+    text = _text([asdict(spec), of_task, of_trainer, _arguments(datamodule)])
     return home / f"{spec.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _arguments(datamodule: LightningDataModule | None) -> dict[str, Any]:
     """What tells a datamodule from others, as far as it says so: TorchGeo's have the data set's arguments."""
-    given = {**getattr(datamodule, "kwargs", {}), **getattr(datamodule, "hparams", {})}
+    given = {**(getattr(datamodule, "kwargs", None) or {}), **(getattr(datamodule, "hparams", None) or {})}
     given |= {name: getattr(datamodule, name, None) for name in ("batch_size", "patch_size", "length")}
     kept = {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT and not name.startswith("_")}
     return {**kept, "class": f"{type(datamodule).__module__}.{type(datamodule).__qualname__}"}
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     """The same in every process, which the address in the text of an object would not be."""
+    return json.dumps(_told(value), sort_keys=True)
+
+
+def _told(value: Any) -> Any:
+    """What JSON has for a value, with texts as the keys of all mappings."""
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else _text(key): _told(held) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(held) for held in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     return str(value) if isinstance(value, Path) else type(value).__qualname__
 
 

@@ -17,6 +17,7 @@ Arguments = Mapping[str, Any]
 
 OWN_NETWORK = "dasha"
 """The one value of ``model``: the network is searched."""
+_OF_TIMM = {"dasha_unet": "unet_2d", "dasha_wrn": "wide_resnet_2d"}
 _UNUSED = {
     "model": OWN_NETWORK,
     "weights": None,
@@ -32,6 +33,9 @@ def without_networks(given: Arguments, weights: object) -> dict[str, Any]:
     Args:
         given: Arguments of the task.
         weights: That it was given.
+
+    Raises:
+        InvalidArgumentError: If the backbone has the name of one of dasha's networks in timm.
     """
     values = {**given, "weights": weights}
     unused = {name: default for name, default in _UNUSED.items() if (values.get(name) or default) != default}
@@ -51,7 +55,14 @@ def _is_encoder(name: str) -> bool:
     """Whether a backbone is a network of timm or segmentation_models_pytorch, and none of dasha."""
     if name in get_manager().backbones:
         return False
-    return name in get_encoder_names() or is_model(name.removeprefix("tu-"))
+    in_timm = name.removeprefix("tu-")
+    if in_timm.startswith("dasha_"):
+        ours = [_OF_TIMM[in_timm]] if in_timm in _OF_TIMM else _OF_TIMM.values()
+        raise InvalidArgumentError(
+            f"backbone={name!r} is a name in timm, for TorchGeo's own tasks; here it is backbone="
+            f"{' or '.join(map(repr, ours))}, or 'auto'"
+        )
+    return name in get_encoder_names() or is_model(in_timm)
 
 
 def classification(given: Arguments) -> TaskSpec:

@@ -69,6 +69,7 @@ class Searched(host.BaseTask):
     Attributes:
         spec: What is learnt, to the core.
         found: Result of the search; None before it.
+        folder: Where it was searched, if this object did so.
 
     Raises:
         InvalidArgumentError: If a value is not allowed.
@@ -78,6 +79,7 @@ class Searched(host.BaseTask):
     target_key: ClassVar[str]
     spec: TaskSpec
     found: SearchResult | None
+    folder: Path | None
     criterion: nn.Module
 
     def __init__(
@@ -99,7 +101,8 @@ class Searched(host.BaseTask):
         kwargs.pop("_class_path", None)  # Lightning's command line stores it beside the arguments
         self.found = None
         self._is_for_data = False  # whether the network is in the units of the data that it is fitted to
-        self._folder: Path | None = None
+        self.folder = None
+        self._is_to_clear = False
         super().__init__(model=model, lr=lr, patience=patience, **kwargs)
 
     def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
@@ -154,9 +157,9 @@ class Searched(host.BaseTask):
     def on_fit_start(self) -> None:
         """Clear up, now that all processes have the network."""
         super().on_fit_start()
-        if self._folder is not None:
-            clear(self.trainer, self._folder)
-            self._folder = None
+        if self._is_to_clear and self.folder is not None:
+            clear(self.trainer, self.folder)
+        self._is_to_clear = False
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of.
@@ -196,7 +199,7 @@ class Searched(host.BaseTask):
             plateau = ReduceLROnPlateau(optimizer, patience=self.hparams["patience"])
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": self.monitor}}
         steps, settings = self.trainer.estimated_stepping_batches, self._budget.retrain
-        if math.isinf(steps):  # a training without end has no schedule
+        if math.isinf(steps) or steps < 0:  # a training without a known end has no schedule
             return optimizer
         schedule = LambdaLR(optimizer, lambda step: rate_factor(settings, (step + 0.5) / max(steps, 1)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -234,7 +237,7 @@ class Searched(host.BaseTask):
             logged.log_search(trainer.loggers, folder)
 
         on_first_process(trainer, folder, work)
-        self._folder = folder
+        self.folder, self._is_to_clear = folder, True
         self._take(*read_architecture(str(folder), self.spec))
 
     def _measure(self) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import nn
 
 from dasha.data.inspection import inspect
-from dasha.processes import on_first_process
+from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import batches
@@ -28,6 +27,9 @@ def plan_for_data(plan: NetworkPlan, trainer: Trainer, *, target: str, in_channe
         trainer: Has set its datamodule up; without one, the plan stays as it is.
         target: Key of the targets in a batch.
         in_channels: Of one image.
+
+    Warns:
+        DashaWarning: If the data can be trained on, but not measured; the plan stays as it is.
     """
     datamodule = trainer.datamodule  # type: ignore[attr-defined]
     if not isinstance(datamodule, LightningDataModule):
@@ -36,14 +38,18 @@ def plan_for_data(plan: NetworkPlan, trainer: Trainer, *, target: str, in_channe
         )
         return plan
     normalize = not batches.has_statistics(datamodule, in_channels)
-    measured: dict[str, Values] = {}
-
-    def work() -> None:
-        measured.update(_measured(trainer, plan.task, target, normalize=normalize))
-
-    on_first_process(trainer, Path(trainer.default_root_dir) / "dasha", work)
+    measured: dict[str, Values] = {"normalization": {}, "target_scale": {}}
+    if normalize or plan.task.has_standard_targets:
+        # All processes go over the same data, so that none waits for another for long; the first one's numbers count.
+        measured, problem = trainer.strategy.broadcast(_measured(trainer, plan.task, target, normalize=normalize))
+        if problem is not None:
+            rank_zero_warn(
+                f"the training data cannot be measured: {problem}; images are normalised and numbers scaled as for the "
+                "search, which is wrong for data in other units",
+                category=DashaWarning,
+            )
+            return plan
     rank_zero_info(f"dasha: mean and spread of the channels are {source_of(normalize)}")
-    measured = trainer.strategy.broadcast(measured)
     return replace(plan, normalization=measured["normalization"], target_scale=measured["target_scale"])
 
 
@@ -76,12 +82,16 @@ def between_units(network: nn.Module, before: NetworkPlan, after: NetworkPlan) -
     return after.normalized(network)
 
 
-def _measured(trainer: Trainer, spec: TaskSpec, target: str, *, normalize: bool) -> dict[str, Values]:
-    if not normalize and not spec.has_standard_targets:
-        return {"normalization": {}, "target_scale": {}}
-    summary = inspect(spec, batches.train_split(trainer, spec, target), "train")
+def _measured(
+    trainer: Trainer, spec: TaskSpec, target: str, *, normalize: bool
+) -> tuple[dict[str, Values], str | None]:
+    """Fields of a plan, or nothing and why there is nothing; the pass is seeded."""
+    try:
+        summary = inspect(spec, batches.train_split(trainer, spec, target), "train")
+    except InvalidArgumentError as error:
+        return {}, str(error)
     scale = {"mean": list(summary.target_mean), "std": list(summary.target_std)}
     return {
         "normalization": {"mean": list(summary.mean), "std": list(summary.std)} if normalize else {},
         "target_scale": scale if spec.has_standard_targets else {},
-    }
+    }, None

@@ -1,5 +1,7 @@
 """Files that must stay together do, and every class gets its share."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -59,10 +61,16 @@ def test_an_image_in_two_parts_is_refused(tmp_path):
         (tmp_path / f"{part}.txt").write_text("a/1.png\n")
     with pytest.raises(InvalidArgumentError, match=r"images are in train and in val, but .* \(\S+1\.png\)"):
         split_images(tmp_path, [".png"])
-    for name in ("train", "val", "valid"):
+    for name in ("Valid", "train", "validation"):
         (tmp_path / "folders" / name).mkdir(parents=True)
-    with pytest.raises(InvalidArgumentError, match="has the folders val, valid, which mean the same"):
+    with pytest.raises(InvalidArgumentError, match="has the folders Valid, validation, which mean the same"):
         split_images(tmp_path / "folders", [".png"])
+    for part in ("train", "val"):  # lists are looked for first
+        (tmp_path / "folders" / "train" / f"{part}.png").touch()
+        (tmp_path / "folders" / f"{part}.txt").write_text(f"train/{part}.png\n")
+    for name in ("Valid", "validation"):
+        (tmp_path / "folders" / name / "1.png").touch()
+    assert split_images(tmp_path / "folders", [".png"]).class_names == ("train",)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +87,31 @@ def test_folders_of_parts_by_their_usual_names(tmp_path, names):
     assert [path.stem for part in ("train", "val", "test") for path, _ in files.parts[part]] == [
         name for name in names for _ in range(2)
     ]
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_exact_names_of_parts_win(tmp_path):
+    touch(tmp_path, "train/a/1.png", "val/a/2.png", "dev/a/3.png", "Train/a/4.png")
+    files = split_images(tmp_path, [".png"])
+    assert files.rule == "by the folders train, val, without Train, dev (2 images are in none of them)"
+    assert {part: [path.stem for path, _ in own] for part, own in files.parts.items()} == {"train": ["1"], "val": ["2"]}
+
+
+def test_classes_with_names_of_parts(tmp_path):
+    touch(tmp_path, *(f"{name}/{number}.png" for name in ("Bus", "Car", "Train", "Training") for number in range(3)))
+    assert split_images(tmp_path, [".png"]).class_names == ("Bus", "Car", "Train", "Training")
+
+
+def test_a_long_list_is_read_at_once(tmp_path):
+    (tmp_path / "train.txt").write_text("".join(f"a/{number}.png\n" for number in range(30_000)))
+    start = time.perf_counter()
+    assert len(read_list(tmp_path / "train.txt", form="class/file", parts=2)) == 30_000
+    assert time.perf_counter() - start < 5
 
 
 def test_a_line_that_is_there_twice(tmp_path):

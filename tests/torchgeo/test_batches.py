@@ -11,7 +11,7 @@ from torchgeo.datamodules import BaseDataModule
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
-from tests.torchgeo.test_tasks import task_of
+from tests.torchgeo.test_tasks import streamed, task_of
 from torchgeo_dasha.batches import has_statistics, splits_of
 
 SPEC = TaskSpec("multiclass", 4, 4)
@@ -161,8 +161,13 @@ def test_a_datamodule_with_loaders_of_its_own_kind(trainer_of):
 
         val_dataloader = train_dataloader
 
-    with pytest.raises(InvalidArgumentError, match=r"train_dataloader gives dict, but the search needs one DataLoader"):
+    with pytest.raises(InvalidArgumentError, match=r"train_dataloader gives dict, but only one DataLoader"):
         trainer_of().fit(task_of(), Several())
+
+
+def test_a_stream_without_a_length(data_of, trainer_of):
+    with pytest.raises(InvalidArgumentError, match=r"train_dataloader gives a DataLoader without a length"):
+        trainer_of().fit(task_of(), streamed(data_of()))
 
 
 @pytest.mark.parametrize(

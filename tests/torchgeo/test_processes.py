@@ -30,7 +30,7 @@ workflow.Dasha.search = counted
 
 task = task_of({options})
 trainer = Trainer(accelerator="cpu", devices=2, strategy=DDPStrategy(process_group_backend="gloo"), max_epochs=1,
-                  logger=False, enable_progress_bar=False, enable_model_summary=False)
+                  logger=False, enable_progress_bar=False, enable_model_summary=False, {trainer})
 trainer.fit(task, GeneratedDataModule(target="class", size=8, count=16))
 state = {{name: float(value.double().sum()) for name, value in task.model.state_dict().items() if "running" not in name
           and "num_batches" not in name}}
@@ -39,9 +39,9 @@ with open(f"rank-{{trainer.global_rank}}.json", "w") as file:
 """
 
 
-def run(tmp_path, extra="pass", options=""):
+def run(tmp_path, extra="pass", options="", trainer=""):
     path = tmp_path / "script.py"
-    path.write_text(textwrap.dedent(SCRIPT).format(extra=extra, options=options), encoding="utf-8")
+    path.write_text(textwrap.dedent(SCRIPT).format(extra=extra, options=options, trainer=trainer), encoding="utf-8")
     root = EXAMPLES.parents[1]
     search = os.pathsep.join(map(str, (root, root / "plugins", EXAMPLES)))
     return subprocess.run(
@@ -69,13 +69,15 @@ def test_one_of_two_processes_searches_and_both_have_its_network(tmp_path):
 def test_both_processes_have_what_the_first_one_measured(tmp_path, trainer_of, data_of):
     task = task_of(run_dir=str(tmp_path / "run"))
     trainer_of(limit_train_batches=1).fit(task, data_of(offset=1.0))
-    result = run(tmp_path, options=f"architecture={str(tmp_path / 'run')!r}")
+    # Without a folder that both see.
+    apart = "default_root_dir='home' + os.environ.get('LOCAL_RANK', '0')"
+    result = run(tmp_path, options=f"architecture={str(tmp_path / 'run')!r}", trainer=apart)
     assert result.returncode == 0, result.stderr[-3000:]
     assert not (tmp_path / "searches.txt").exists()
     first, second = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     assert first["plan"]["plan"]["normalization"] != task.hparams["architecture"]["plan"]["normalization"]
-    assert not list(tmp_path.glob("dasha*"))
+    assert not list(tmp_path.rglob("dasha*"))
 
 
 @pytest.mark.slow

@@ -84,6 +84,15 @@ def test_a_search_is_what_torchgeo_fit_goes_on_from(write, tmp_path, capsys, req
     torchgeo([*outcome["fit"].split()[1:], "--trainer.fast_dev_run", "true"])
 
 
+def test_the_run_is_where_it_was_searched(write, tmp_path, capsys, monkeypatch, generated_data):
+    def teardown(self, stage):
+        self.batch_size = 99
+
+    monkeypatch.setattr(generated_data.GeneratedDataModule, "teardown", teardown, raising=False)
+    assert main(["search", "--config", write(), "--json"]) == 0
+    assert "plan.json" in files_of(Path(json.loads(capsys.readouterr().out)["run"]))
+
+
 @pytest.fixture
 def no_stage(monkeypatch):
     """Make every stage of a search an error."""

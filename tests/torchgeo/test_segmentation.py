@@ -1,5 +1,6 @@
 """Images with masks, as TorchGeo's trainers get them."""
 
+import inspect
 import os
 import runpy
 import shutil
@@ -38,6 +39,29 @@ def test_batches_counts_and_scenes(tiles):
     masks = torch.stack([parts[0][place]["mask"] for place in range(8)])
     assert data.class_counts().tolist() == torch.bincount(masks.flatten()).tolist()
     assert data.class_names == ("0", "1", "2")
+
+
+class Mixed(TileSegmentationDataModule):
+    """A datamodule with arguments of its own, which no checkpoint could hold."""
+
+    def __init__(self, root, transform, kind=dict, **options):
+        super().__init__(root, image_size=(16, np.int64(16)), mean=np.ones(3), std=torch.ones(3), **options)
+
+
+def test_checkpoints_hold_the_arguments_that_are_ours(tiles, tmp_path, trainer_of):
+    data, trainer = Mixed(tiles, lambda image: image, batch_size=4, groups=r"^s\d"), trainer_of()
+    trainer.fit(DashaSemanticSegmentationTask(in_channels=3, num_classes=3, **OPTIONS), datamodule=data)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    stored = torch.load(tmp_path / "last.ckpt", weights_only=True)["datamodule_hyper_parameters"]
+    assert set(stored) == set(inspect.signature(TileSegmentationDataModule).parameters)
+    assert (stored["root"], stored["image_size"], stored["mean"], stored["std"]) == (
+        str(tiles),
+        [16, 16],
+        [1.0, 1.0, 1.0],
+        [1.0, 1.0, 1.0],
+    )
+    loaded = TileSegmentationDataModule.load_from_checkpoint
+    assert dict(loaded(tmp_path / "last.ckpt", weights_only=True).hparams) == stored
 
 
 def test_image_and_mask_turn_together(tiles):
@@ -244,21 +268,29 @@ def test_pictures_of_samples(tiles):
     assert nothing.legends == []
 
 
-def test_pictures_of_predictions(tiles, tmp_path, trainer_of, monkeypatch, capsys):
+def test_pictures_of_predictions(tiles, tmp_path, trainer_of, monkeypatch, capsys, write_tif):
     task = DashaSemanticSegmentationTask(in_channels=3, num_classes=3, **OPTIONS)
-    trainer = trainer_of()
-    trainer.fit(task, datamodule=prepared(tiles))
+    trainer, data = trainer_of(), prepared(tiles)
+    trainer.fit(task, datamodule=data)
+    mean = data.mean.clone()
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     (predicted,) = trainer.predict(task, datamodule=prepared(tiles, "predict"))
     predicted = predicted["probabilities"] if isinstance(predicted, dict) else predicted
     assert predicted.shape == (2, 3, 16, 16)
     torch.testing.assert_close(predicted.sum(1), torch.ones(2, 16, 16))
+    seen, plot = [], TileSegmentationDataModule.plot
+    monkeypatch.setattr(
+        TileSegmentationDataModule, "plot", lambda self, sample: seen.append(self.mean) or plot(self, sample)
+    )
+    for path in data.train_dataset.paths:  # the network was trained with other statistics
+        write_tif(path, np.ones((3, 16, 16), "uint16"))
     options = ["--checkpoint", "last.ckpt", "--root", str(tiles), "--groups", r"^s\d", "--count", "2"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["draw_predictions.py", *options])
     runpy.run_path(str(EXAMPLES / "draw_predictions.py"), run_name="__main__")
     pictures = capsys.readouterr().out.split()
     assert len(pictures) == 2
+    torch.testing.assert_close(seen[0], mean)
     for picture in pictures:
         with Image.open(picture) as opened:
             assert opened.width > 500

@@ -1,5 +1,6 @@
 import inspect
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,11 +8,15 @@ import torch
 
 pytest.importorskip("torchgeo", reason="torchgeo is not installed")
 
+from torch.utils.data import DataLoader, IterableDataset
+
 import torchgeo_dasha
 from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from tests.torchgeo.conftest import OPTIONS, OVERRIDES
 from torchgeo_dasha import ImageFolderDataModule, _compat
+from torchgeo_dasha.networks import counted
 from torchgeo_dasha.searching import folder_of
+from torchgeo_dasha.units import plan_for_data
 
 KINDS = {
     "multiclass": ("DashaClassificationTask", "class", {"num_classes": 4, "class_weights": [1.0, 2.0, 1.0, 1.0]}),
@@ -44,6 +49,22 @@ SHAPES = {
 def task_of(kind="multiclass", **options):
     name, _, own = KINDS[kind]
     return getattr(torchgeo_dasha, name)(**{"in_channels": 4, **OPTIONS, **own, **options})
+
+
+class Stream(IterableDataset):
+    """A data set that does not say how long it is."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __iter__(self):
+        return iter([self.samples[place] for place in range(len(self.samples))])
+
+
+def streamed(data):
+    """A datamodule whose training data is a stream."""
+    data.train_dataloader = lambda: DataLoader(Stream(data.train_dataset), batch_size=4)
+    return data
 
 
 def same(first, second):
@@ -137,6 +158,40 @@ def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
     assert not (tmp_path / "elsewhere" / "dasha").exists()
 
 
+def test_a_checkpoint_elsewhere_is_read_before_a_search(data_of, trainer_of, tmp_path, no_search_after):
+    fsspec = pytest.importorskip("fsspec")
+    task, trainer, data = task_of(), trainer_of(), data_of()
+    trainer.fit(task, data)
+    path = "memory://fields/last.ckpt"
+    trainer.save_checkpoint(path)
+    no_search_after()
+    fresh, again = task_of(), trainer_of(max_epochs=2, default_root_dir=tmp_path / "elsewhere")
+    again.fit(fresh, data, ckpt_path=path)
+    assert fresh.found == task.found
+    assert again.current_epoch == 2
+    fsspec.filesystem("memory").rm("/fields", recursive=True)
+    for broken in (path, tmp_path / "none.ckpt"):
+        with pytest.raises(StateFileError, match=r"ckpt, with which .* cannot be read .*FileNotFoundError"):
+            trainer_of(default_root_dir=tmp_path / "elsewhere").fit(task_of(), data, ckpt_path=broken)
+
+
+def test_a_checkpoint_with_code_needs_its_task_first(data_of, trainer_of, tmp_path, no_search_after):
+    task, trainer, data = task_of(), trainer_of(), data_of()
+    trainer.fit(task, data)
+    path = tmp_path / "code.ckpt"
+    trainer.save_checkpoint(path)
+    torch.save(torch.load(path, weights_only=True) | {"extra": inspect.Parameter}, path)
+    no_search_after()
+    options = {"max_epochs": 2, "default_root_dir": tmp_path / "elsewhere"}
+    with pytest.raises(
+        StateFileError, match=r"code.ckpt, .*Unpickling.*load_from_checkpoint\(path, weights_only=False"
+    ):
+        trainer_of(**options).fit(task_of(), data, ckpt_path=path, weights_only=False)
+    loaded = type(task).load_from_checkpoint(path, weights_only=False)
+    trainer_of(**options).fit(loaded, data, ckpt_path=path, weights_only=False)
+    assert loaded.found == task.found
+
+
 def test_labels_are_smoothed_in_training_alone(data_of, trainer_of):
     task = task_of()
     trainer_of().fit(task, data_of())
@@ -222,6 +277,37 @@ def test_a_named_search_measures_images_that_nobody_normalises(data_of, trainer_
     assert not named.found.plan.normalization
 
 
+@pytest.mark.parametrize("loader", ["several", "stream", "sizes"])
+def test_data_that_can_be_trained_on_but_not_measured(loader, data_of, trainer_of, tmp_path):
+    trainer_of().fit(task_of("regression", run_dir=str(tmp_path / "run")), data_of("number"))
+    task, data = task_of("regression", architecture=str(tmp_path / "run")), data_of("number", offset=500.0)
+    before, model = task.found.plan, task.model
+    if loader == "stream":
+        streamed(data)
+    elif loader == "several":
+        data.train_dataloader = lambda: {name: DataLoader(data.train_dataset) for name in "ab"}
+    else:
+        samples = [{"image": torch.zeros(1, 4, size, size), "label": torch.zeros(1)} for size in (8, 9)]
+        data.train_dataloader = lambda: DataLoader(samples, batch_size=None)
+    message = {"several": "gives dict", "stream": "without a length", "sizes": "shape"}[loader]
+    trainer = trainer_of(**({} if loader == "stream" else {"max_steps": 0}))
+    with pytest.warns(DashaWarning, match=rf"cannot be measured: .*{message}.* normalised and numbers scaled as for"):
+        trainer.fit(task, data)
+    assert task.found.plan == before
+    assert task.model is model
+    if loader == "stream":  # with an end that is not known, there is no schedule
+        assert trainer.optimizers[0].param_groups[0]["lr"] == task.found.hyperparameters["lr"]
+
+
+def test_nothing_to_measure_asks_no_other_process(data_of, trainer_of):
+    task, data = task_of(), data_of()
+    trainer_of().fit(task, data)
+    data.mean, data.std = torch.full((4,), 30.0), torch.full((4,), 50.0)
+    second = SimpleNamespace(datamodule=data, world_size=2, is_global_zero=False)  # with no way to ask
+    assert task.found.plan.normalization
+    assert not plan_for_data(task.found.plan, second, target="label", in_channels=4).normalization
+
+
 def test_initial_weights_are_those_of_the_winning_trial(data_of, trainer_of, tmp_path):
     from dasha.search import initial_weights
 
@@ -287,6 +373,14 @@ def test_a_dev_run_leaves_nothing(data_of, trainer_of, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dev_run_leaves_an_earlier_search_alone(data_of, trainer_of, tmp_path):
+    task, data = task_of(run_dir=str(tmp_path / "run")), data_of()
+    trainer_of().fit(task, data)
+    trainer_of(fast_dev_run=True).fit(task, data)
+    assert task.folder == tmp_path / "run"
+    assert (task.folder / "plan.json").is_file()
+
+
 def test_a_search_goes_on_where_nothing_that_matters_is_different(trainer_of, data_of):
     def folder(*, data=None, trainer=None, **options):
         task = task_of(**options)
@@ -321,6 +415,18 @@ def test_folders_of_datamodules_by_what_they_say(trainer_of, class_folders):
     assert len(found) == 1
 
 
+def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
+    def folder(arguments):
+        task, data = task_of(), data_of()
+        data.kwargs = arguments
+        return folder_of(trainer_of(), data, task.spec, task.settings, None)
+
+    loading = {"pin_memory": True, "persistent_workers": True, "prefetch_factor": 4}
+    assert folder(None) == folder({}) == folder(loading)
+    assert len({folder({"classes": {1: "a", "b": 2, ("c", None): last}}) for last in (3, [3], {4: 3})}) == 3
+    assert folder({"classes": {object(): 1}}) == folder({"classes": {object(): 1}})
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -342,6 +448,17 @@ def test_folders_of_datamodules_by_what_they_say(trainer_of, class_folders):
 def test_arguments_that_have_no_place(options, message):
     with pytest.raises(InvalidArgumentError, match=message):
         task_of(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("dasha_unet", "'unet_2d'"), ("tu-dasha_wrn", "'wide_resnet_2d'"), ("dasha_x", "'unet_2d' or 'wide_resnet_2d'")],
+)
+def test_names_in_timm_are_no_backbones(name, hint):
+    import torchgeo_dasha.timm_models  # noqa: F401 - registers the names
+
+    with pytest.raises(InvalidArgumentError, match=rf"backbone='{name}' is a name in timm.* it is backbone={hint}, or"):
+        task_of(backbone=name)
 
 
 def test_arguments_of_dense_tasks_that_have_no_place():
@@ -488,6 +605,16 @@ def test_pixels_that_do_not_count_leave_no_trace(kind, loss, data_of, trainer_of
         values.append(task.train_metrics(one.detach(), given))
         task.train_metrics.reset()
     assert values[0] == values[1]
+
+
+def test_a_weight_keeps_its_name_where_pixels_do_not_count():
+    weight, outputs = torch.tensor(3.0), torch.randn(2, 8, 8, generator=torch.Generator().manual_seed(0))
+    criterion = counted(torch.nn.BCEWithLogitsLoss(pos_weight=weight), 255)
+    assert criterion.state_dict() == {"pos_weight": weight}
+    masks = (outputs > 0.5).float()
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(outputs[:1], masks[:1], pos_weight=weight)
+    masks[1] = 255
+    assert float(criterion(outputs, masks)) == pytest.approx(float(expected))
 
 
 def test_a_fit_with_pixels_that_do_not_count(data_of, trainer_of, generated_data, monkeypatch):

@@ -19,7 +19,7 @@ _FOLDERS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
-}  # names that the folder of a part may have, in small or capital letters
+}  # names that the folder of a part may have, in small or capital letters, if none has the first
 _ENDINGS = (
     *(".avif", ".bmp", ".gif", ".heic", ".img", ".j2k", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
     *(".tga", ".tif", ".tiff", ".vrt", ".webp"),
@@ -90,8 +90,8 @@ def split_images(
 
     Args:
         folder: Holds a folder for every class, and lists ``train.txt``, ``val.txt`` and perhaps ``test.txt`` of paths
-            inside it; or ``train``, ``val`` and perhaps ``test``, also as ``Training`` or ``validation``, with a folder
-            for every class; or the folders of the classes alone.
+            inside it; or ``train``, ``val`` and perhaps ``test`` with a folder for every class, see `split_folders`; or
+            the folders of the classes alone.
         suffixes: Of images, in small letters.
         draw: How to split the last of these.
         group_of: Group of a path inside the folder; no group is in two parts.
@@ -103,14 +103,15 @@ def split_images(
     draw = draw or Draw()
     lists = {name: folder / f"{name}.txt" for name in PARTS}
     named = [name for name, path in lists.items() if path.is_file()]
-    inside = split_folders(folder)
     if "train" in named:
         _refuse_empty(folder, _ENDINGS)
         parts = {name: _listed(folder, lists[name]) for name in named}
         rule = f"by the lists {', '.join(f'{name}.txt' for name in named)}"
-    elif "train" in inside:
+    elif "train" in (inside := split_folders(folder)):
         parts = {name: find_images(path, suffixes) for name, path in inside.items()}
         rule = f"by the folders {', '.join(path.name for path in inside.values())}"
+        others = [path.name for path in _folders(folder) if path not in inside.values()]
+        rule += f", without {some(others)}" if others else ""
     elif group_of is not None:
         parts = _drawn_by_group(folder, find_images(folder, suffixes), draw, group_of)
         rule = f"by group {draw.describe('every class')}"
@@ -128,9 +129,21 @@ def split_images(
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """Folders for the parts, in their order."""
-    places = _folders(folder) if folder.is_dir() else []
-    found = {part: [place for place in places if place.name.lower() in names] for part, names in _FOLDERS.items()}
+    """Folders for the parts, in their order.
+
+    They are ``train``, ``val`` and ``test``. Others that mean the same, such as ``Training`` or ``validation``, stand
+    for those that are missing, but only if training and validation data are found with them: classes may have such
+    names.
+
+    Raises:
+        InvalidArgumentError: If several of the others stand for one part.
+    """
+    places = {place.name: place for place in _folders(folder)} if folder.is_dir() else {}
+    exact = {part: places[part] for part in PARTS if part in places}
+    usual = {part: [place for name, place in places.items() if name.lower() in _FOLDERS[part]] for part in PARTS}
+    found = {part: [exact[part]] if part in exact else usual[part] for part in PARTS}
+    if not found["train"] or not found["val"]:
+        return exact
     double = [place.name for own in found.values() if len(own) > 1 for place in own]
     if double:
         raise InvalidArgumentError(f"{folder} has the folders {', '.join(double)}, which mean the same; keep one")

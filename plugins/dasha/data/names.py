@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path, PurePosixPath
 
 from dasha.errors import InvalidArgumentError
@@ -14,6 +14,22 @@ def some(names: Sequence[str]) -> str:
     """The first of many names, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def listed_before(lines: Sequence[str], meant: Sequence[Hashable]) -> list[str]:
+    """The lines that mean what an earlier one does.
+
+    Args:
+        lines: Of a list.
+        meant: What every line stands for.
+    """
+    seen: set[Hashable] = set()
+    found = []
+    for line, what in zip(lines, meant, strict=True):
+        if what in seen:
+            found.append(line)
+        seen.add(what)
+    return found
 
 
 def read_list(path: Path, *, form: str, parts: int) -> list[str]:
@@ -34,7 +50,6 @@ def read_list(path: Path, *, form: str, parts: int) -> list[str]:
         raise InvalidArgumentError(
             f"{path} must list images as {form}, relative to its folder, but holds {some(outside) or 'nothing'}"
         )
-    twice = [line for number, line in enumerate(lines) if places[number] in places[:number]]
-    if twice:
+    if twice := listed_before(lines, places):
         raise InvalidArgumentError(f"{path} lists {some(twice)} more than once; every image needs one line")
     return lines

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from kornia import augmentation
 from lightning.pytorch.utilities import rank_zero_info
@@ -121,10 +121,14 @@ class FilesDataModule(NonGeoDataModule):
     def class_counts(self, part: str = "train") -> Tensor:
         """How often every class occurs in a part, ``(num_classes,)``; one over it is a weight for a loss."""
 
-    def make_plain(self) -> None:
-        """Make the arguments that were saved texts, numbers and lists alone, which a checkpoint may hold."""
-        for name, value in self.hparams.items():
-            self.hparams[name] = str(value) if isinstance(value, Path) else np.asarray(value).tolist()
+    def keep_arguments(self, of: type[FilesDataModule], given: Mapping[str, Any]) -> None:
+        """Save arguments for checkpoints, as texts, numbers and lists alone; what subclasses add is not ours to save.
+
+        Args:
+            of: The class that they are of.
+            given: Values, among others.
+        """
+        self.hparams.update({name: _plain(given[name]) for name in signature(of).parameters})
 
     def setup(self, stage: str) -> None:
         """Find, check and measure the files, once.
@@ -223,6 +227,15 @@ class FilesDataModule(NonGeoDataModule):
             if self.augment
             else None
         )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # arrays, tensors and numbers from them
+        return value.tolist()
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    return [_plain(entry) for entry in value] if is_sequence else value
 
 
 def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:

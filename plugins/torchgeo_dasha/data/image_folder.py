@@ -104,8 +104,7 @@ class ImageFolderDataModule(FilesDataModule):
             rgb_bands=rgb_bands,
             draw=Draw.of_fractions(val_fraction, test_fraction, split_seed),
         )
-        self.save_hyperparameters(logger=False)
-        self.make_plain()
+        self.keep_arguments(ImageFolderDataModule, locals())
         self.root, self.groups = Path(root), groups
         self._files: dict[str, Files] = {}
         self._class_names: tuple[str, ...] = ()

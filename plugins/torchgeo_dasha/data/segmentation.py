@@ -157,8 +157,7 @@ class TileSegmentationDataModule(FilesDataModule):
             rgb_bands=rgb_bands,
             draw=Draw.of_fractions(val_fraction, test_fraction, split_seed),
         )
-        self.save_hyperparameters(logger=False)
-        self.make_plain()
+        self.keep_arguments(TileSegmentationDataModule, locals())
         self.folders = TileFolders(Path(root), image_dir, mask_dir, image_suffix, mask_suffix)
         self.groups, self.ignore_index = groups, ignore_index
         self._class_names = tuple(class_names or ())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dasha.data.groups import PARTS, check_groups, draw_groups
 from dasha.data.image_files import Draw, files_below, require_validation, split_folders, unread
-from dasha.data.names import read_list, some
+from dasha.data.names import listed_before, read_list, some
 from dasha.errors import InvalidArgumentError
 from torchgeo_dasha.data.rasters import SUFFIXES
 
@@ -79,13 +79,12 @@ def split_tiles(folders: TileFolders, *, draw: Draw, group_of: Callable[[str], s
     """
     root = folders.root
     lists = {name: root / f"{name}.txt" for name in PARTS if (root / f"{name}.txt").is_file()}
-    outside, inside = split_folders(root), split_folders(root / folders.image_dir)
     if "train" in lists:
         parts, rule = _listed(folders, lists)
-    elif "train" in outside:
+    elif "train" in (outside := split_folders(root)):
         parts = {part: folders.at(path) for part, path in outside.items()}
         rule = f"by the folders {', '.join(path.name for path in outside.values())}"
-    elif "train" in inside:
+    elif "train" in (inside := split_folders(root / folders.image_dir)):
         parts = {part: folders.at(root, path.name) for part, path in inside.items()}
         rule = f"by the folders {', '.join(path.name for path in inside.values())}"
     elif group_of is None:
@@ -150,8 +149,7 @@ def _listed(folders: TileFolders, lists: Mapping[str, Path]) -> tuple[dict[str, 
                 f"{path} lists names of several images ({some(double)}); write their folders, too"
             )
         names = [names_of[line][0] for line in lines]
-        twice = [line for number, line in enumerate(lines) if names[number] in names[:number]]
-        if twice:
+        if twice := listed_before(lines, names):
             raise InvalidArgumentError(f"{path} lists {some(twice)} under another name before; keep one of the lines")
         parts[part] = {name: tiles[name] for name in names}
     return parts, f"by the lists {', '.join(path.name for path in lists.values())}"
