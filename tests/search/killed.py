@@ -11,12 +11,16 @@ from pathlib import Path
 
 import torch
 from optuna.storages.journal import JournalFileBackend
+from torch.utils.data import DataLoader
 
 from dasha.search.run_folder import RunFolder
 from tests.search.tiny import TRAIN, VALIDATION, run_of
 
 WRITES = ("save_state", "write_json", "write_tensors", "log", "remove")
-OPTIONS = {"seed": 3}
+OPTIONS = {
+    "one network": {"seed": 3},
+    "all stages": {"seed": 3, "is_deterministic": True, "n_seeds": 2, "search": "auto", "backbone": "auto"},
+}
 
 
 class Killer:
@@ -89,10 +93,12 @@ def forked(work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def fit(path, killer=None):
+def fit(path, options, killer=None):
     if killer is not None:
         killer.install()
-    run_of(path, **OPTIONS).fit(TRAIN, VALIDATION)
+    pairs = [(torch.from_numpy(x), int(y)) for x, y in zip(*TRAIN, strict=True)]
+    train = DataLoader(pairs, batch_size=8, shuffle=True) if options == "all stages" else TRAIN
+    run_of(path, **OPTIONS[options]).fit(train, VALIDATION)
     if killer is not None:
         Path(f"{path}.points").write_text(json.dumps(killer.points))
 
@@ -118,23 +124,25 @@ def chosen_points(points, way, chosen):
     return range(9, len(points), 24)
 
 
-def kill_and_resume(folder, way, chosen):
+def kill_and_resume(folder, chosen, options, way):
     """Kill at points of one way; what came out of an uninterrupted run, and what was different after a kill."""
     whole = folder / f"whole-{way}"
-    assert forked(lambda: fit(whole, Killer(-1, way))) == 0
+    assert forked(lambda: fit(whole, options, Killer(-1, way))) == 0
     points, expected = json.loads(Path(f"{whole}.points").read_text()), outcome(whole)
     numbers, failed = chosen_points(points, way, chosen), []
     for number in numbers:
         path = folder / f"{way}-{number}"
-        killed = forked(lambda path=path, number=number: fit(path, Killer(number, way)))
-        resumed = forked(lambda path=path: fit(path))
+        killed = forked(lambda path=path, number=number: fit(path, options, Killer(number, way)))
+        resumed = forked(lambda path=path: fit(path, options))
         same = resumed == 0 and outcome(path) == expected
         left = [str(file) for file in path.rglob("*dasha-tmp")]
         if killed != -signal.SIGKILL or not same or left:
             failed.append([number, points[number], killed, resumed, same, left])
-    return {"points": len(points), "tried": len(numbers), "failed": failed, "expected": expected}
+    stages = sorted({str(what).partition(" ")[2].partition("/")[0] for what in points})
+    return {"points": len(points), "tried": len(numbers), "failed": failed, "expected": expected, "stages": stages}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(json.dumps({way: kill_and_resume(Path(sys.argv[1]), way, sys.argv[2]) for way in sys.argv[3:]}))
+    folder, chosen, options, *ways = sys.argv[1:]
+    print(json.dumps({way: kill_and_resume(Path(folder), chosen, options, way) for way in ways}))

@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forks of one process")
 
 
-def killed(folder, chosen, *ways):
+def killed(folder, chosen, *ways, options="one network"):
     search = os.pathsep.join([str(ROOT), str(ROOT / "plugins"), os.environ.get("PYTHONPATH", "")])
     finished = subprocess.run(
-        [sys.executable, "-m", "tests.search.killed", str(folder), chosen, *ways],
+        [sys.executable, "-m", "tests.search.killed", str(folder), chosen, options, *ways],
         env={**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         cwd=ROOT,
         capture_output=True,
@@ -30,6 +30,13 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path):
     for told in killed(tmp_path, "some", "before", "inside", "half").values():
         assert told["tried"] > 1
         assert told["failed"] == []
+
+
+def test_a_run_of_all_stages_with_a_loader_goes_on_to_the_same_bits(tmp_path):
+    (told,) = killed(tmp_path, "some", "before", options="all stages").values()
+    assert {"backbone.json", "search", "tune", "retrain"} <= set(told["stages"])
+    assert told["tried"] > 5
+    assert told["failed"] == []
 
 
 @pytest.mark.slow
