@@ -36,7 +36,8 @@ from dasha._engine_options import DEFAULT_CRITERION, engine_options
 from dasha.autoar import AutoAR
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.state import from_plain, to_plain
-from dasha.types import GaussianForecast
+from dasha.autoar.summary_set import require_summable
+from dasha.types import FloatArray, GaussianForecast
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -179,6 +180,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
         future_covariates: TimeSeriesLike | None = None,
         val_series: TimeSeriesLike | None = None,
         verbose: bool | None = None,
+        *,
+        keep_summaries: bool = False,
     ) -> AutoARModel:
         """Choose differencing and lookback, and estimate the coefficients; in zero-shot mode, only keep the series.
 
@@ -196,6 +199,9 @@ class AutoARModel(Learned, GlobalForecastingModel):
             adds data.
         verbose
             Not used.
+        keep_summaries
+            Keep what `update` needs, see `dasha.autoar.AutoAR.fit`. Goes with the paper's strategy for all components
+            together, and without ``val_series``.
 
         Returns:
         -------
@@ -205,11 +211,16 @@ class AutoARModel(Learned, GlobalForecastingModel):
         Raises:
         ------
         ValueError
-            If covariates are given, the series differ in components, or there is too little data.
+            If covariates are given, the series differ in components, there is too little data, or what is asked for
+            cannot be updated.
         """
         self._refuse_covariates(past_covariates, future_covariates)
         _refuse_empty("series", series)
         _refuse_empty("val_series", val_series)
+        if keep_summaries and val_series is not None:
+            raise ValueError("`keep_summaries` goes without `val_series`; make its steps part of `series`")
+        if keep_summaries:
+            require_summable(self._engine.config, has_validation=False)
         train = list(series2seq(series))
         super().fit(series, verbose=verbose)
         widths = {one.n_components for one in train}
@@ -219,11 +230,58 @@ class AutoARModel(Learned, GlobalForecastingModel):
         if later is not None and len(later) != len(train):
             raise ValueError(f"`val_series` has {len(later)} series, but must have one for each of the {len(train)}")
         matrices = [to_matrix(one) for one in train]
-        following = None if later is None else [rows_after(*pair) for pair in zip(train, later, strict=True)]
+        ends = [TrainingEnd.of(one, matrix, one.end_time()) for one, matrix in zip(train, matrices, strict=True)]
+        following = None if later is None else _rows_after(ends, later, "val_series")
         if not self._is_zero_shot:  # which needs nothing but the series that `predict` is given
-            self._engine.fit(matrices, validation=following)
-        self._ends = [TrainingEnd.of(one, matrix, one.end_time()) for one, matrix in zip(train, matrices, strict=True)]
-        self._known = None
+            self._engine.fit(matrices, validation=following, keep_summaries=keep_summaries)
+        self._ends, self._known = ends, None
+        return self
+
+    def update(self, series: TimeSeriesLike) -> AutoARModel:
+        """Learn from the steps that follow the training series, without these.
+
+        The model becomes what `fit` gives on both together: differencing, lookback, coefficients and units are found
+        anew, from sums that `fit` kept with ``keep_summaries=True``.
+
+        Parameters
+        ----------
+        series
+            One continuation per training series, in the order of `fit`. Steps that overlap the training series are
+            ignored, and steps between the two count as missing.
+
+        Returns:
+        -------
+        AutoARModel
+            The model itself; unchanged if there is an error.
+
+        Raises:
+        ------
+        ValueError
+            If nothing was fitted, no sums were kept, or a series does not continue its training series.
+
+        Examples:
+        --------
+        >>> from darts.utils.timeseries_generation import sine_timeseries
+        >>> from darts_autoar import AutoARModel
+        >>> series = sine_timeseries(length=120, value_frequency=1 / 12)
+        >>> model = AutoARModel(output_chunk_length=12, criterion="bic").fit(series[:90], keep_summaries=True)
+        >>> forecast = model.update(series[90:]).predict(12)
+        >>> bool(forecast.start_time() == series.end_time() + series.freq)
+        True
+        """
+        if not self._fit_called:
+            raise ValueError("the model is not fitted yet; call `fit(series, keep_summaries=True)` first")
+        _refuse_empty("series", series)
+        later = list(series2seq(series))
+        if len(later) != len(self._ends):
+            raise ValueError(f"`series` has {len(later)} series, but must have one for each of the {len(self._ends)}")
+        rows = _rows_after(self._ends, later, "series")
+        self._engine.update(rows)
+        pairs = zip(self._ends, rows, later, strict=True)
+        self._ends, self._known = [end.followed_by(new, one.end_time()) for end, new, one in pairs], None
+        known: TimeSeries | None = getattr(self, "training_series", None)  # Darts keeps a single one
+        if known is not None:
+            self.training_series = known.append_values(rows[0].astype(known.dtype))
         return self
 
     def predict(
@@ -555,6 +613,10 @@ class AutoARModel(Learned, GlobalForecastingModel):
         state["_engine"] = AutoAR(**stored) if isinstance(stored, dict) else from_plain(*stored)
         state["_ends"] = [TrainingEnd(*end) for end in state["_ends"]]
         self.__dict__.update(state)
+
+
+def _rows_after(ends: Sequence[TrainingEnd], later: Sequence[TimeSeries], name: str) -> list[FloatArray]:
+    return [rows_after(*pair, name) for pair in zip(ends, later, strict=True)]
 
 
 def _min_train_length(config: AutoARConfig) -> int:

@@ -26,31 +26,6 @@ def to_matrix(series: TimeSeries) -> FloatArray:
     return values
 
 
-def rows_after(series: TimeSeries, later: TimeSeries) -> FloatArray:
-    """Rows of ``later`` that follow the end of ``series``, NaN for steps between the two, shape ``(T, C)``.
-
-    Raises:
-        ValueError: If the two differ in frequency or components, or nothing follows.
-    """
-    if later.freq != series.freq or later.n_components != series.n_components:
-        raise ValueError(
-            f"`val_series` has frequency {later.freq_str} and {later.n_components} components, but must have "
-            f"{series.freq_str} and {series.n_components} as the training series has"
-        )
-    if later.end_time() <= series.end_time():
-        raise ValueError(
-            f"`val_series` ends at {later.end_time()}, but must reach beyond the training series, which ends at "
-            f"{series.end_time()}"
-        )
-    values = to_matrix(later)
-    if later.start_time() <= series.end_time():
-        return values[_position(later, series.end_time()) + 1 :]
-    between = len(pd.date_range(series.end_time(), later.start_time(), freq=series.freq)) - 2
-    if series.has_range_index:
-        between = (later.start_time() - series.end_time()) // series.freq - 1
-    return np.vstack([np.full((between, values.shape[1]), np.nan), values])
-
-
 class TrainingEnd(NamedTuple):
     """The last rows of a training series; plain values, so that Darts' safe loading accepts them."""
 
@@ -63,6 +38,41 @@ class TrainingEnd(NamedTuple):
     def of(series: TimeSeries, values: FloatArray, end: pd.Timestamp | int) -> TrainingEnd:
         """Ends of a training series with ``values`` up to the time ``end``."""
         return TrainingEnd(list(series.components), series.freq_str, end, distinctive_end(values))
+
+    def followed_by(self, rows: FloatArray, end: pd.Timestamp | int) -> TrainingEnd:
+        """Ends of the same series with further rows up to the time ``end``."""
+        return self._replace(end=end, values=distinctive_end(np.vstack([self.values, rows])))
+
+
+def rows_after(end: TrainingEnd, later: TimeSeries, name: str) -> FloatArray:
+    """Rows of ``later`` that follow the end of a training series, NaN for steps between the two, shape ``(T, C)``.
+
+    Args:
+        end: Of the training series.
+        later: What reaches beyond it.
+        name: Of the argument that ``later`` comes from.
+
+    Raises:
+        ValueError: If the two differ in frequency or components, or nothing follows.
+    """
+    width = len(end.components)
+    if later.freq_str != end.freq or later.n_components != width:
+        raise ValueError(
+            f"`{name}` has frequency {later.freq_str} and {later.n_components} components, but must have {end.freq} "
+            f"and {width} as the training series has"
+        )
+    if later.end_time() <= end.end:
+        raise ValueError(
+            f"`{name}` ends at {later.end_time()}, but must reach beyond the training series, which ends at {end.end}"
+        )
+    values = to_matrix(later)
+    if later.start_time() <= end.end:
+        return values[_position(later, end.end) + 1 :]
+    if later.has_range_index:
+        between = (later.start_time() - end.end) // later.freq - 1
+    else:
+        between = len(pd.date_range(pd.Timestamp(end.end), later.start_time(), freq=later.freq)) - 2
+    return np.vstack([np.full((between, width), np.nan), values])
 
 
 class KnownSeries:

@@ -6,7 +6,9 @@ import pytest
 from darts import TimeSeries
 
 
-def make_series(length=200, components=1, *, seed=0, freq="h", start="2020-01-01", scale=1.0, names=None):
+def make_series(
+    length=200, components=1, *, seed=0, freq="h", start="2020-01-01", scale=1.0, names=None, dtype="float64"
+):
     """Daily cycle plus an auto-regressive component."""
     rng = np.random.default_rng(seed)
     noise = np.zeros((length, components))
@@ -15,6 +17,7 @@ def make_series(length=200, components=1, *, seed=0, freq="h", start="2020-01-01
     cycle = np.sin(2 * np.pi * np.arange(length) / 12)[:, None] * rng.uniform(0.5, 2.0, components)
     values = scale * (5.0 + cycle + noise)
     times = pd.RangeIndex(length) if freq is None else pd.date_range(start, periods=length, freq=freq)
+    values = values.astype(dtype)
     return TimeSeries.from_times_and_values(times, values, columns=names or [f"c{i}" for i in range(components)])
 
 

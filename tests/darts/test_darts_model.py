@@ -433,6 +433,70 @@ class TestStorage:
         np.testing.assert_array_equal(copy.deepcopy(model).predict(3).values(), model.predict(3).values())
 
 
+class TestUpdate:
+    @pytest.mark.parametrize("freq", ["h", None])
+    def test_update_is_a_fit_on_everything(self, freq, tmp_path):
+        series = make_series(220, 2, freq=freq)
+        model = AutoARModel(6, **SMALL).fit(series[:150], keep_summaries=True)
+        model.update(series[140:180])  # ten steps are known already
+        model.save(tmp_path / "model.pkl")
+        model = AutoARModel.load(tmp_path / "model.pkl").update(series[180:])
+        whole = AutoARModel(6, **SMALL).fit(series)
+        assert (model.lookback_, model.diff_order_) == (whole.lookback_, whole.diff_order_)
+        np.testing.assert_allclose(model.coefficients_, whole.coefficients_, rtol=1e-10, atol=1e-10)
+        assert model.predict(9).start_time() == series.end_time() + series.freq
+        np.testing.assert_allclose(model.predict(9).values(), whole.predict(9).values(), rtol=1e-9)
+        # The continued series is recognised, and takes the units of everything, not those of its own past.
+        np.testing.assert_allclose(model.predict(9, series[-60:]).values(), whole.predict(9).values(), rtol=1e-9)
+
+    def test_several_series_and_missing_steps(self):
+        first, second = make_series(200, seed=3), make_series(120, seed=4, start="2021-05-01", dtype="float32")
+        model = AutoARModel(6, **SMALL).fit([first[:150], second[:90]], keep_summaries=True)
+        model.update([first[155:], second[90:]])
+        values = first.values(copy=True)
+        values[150:155] = np.nan
+        gappy = first.with_values(values)
+        whole = AutoARModel(6, **SMALL).fit([gappy, second])
+        np.testing.assert_allclose(model.coefficients_, whole.coefficients_, rtol=1e-10, atol=1e-10)
+        for one in (first, second):
+            np.testing.assert_allclose(model.predict(4, one).values(), whole.predict(4, one).values(), rtol=1e-5)
+
+    def test_missing_steps_are_part_of_the_series_that_is_kept(self, univariate):
+        model = AutoARModel(6, **SMALL).fit(univariate[:150].astype("float32"), keep_summaries=True)
+        model.update(univariate[155:])
+        kept = model.training_series
+        assert (len(kept), kept.end_time(), kept.dtype) == (200, univariate.end_time(), np.float32)
+        assert np.isnan(kept.values()[150:155]).all()
+        assert len(model.predict(3)) == 3
+
+    def test_what_cannot_be_updated(self, univariate):
+        head, tail = univariate[:150], univariate[150:]
+        with pytest.raises(ValueError, match="not fitted yet"):
+            AutoARModel(6, **SMALL).update(tail)
+        with pytest.raises(ValueError, match="kept no summaries"):
+            fitted(head).update(tail)
+        model = AutoARModel(6, **SMALL)
+        with pytest.raises(ValueError, match="`keep_summaries` goes without `val_series`"):
+            model.fit(head, val_series=tail, keep_summaries=True)
+        with pytest.raises(ValueError, match="strategy='auto'"):
+            AutoARModel(6, strategy="auto").fit(head, keep_summaries=True)
+        with pytest.raises(ValueError, match="mode='zero-shot' learns nothing"):
+            AutoARModel(6, mode="zero-shot").fit(head, keep_summaries=True)
+        model.fit(head, keep_summaries=True)
+        before = model.predict(6)
+        with pytest.raises(ValueError, match="`series` has 2 series"):
+            model.update([tail, tail])
+        with pytest.raises(ValueError, match=r"`series` ends at .*, but must reach beyond"):
+            model.update(univariate[:100])
+        with pytest.raises(ValueError, match="`series` has frequency D"):
+            model.update(make_series(100, freq="D", start="2021-01-01"))
+        with pytest.raises(ValueError, match="2 components"):
+            model.update(make_series(200, 2))
+        with pytest.raises(ValueError, match="empty list"):
+            model.update([])
+        assert model.predict(6) == before
+
+
 class TestRefusals:
     def test_covariates(self, univariate):
         for name in ("past_covariates", "future_covariates"):
