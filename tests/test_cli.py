@@ -158,13 +158,39 @@ def test_a_dotted_name_is_a_sub_command_of_whoever_offers_the_first_word(with_co
     assert "many.two" not in capsys.readouterr().out
 
 
-def test_a_function_has_no_sub_commands(with_commands, capsys):
-    def lone():
+def test_a_function_has_sub_commands_where_its_first_argument_names_one(with_commands, capsys):
+    def lone(x: str):
         """Alone."""
+        typer.echo(f"lone {x}")
 
-    with_commands(**{"lone": lone, "lone.two": lone})
-    assert cli.main(["lone"]) == 2
-    assert "command 'lone' takes no sub-commands, but lone.two is offered" in capsys.readouterr().err
+    def two(x: int):
+        """Second."""
+        typer.echo(f"two {x}")
+
+    with_commands(**{"lone": lone, "lone.two": two})
+    assert cli.main(["lone", "three"]) == 0
+    assert cli.main(["lone", "./two"]) == 0
+    assert cli.main(["lone", "two", "5"]) == 0
+    assert capsys.readouterr().out == "lone three\nlone ./two\ntwo 5\n"
+    assert cli.main(["lone", "--help"]) == 0
+    assert "'lone two': For the test." in capsys.readouterr().out
+    assert cli.main(["lone", "two", "five"]) == 2
+    assert "(see 'dasha lone two --help')" in capsys.readouterr().err
+
+
+def test_arguments_are_passed_on_as_they_were_typed(monkeypatch, plugin_of):
+    seen = []
+
+    def run(context: typer.Context):
+        """Hand on."""
+        seen.append(context.args)
+
+    offer = dasha.hookimpl(lambda cli: cli.add_command("run", run, passes_on=True))
+    made = dasha.PluginManager(found=[]).load()
+    made.register(plugin_of(register_commands=offer), name="test")
+    monkeypatch.setattr(manager, "_default", made)
+    assert cli.main(["run", "--config", "x.yaml", "--help", "--data.path=y"]) == 0
+    assert seen == [["--config", "x.yaml", "--help", "--data.path=y"]]
 
 
 def test_an_unknown_command_mentions_plugins_that_failed(install_plugin, dasha_cli):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from dasha.errors import InvalidArgumentError, PluginError
 from dasha.registry import Registry
 
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Settings of a context in which ``args`` are all that was typed."""
 _COMMAND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -20,10 +22,12 @@ class Command:
     Attributes:
         target: A typer-style function, a ``typer.Typer``, or ``"module:attribute"`` naming one of these.
         help: One line for ``dasha --help``.
+        passes_on: Whether a function gets every argument as it was typed.
     """
 
     target: Callable[..., object] | str
     help: str
+    passes_on: bool = False
 
     def __call__(self) -> Callable[..., object]:
         """Return the function or ``typer.Typer``, importing it if it is given by name.
@@ -52,7 +56,9 @@ class CommandCollector:
         self._registry = registry
         self._owner = owner
 
-    def add_command(self, name: str, target: Callable[..., object] | str, *, help: str | None = None) -> None:
+    def add_command(
+        self, name: str, target: Callable[..., object] | str, *, help: str | None = None, passes_on: bool = False
+    ) -> None:
         """Add one command; see :class:`dasha.hookspecs.CommandTable`."""
         if not isinstance(name, str) or not _COMMAND.fullmatch(name):
             raise InvalidArgumentError(
@@ -66,7 +72,7 @@ class CommandCollector:
         text = (help or _first_line(target)).strip()
         if not text:
             raise InvalidArgumentError(f"command {name!r} has no help; pass help='one line' or write a docstring")
-        self._registry.register(name, Command(target, text), owner=self._owner)
+        self._registry.register(name, Command(target, text, passes_on), owner=self._owner)
 
 
 def _first_line(target: Callable[..., object] | str) -> str:

@@ -37,15 +37,20 @@ class Register(Protocol[Made]):
 class CommandTable(Protocol):
     """Takes commands for the ``dasha`` command line."""
 
-    def add_command(self, name: str, target: Callable[..., object] | str, *, help: str | None = None) -> None:
+    def add_command(
+        self, name: str, target: Callable[..., object] | str, *, help: str | None = None, passes_on: bool = False
+    ) -> None:
         """Add one command.
 
         Args:
             name: The word typed after ``dasha``: small letters, digits and ``-``, starting with a letter; or two of
-                them with a dot between, such as ``demo.birds`` for ``dasha demo birds``, whoever offers ``demo``.
+                them with a dot between, such as ``demo.birds`` for ``dasha demo birds``, whoever offers ``demo``. If
+                that is a function, the word is taken for the sub-command where it is the first argument.
             target: A typer-style function, a ``typer.Typer`` with sub-commands, or ``"module:attribute"`` naming
                 one of these, which is imported only when the command is run.
             help: One line for ``dasha --help``; by default the first line of the target's docstring.
+            passes_on: For a function that hands its arguments to another program's command line: it takes a
+                ``typer.Context``, whose ``args`` are all that was typed, ``--help`` included.
 
         Raises:
             InvalidArgumentError: If the name or target is malformed, or no help line can be found.

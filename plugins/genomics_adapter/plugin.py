@@ -14,7 +14,6 @@ requires = (
     Requirement("lightning", install="dasha-plugins[genomics]"),
     Requirement("pyfaidx", install="dasha-plugins[genomics]"),
     Requirement("sklearn", install="dasha-plugins[genomics]"),
-    Requirement("lightning", install="dasha-plugins[genomics]"),
 )
 
 
@@ -33,6 +32,12 @@ def register_commands(cli: CommandTable) -> None:
         "genomics",
         "genomics_adapter.commands.genomics:app",
         help="Fit, test and predict DNA sequences from a YAML file, by Lightning's command line.",
+    )
+    cli.add_command(
+        "fit.genomics",
+        "genomics_adapter.commands.genomics:fit",
+        help="DNA sequences in tables, FASTA or BED files, as a YAML file says.",
+        passes_on=True,
     )
     cli.add_command(
         "demo.genomics",

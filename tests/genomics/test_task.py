@@ -234,7 +234,7 @@ def test_the_command_tests_all_of_a_file_that_is_not_the_data_of_the_training(tm
     (tmp_path / "new.fa").write_text(">s0\nACGT\n")
     write_settings(tmp_path, path="a.csv", sequence="bases")
     common = ["--config", "fit.yaml", "--model.kind=multiclass", "--model.num_outputs=2"]
-    assert main(["genomics", "fit", *common]) == 0
+    assert main(["fit", "genomics", *common]) == 0
     notes = capsys.readouterr().err
     assert "note: 10 sequences of 16 bases from a.csv" in notes
     assert "note: model card in run/model_card.md" in notes
@@ -469,7 +469,7 @@ def test_the_command_refuses_leaks_before_anything_is_searched(data, words, tmp_
     write_csv(tmp_path / "data", leaks=(3, 4, 5))
     write_settings(tmp_path, **data)
     monkeypatch.setattr(DashaSequenceTask, "_search", lambda self, folder: pytest.fail("searched"))
-    assert main(["genomics", "fit", "--config", "fit.yaml", *words]) == 2
+    assert main(["fit", "genomics", "--config", "fit.yaml", *words]) == 2
     error = capsys.readouterr().err
     assert "dasha: error: 3 sequences of one part of the data are in another, too: " in error
     assert "6.98 % of test is in train: 1 sequences, and 2 more as reverse complements; exact: " in error

@@ -7,8 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from dasha.commands import Command
-from dasha.errors import PluginError
+from dasha.commands import PASSED_ON, Command
 from dasha.manager import get_manager
 
 
@@ -44,7 +43,13 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Import the command and parse its arguments."""
-        return self._resolve().make_context(info_name, args, parent, **extra)
+        found = self._resolve()
+        if args and args[0] in self._further and not hasattr(found, "add_command"):
+            return self._below(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return found.make_context(info_name, args, parent, **extra)
+
+    def _below(self, word: str) -> "LazyCommand":
+        return LazyCommand(word, self._further[word])
 
     def _resolve(self) -> Any:
         target = self._command()
@@ -54,13 +59,15 @@ class LazyCommand(TyperCommand):
         if isinstance(target, typer.Typer):
             app.add_typer(target, name=name, help=self._command.help)
         else:
-            app.command(name)(target)
+            app.command(name, context_settings=PASSED_ON if self._command.passes_on else None)(target)
         group: Any = typer.main.get_command(app)
         found = group.commands[name]
-        for word, command in self._further.items():
-            if not hasattr(found, "add_command"):
-                raise PluginError(f"command {name!r} takes no sub-commands, but {name}.{word} is offered")
-            found.add_command(LazyCommand(word, command))
+        if not hasattr(found, "add_command"):
+            below = "; ".join(f"'{name} {word}': {command.help}" for word, command in self._further.items())
+            found.epilog = below or None
+            return found
+        for word in self._further:
+            found.add_command(self._below(word))
         return found
 
 
