@@ -304,7 +304,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
             Steps to forecast.
         series
             One or several series, seen in `fit` or not, of at least as many steps as the model looks back, or at
-            least one step in zero-shot mode.
+            least one step in zero-shot mode. A training series may be shorter, down to its own length.
         past_covariates
             Not supported.
         future_covariates
@@ -400,7 +400,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
             raise ValueError(
                 f"`series` at index {index} has {series.n_components} components, but the model was fitted on {width}"
             )
-        if len(series) >= self._context_length:
+        if len(series) >= self._context_length or self._ends_with_a_training_series(series):
             return
         if self._is_zero_shot:
             raise ValueError(f"`series` at index {index} has no steps, but a forecast needs at least one")
@@ -410,15 +410,22 @@ class AutoARModel(Learned, GlobalForecastingModel):
             "supply more history or fit with a smaller `max_lookback`"
         )
 
+    def _ends_with_a_training_series(self, series: TimeSeries) -> bool:
+        """Whether one was short itself: the engine forecasts those too, as if constant before."""
+        return any(known == len(series) for _, known in self._known_series().find(series, to_matrix(series)))
+
+    def _known_series(self) -> KnownSeries:
+        if self._known is None:
+            self._known = KnownSeries(self._ends)
+        return self._known
+
     def _forecast(self, series: TimeSeries, origins: np.ndarray, horizon: int) -> GaussianForecast:
         """Forecasts from every origin, ``mean`` of shape ``(N, H, C)``."""
         values = to_matrix(series)
         if self._is_zero_shot:
             return self._engine.predict_origins(horizon, values, origins)
-        if self._known is None:
-            self._known = KnownSeries(self._ends)
         # An origin before the end of a training series does not know that series yet: it uses the past it has.
-        starts = [(None, 0), *self._known.find(series, values)]
+        starts = [(None, 0), *self._known_series().find(series, values)]
         stops = [known_from for _, known_from in starts[1:]] + [len(series) + 1]
         parts = []
         for (number, start), stop in zip(starts, stops, strict=True):

@@ -140,6 +140,19 @@ class TestPredict:
         assert fast.hierarchy == slow.hierarchy == series.hierarchy
         pd.testing.assert_frame_equal(fast.static_covariates, slow.static_covariates)
 
+    def test_short_training_series_are_forecast_too(self, univariate, tmp_path):
+        short = make_series(14, seed=5, start="2021-03-01")
+        model = fitted([univariate, short], lookback=20, diff_order=0)
+        expected = AutoAR(lookback=20, diff_order=0).fit([univariate.values(), short.values()]).predict(6)
+        for one, own in zip(model.predict(6, [univariate, short]), expected, strict=True):
+            np.testing.assert_allclose(one.values(), own.mean, rtol=1e-10)
+        model.save(tmp_path / "model.pkl")
+        loaded = AutoARModel.load(tmp_path / "model.pkl")
+        assert loaded.predict_quantiles(6, [0.5], series=short).n_timesteps == 6
+        for other in (short[:-1], short * 2):
+            with pytest.raises(ValueError, match=r"has 1[34] steps, but the model looks back 20"):
+                model.predict(6, other)
+
 
 class TestDistribution:
     @pytest.mark.parametrize("strategy", ["recursive", "auto"])
