@@ -258,3 +258,8 @@ def score_of(task: TaskSpec, values: Mapping[str, float]) -> float:
     if not math.isfinite(value):
         return -math.inf
     return value if METRICS[task.metric].higher_is_better else -value
+
+
+def value_of(task: TaskSpec, score: float) -> float:
+    """The deciding metric from a score that `score_of` gave."""
+    return score if METRICS[task.metric].higher_is_better else -score
