@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from dasha.report.run_outcomes import (
 from dasha.report.run_plots import MAX_LAYERS, coefficient_figure, curve_figure, kernel_figure, rung_figure
 from dasha.report.run_record import Content, RunRecord, read_record
 from dasha.report.run_tables import cost_table, facts_of, trial_table
+from dasha.runs import write_whole
 
 REPORT_FILE = "report.html"
 
@@ -39,15 +38,7 @@ def write_report(folder: str | Path, target: str | Path | None = None) -> Path:
         StateFileError: If the folder holds no run, or a file of it is damaged.
     """
     path = Path(folder) / REPORT_FILE if target is None else Path(target)
-    html = render_page(run_page(folder))
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(html)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    write_whole(path, render_page(run_page(folder)))
     return path
 
 
