@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dasha.errors import InvalidArgumentError
-from dasha.runs import atomic_folder
+from dasha.runs import atomic_folder, write_whole
 
 MARKER = "done.json"
 
@@ -146,3 +146,21 @@ def test_a_failing_swap_puts_the_old_folder_back(tmp_path: Path, monkeypatch: py
         write(target)
     assert (target / MARKER).read_text() == "old"
     assert not leftovers(tmp_path)
+
+
+def test_a_file_is_written_whole_or_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "card.md"
+    write_whole(target, "é\n")
+    assert target.read_bytes() == "é\n".encode()
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    assert target.stat().st_mode == plain.stat().st_mode
+
+    def killed(self: Path, other: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(target, "new")
+    assert target.read_text(encoding="utf-8") == "é\n"
+    assert {entry.name for entry in tmp_path.iterdir()} == {"card.md", "plain"}

@@ -199,6 +199,19 @@ class Metrics:
             warnings.simplefilter("ignore")  # of values that are not defined, which `_mean` leaves out
             return {name: self._mean(name, metric) for name, metric in self._metrics.items()}
 
+    def of_each(self, name: str) -> list[float]:
+        """One metric of every class or label, those of `compute` before their mean is taken; NaN where it has none.
+
+        Args:
+            name: Of one that classes or labels have each on their own, such as average precision of several labels.
+        """
+        if not self._is_finite or not self._count:
+            return [math.nan] * len(self._positives)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in `compute`
+            values: Tensor = self._metrics[name].compute().reshape(-1).double()
+        return values.where(self._defined(name, len(values)), math.nan).tolist()
+
     def _aligned(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Predictions and targets in the shapes that torchmetrics wants."""
         if self._task.kind in _NUMBERS:
@@ -228,14 +241,17 @@ class Metrics:
             values: Tensor = metric.compute().reshape(-1)
         except (ValueError, RuntimeError):  # R² of a single sample
             return math.nan
+        return float(values[self._defined(name, len(values))].double().mean())
+
+    def _defined(self, name: str, count: int) -> Tensor:
+        """Which of so many values of a metric are defined."""
         needs = METRICS[name].needs
-        if needs == "mention":
-            if self._task.kind == "multilabel":
-                values = values[self._positives + self._said > 0]
-        elif needs != "nothing":
-            positives = self._positives[-len(values) :]  # one value for two classes is that of the last
-            values = values[_is_defined(positives, self._count, needs)]
-        return float(values.double().mean())
+        if needs == "mention" and self._task.kind == "multilabel":
+            return self._positives + self._said > 0
+        if needs in ("mention", "nothing"):
+            return torch.ones(count, dtype=torch.bool)
+        positives = self._positives[-count:]  # one value for two classes is that of the last
+        return _is_defined(positives, self._count, needs)
 
 
 def _has_others() -> bool:
@@ -258,3 +274,8 @@ def score_of(task: TaskSpec, values: Mapping[str, float]) -> float:
     if not math.isfinite(value):
         return -math.inf
     return value if METRICS[task.metric].higher_is_better else -value
+
+
+def value_of(task: TaskSpec, score: float) -> float:
+    """The deciding metric from a score that `score_of` gave."""
+    return score if METRICS[task.metric].higher_is_better else -score

@@ -1,4 +1,4 @@
-"""Folders that are written completely or not at all."""
+"""Folders and files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from dasha.errors import InvalidArgumentError
 
 # Lists what was written: a folder with anything else in it is never replaced.
 MANIFEST = ".dasha-folder.json"
+# End of the name of a file that is not whole yet: what a killed process leaves in a run folder is cleared up there.
+_UNFINISHED = ".dasha-tmp"
 
 
 @contextmanager
@@ -48,6 +50,25 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         _swap(working, target)
     finally:
         shutil.rmtree(working, ignore_errors=True)
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write a text file, which is as it was before or complete, whatever interrupts it.
+
+    Args:
+        target: File to write or replace; its folder exists.
+        text: Its content, which is written as UTF-8.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=_UNFINISHED, dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(target)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _check_target(target: Path) -> None:

@@ -20,7 +20,8 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     if card["notes"]:
         yield from (_safe(card["notes"]), "")
     task = card["task"]
-    yield f"Task: {task['kind']}, {task['num_outputs']} outputs, loss {task['loss']}; {_title(task['metric'])} decides."
+    outputs = "1 output" if task["num_outputs"] == 1 else f"{task['num_outputs']} outputs"
+    yield f"Task: {task['kind']}, {outputs}, loss {task['loss']}; {_title(task['metric'])} decides."
     if task["class_names"]:
         yield f"Classes: {', '.join(map(_safe, task['class_names']))}."
     uncertain = {"zeros": "N is a column of zeros", "fractions": "N has a quarter for every base"}[card["ambiguous"]]
@@ -36,9 +37,8 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
         for key, part in card["data"].items()
     ]
     yield from _table(["part", "sequences", "bases", "from", "fingerprint"], rows)
-    for key, part in card["data"].items():
-        for note in part.get("notes", ()):
-            yield f"- {key}: {_safe(note)}"
+    notes = [f"- {key}: {_safe(note)}" for key, part in card["data"].items() for note in part.get("notes", ())]
+    yield from ["", *notes] if notes else []
     yield from ("", "## Leaks", "")
     if card["leaks"] is None:
         yield "The parts were not compared."

@@ -20,6 +20,7 @@ from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import on_device, read_fitted, write_fitted
 from genomics_adapter._inputs import batches_of, dataset_of, is_matrix, read_sequences
+from genomics_adapter._kept_cards import card_of_estimator, is_described, keep_card, part_of
 from genomics_adapter._sklearn import (
     BaseEstimator,
     Tags,
@@ -29,6 +30,7 @@ from genomics_adapter._sklearn import (
 )
 from genomics_adapter._split import split_off
 from genomics_adapter.augment import Augmentation
+from genomics_adapter.card import ModelCard
 from genomics_adapter.encoding import Ambiguous, Crop
 from genomics_adapter.reverse_complement import StrandAverage
 
@@ -59,8 +61,9 @@ class DashaSequenceEstimator(BaseEstimator):
         n_seeds: Final trainings with different seeds; the model card shows their spread.
         is_ensemble: Whether the model is the mean of them; otherwise it is the first.
         random_state: Seed, NumPy's ``RandomState``, or None for another run every time.
-        run_dir: Folder of the run, which a second `fit` on the same data continues; by default a temporary one. Leave
-            it at that under cross-validation, where every fit is another run.
+        run_dir: Folder of the run, which a second `fit` on the same data continues, with a model card that says
+            nothing about test data (see `genomics_adapter.card.model_card`); by default a temporary one without a card.
+            Leave it at that under cross-validation, where every fit is another run.
         device: ``"auto"``, or a device of torch.
         verbose: Above 0, progress is shown on standard error.
 
@@ -144,8 +147,10 @@ class DashaSequenceEstimator(BaseEstimator):
         targets, task = self._learn_targets(y)
         _check_lengths(sequences, targets, "")
         seed = self._seed()
+        is_new = self.run_dir is not None and not is_described(self.run_dir)
+        rows: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         if X_val is None:
-            own, other = split_off(
+            own, other = rows = split_off(
                 sequences,
                 targets if task.has_classes else None,
                 fraction=self.validation_fraction,
@@ -174,6 +179,16 @@ class DashaSequenceEstimator(BaseEstimator):
         self.run_.fit(*(dataset_of(*part, task, ambiguous=self.ambiguous) for part in (train, validation)))
         self._take(load_search(self.run_.run_dir).plan, self.run_.model)
         self.hyperparameters_ = self.run_.hyperparameters
+        if is_new:
+            given = ((X, "X"), (X, "X") if X_val is None else (X_val, "X_val"))
+
+            def card() -> ModelCard:
+                if train[0].ndim == 3:
+                    return card_of_estimator(self, None)
+                parts = zip(given, (train, validation), rows, strict=True)
+                return card_of_estimator(self, [part_of(*origin, *part, own) for origin, part, own in parts])
+
+            keep_card(self.run_.run_dir, card)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -92,7 +92,7 @@ def members_of(network: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def on_device(network: nn.Module, name: str) -> Iterator[tuple[nn.Module, torch.device]]:
-    """A network where it computes; afterwards it is back where it was.
+    """A network in evaluation mode where it computes; afterwards it is back where it was, and in its mode.
 
     Raises:
         InvalidArgumentError: If there is no such device.
@@ -104,10 +104,13 @@ def on_device(network: nn.Module, name: str) -> Iterator[tuple[nn.Module, torch.
     except (RuntimeError, AssertionError, TypeError) as error:
         network.to(held)
         raise InvalidArgumentError(f"device={name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    modes = [(module, module.training) for module in network.modules()]
     try:
         yield network.eval(), device
     finally:
         network.to(held)
+        for module, is_training in modes:
+            module.training = is_training
 
 
 def _targets_dict(estimator: DashaSequenceEstimator) -> dict[str, Any]:

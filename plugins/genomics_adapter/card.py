@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dasha import Dasha
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
+from dasha.runs import write_whole
 from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import TaskSpec
 from genomics_adapter._card_source import CardSource, source_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from genomics_adapter._estimator import DashaSequenceEstimator
     from genomics_adapter.tasks import DashaSequenceTask
 
+JSON_FILE, TEXT_FILE = "model_card.json", "model_card.md"
 _PACKAGES = ("tangermeme", "scikit-learn", "lightning", "pyfaidx")
 
 
@@ -52,7 +54,7 @@ class ModelCard:
         return card_text(self.content)
 
     def write(self, folder: str | Path) -> Path:
-        """Write ``model_card.md`` and ``model_card.json``.
+        """Write ``model_card.md`` and ``model_card.json``, each whole or as it was before.
 
         Returns:
             The Markdown file.
@@ -60,9 +62,10 @@ class ModelCard:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.content, indent=1, allow_nan=False, default=str)
-        (folder / "model_card.json").write_text(text + "\n", encoding="utf-8")
-        path = folder / "model_card.md"
-        path.write_text(self.markdown, encoding="utf-8")
+        path = folder / TEXT_FILE
+        markdown = self.markdown
+        write_whole(folder / JSON_FILE, text + "\n")
+        write_whole(path, markdown)
         return path
 
 
@@ -102,17 +105,54 @@ def model_card(
         InvalidArgumentError: If the run is not finished, or test data does not fit.
         StateFileError: If there is no run.
     """
-    source = source_of(run, network=network, length=None if splits is None else splits.train.length)
+    return card_of(
+        source_of(run, network=network, length=None if splits is None else splits.train.length),
+        test=splits.test if test is None and splits is not None else test,
+        splits=splits,
+        leaks=leaks,
+        name=name,
+        notes=notes,
+        resamples=resamples,
+        seed=seed,
+        device=device,
+        ambiguous=getattr(run, "ambiguous", "zeros") if ambiguous is None else ambiguous,
+    )
+
+
+def card_of(
+    source: CardSource,
+    *,
+    ambiguous: Ambiguous,
+    test: SequenceData | tuple[Any, Any] | None = None,
+    splits: SequenceSplits | None = None,
+    leaks: LeakReport | None = None,
+    name: str = "",
+    notes: str = "",
+    resamples: int = 0,
+    seed: int = 0,
+    device: str = "auto",
+) -> ModelCard:
+    """Describe networks of which is told how they came about; the other arguments are those of `model_card`.
+
+    Args:
+        source: The networks.
+        ambiguous: As in `model_card`, but without a default.
+        test: Nothing is measured without it.
+        splits: See `model_card`.
+        leaks: Likewise.
+        name: Likewise.
+        notes: Likewise.
+        resamples: Likewise.
+        seed: Likewise.
+        device: Likewise.
+    """
     told, task = source.told, TaskSpec(**source.told["task"])
-    if test is None and splits is not None:
-        test = splits.test
-    shown: Ambiguous = getattr(run, "ambiguous", "zeros") if ambiguous is None else ambiguous
     measured = None
     if test is not None:
-        measured = _measured(source, task, _pair(test), shown, resamples=resamples, seed=seed, on=device)
+        measured = _measured(source, task, _pair(test), ambiguous, resamples=resamples, seed=seed, on=device)
     validation = told["validation"]
     if validation is None and splits is not None and splits.validation is not None:
-        found = _measured(source, task, _pair(splits.validation), shown, resamples=0, seed=0, on=device)
+        found = _measured(source, task, _pair(splits.validation), ambiguous, resamples=0, seed=0, on=device)
         validation = over_trainings([{name: row["value"] for name, row in found["metrics"].items()}])
     content = {
         "name": name or f"{task.kind} of DNA sequences",
@@ -124,7 +164,7 @@ def model_card(
             **told["architecture"],
             "layers": _layers(source.members[0], told["architecture"]["searched"]),
         },
-        "ambiguous": shown,
+        "ambiguous": ambiguous,
         "trainings": {"count": len(source.members), "is_ensemble": told["settings"]["is_ensemble"]},
         "validation": validation or {},
         "test": measured,

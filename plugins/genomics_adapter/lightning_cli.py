@@ -258,6 +258,10 @@ class SequenceCLI(LightningCLI):
             warnings.filterwarnings("ignore", "LightningCLI's args parameter is intended")
             super().parse_arguments(parser, args)
 
+    def before_fit(self) -> None:
+        """Leave the model card to this class, which writes one card of fit and test."""
+        self.model.writes_card = False
+
     def after_fit(self) -> None:
         """Write the model card, which says nothing about test data yet."""
         self._write_card(is_tested=False)

@@ -24,6 +24,7 @@ from dasha.search.layout import fast_under_autocast
 from dasha.search.result import SearchResult
 from dasha.search.training import cosine_factor, make_sgd
 from dasha.tasks import Kind, TaskSpec
+from genomics_adapter._kept_cards import card_of_task, keep_card
 from genomics_adapter._lightning import LightningModule
 from genomics_adapter.augment import Augmentation
 from genomics_adapter.reverse_complement import StrandAverage
@@ -60,9 +61,15 @@ class DashaSequenceTask(LightningModule):
         is_shown: Whether the progress of the search is shown.
         found: What a search found, as JSON; set by the search itself.
 
+    Attributes:
+        writes_card: Whether a fit leaves a model card beside its search, in the same folder, from the first process;
+            never in a dev run, nor where the network is from a checkpoint and its search elsewhere.
+
     Raises:
         InvalidArgumentError: If a value is not allowed.
     """
+
+    writes_card = True
 
     def __init__(
         self,
@@ -131,6 +138,12 @@ class DashaSequenceTask(LightningModule):
         if self._searched is not None:
             clear(self.trainer, self._searched)
             self._searched = None
+
+    def on_fit_end(self) -> None:
+        """Write the model card, which says nothing about test data."""
+        if self.writes_card and self.trainer.is_global_zero and not is_dev_run(self.trainer):
+            folder = self._folder()
+            keep_card(folder, lambda: card_of_task(self, folder))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of."""

@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -8,14 +9,14 @@ from torch import nn
 pytest.importorskip("sklearn")
 
 from dasha import Dasha, TaskSpec
-from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.errors import DashaWarning, InvalidArgumentError, StateFileError
 from dasha.metrics import Metrics
 from dasha.search.model import load_members
 from genomics_adapter._fitted import on_device
 from genomics_adapter._intervals import over_trainings, with_intervals
 from genomics_adapter.card import model_card
 from genomics_adapter.dataset import SequenceDataset
-from genomics_adapter.encoding import one_hot
+from genomics_adapter.encoding import decode, one_hot, reverse_complement
 from genomics_adapter.estimator import DashaSequenceClassifier, DashaSequenceRegressor
 from genomics_adapter.leaks import leak_report
 from genomics_adapter.reverse_complement import StrandAverage
@@ -141,6 +142,105 @@ def test_a_card_of_a_run_of_the_core(tmp_path):
     assert searched == set(run.architecture)  # also behind the normalisation of inputs
 
 
+def texts(data):
+    return decode(data.codes), np.array(["free", "bound"])[data.labels]
+
+
+def test_a_fit_into_a_folder_leaves_a_card_there(tmp_path):
+    train, validation, test = SPLITS
+    twice = np.concatenate([validation.codes, train.codes[:3], reverse_complement(train.codes[3:5])])
+    labels = np.concatenate([validation.labels, train.labels[:5]])
+    own = DashaSequenceClassifier(**QUICK, run_dir=tmp_path / "run")
+    own.fit(train, train.labels, twice, labels)
+    text = (tmp_path / "run" / "model_card.md").read_text()
+    content = json.loads((tmp_path / "run" / "model_card.json").read_text())
+    assert content["test"] is None
+    assert content["data"]["train"]["source"] == "train.csv"
+    assert content["data"]["validation"] | {"description": ""} == content["data"]["validation"] | {
+        "source": "X_val",
+        "count": 45,
+        "description": "",
+    }
+    assert content["data"]["train"]["fingerprint"]
+    (pair,) = content["leaks"]["pairs"]
+    assert (pair["exact"], pair["reverse_complement"]) == (3, 2)
+    assert "train.csv, sequence 0 and X\\_val, sequence 40" in text
+    expected = own.run_.result.curves[0]["validation"][-1]["mcc"]
+    assert content["validation"]["mcc"]["mean"] == pytest.approx(expected)
+    assert "There is none: nothing here says" in text
+    assert not list((tmp_path / "run").glob(".*card*"))
+    kept = own.run_.run_dir / "model_card.md"
+    model_card(own, test=test, resamples=2).write(tmp_path / "run")
+    measured = kept.read_text()
+    again = DashaSequenceClassifier(**QUICK, run_dir=tmp_path / "run").fit(train, train.labels, twice, labels)
+    assert kept.read_text() == measured  # trained nothing, and leaves what is known of test data
+    np.testing.assert_array_equal(again.predict_proba(test), own.predict_proba(test))
+    kept.with_suffix(".json").unlink()
+    DashaSequenceClassifier(**QUICK, run_dir=tmp_path / "run").fit(train, train.labels, twice, labels)
+    assert kept.read_text() == text
+
+
+def test_the_card_of_a_fit_says_that_the_parts_were_drawn(tmp_path):
+    sequences, labels = texts(SPLITS.train)
+    DashaSequenceClassifier(**QUICK, run_dir=tmp_path).fit(sequences, labels)
+    content = json.loads((tmp_path / "model_card.json").read_text())
+    assert content["leaks"]["count"] == 0
+    train, validation = (content["data"][name] for name in ("train", "validation"))
+    assert train["count"] + validation["count"] == len(sequences)
+    assert train["source"] == validation["source"] == "X"
+    assert train["notes"] == validation["notes"]
+    assert train["notes"][0].startswith("a share of X, drawn at random")
+    assert "bound" in validation["description"]
+
+
+@pytest.mark.parametrize("form", ["shares", "labels", "numbers"])
+def test_a_fit_of_any_form_leaves_a_card(tmp_path, form):
+    train, validation, _ = SPLITS
+    parts = [(one.codes, one.labels) for one in (train, validation)]
+    if form == "shares":
+        parts = [(0.5 * one_hot(codes), labels) for codes, labels in parts]
+    if form == "labels":
+        parts = [(codes, np.stack([labels, 1 - labels], 1)) for codes, labels in parts]
+    kind = DashaSequenceRegressor if form == "numbers" else DashaSequenceClassifier
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DashaWarning)
+        kind(**QUICK, run_dir=tmp_path).fit(*parts[0], *parts[1])
+    content = json.loads((tmp_path / "model_card.json").read_text())
+    assert (content["leaks"] is None) == (form == "shares")
+    assert content["validation"]
+
+
+def test_without_a_folder_there_is_no_card(fitted):
+    assert not list(fitted.run_.run_dir.glob("model_card*"))
+
+
+def test_a_card_that_cannot_be_written_costs_nothing_else(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("genomics_adapter.card.write_whole", full)
+    train, validation, test = SPLITS
+    own = DashaSequenceClassifier(**QUICK, run_dir=tmp_path)
+    with pytest.warns(DashaWarning, match=r"no model card is written into .* \(OSError: no space left\)"):
+        own.fit(train, train.labels, validation, validation.labels)
+    assert own.predict(test).shape == (60,)
+    assert (tmp_path / "result.json").is_file()
+
+
+def test_a_card_that_is_cut_off_leaves_the_one_before(tmp_path, fitted, monkeypatch):
+    card = model_card(fitted)
+    card.write(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def killed(self, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        model_card(fitted, notes="More.").write(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_metrics_without_a_value_have_no_interval():
     rows = over_trainings([{"auroc": None, "mcc": 0.5}, {"auroc": 0.7, "mcc": 0.5}])
     assert rows == {"auroc": {"mean": None, "interval": None}, "mcc": {"mean": 0.5, "interval": 0.0}}
@@ -149,8 +249,9 @@ def test_metrics_without_a_value_have_no_interval():
 
 def test_a_network_is_put_back_where_it_was():
     network = nn.Linear(2, 2, device="meta")
-    with on_device(network, "meta"):
-        pass
+    with on_device(network, "meta") as (there, _):
+        assert not there.training
+    assert network.training
     assert network.weight.is_meta
     with pytest.raises(InvalidArgumentError, match="device='cpu' cannot be used"), on_device(network, "cpu"):
         pass

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import yaml
 from lightning.pytorch import LightningDataModule, Trainer
 
 from dasha import TaskSpec
-from dasha.errors import InvalidArgumentError, NotFittedError
+from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError
 from dasha.search.result import SearchResult
 from genomics_adapter.datamodules import SequenceDataModule
 from genomics_adapter.encoding import decode, one_hot, reverse_complement
@@ -94,11 +95,77 @@ def test_a_checkpoint_is_read_without_a_search(trained, monkeypatch, tmp_path):
 def test_an_interrupted_fit_uses_the_search_in_its_folder(trained, tmp_path):
     own, task, path = trained
     shutil.copytree(f"{own.default_root_dir}/dasha", tmp_path / "dasha")
-    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "dasha").rglob("*.json")}
+    files = [file for file in (tmp_path / "dasha").rglob("*.json") if file.name != "model_card.json"]
+    before = {file: file.stat().st_mtime_ns for file in files}
     again, fresh = trainer(tmp_path, epochs=3), DashaSequenceTask(**SETTINGS)
     again.fit(fresh, datamodule=data(), ckpt_path=path, weights_only=True)
     assert fresh.result == task.result
     assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+def card_in(folder):
+    return json.loads((folder / "dasha" / "model_card.json").read_text())
+
+
+def test_a_fit_leaves_a_card_beside_its_search(trained):
+    own, _, _ = trained
+    folder = Path(own.default_root_dir)
+    content = card_in(folder)
+    assert content["test"] is None
+    for name in ("mcc", "auroc"):
+        assert content["validation"][name]["mean"] == pytest.approx(float(own.callback_metrics[f"val_{name}"]))
+    assert content["leaks"]["count"] == 0
+    assert content["data"]["train"]["count"] == 96
+    assert set(content["data"]) == {"train", "validation"}
+    assert content["settings"]["budget"] == "smoke"
+    assert content["architecture"]["flops"] > 0
+    assert "There is none: nothing here says" in (folder / "dasha" / "model_card.md").read_text()
+    assert not list(folder.glob("model_card*"))
+
+
+def test_a_card_is_only_left_where_the_search_is(trained, tmp_path):
+    _, _, path = trained
+    trainer(tmp_path).fit(DashaSequenceTask.load_from_checkpoint(path), datamodule=data())
+    trainer(tmp_path, fast_dev_run=True).fit(DashaSequenceTask(**SETTINGS), datamodule=data())
+    quiet = DashaSequenceTask(**SETTINGS, run_dir=str(tmp_path / "search"))
+    quiet.writes_card = False
+    trainer(tmp_path).fit(quiet, datamodule=data())
+    assert (tmp_path / "search" / "plan.json").is_file()
+    assert not list(tmp_path.rglob("model_card*"))
+    again = trainer(tmp_path, epochs=2, check_val_every_n_epoch=3, num_sanity_val_steps=2)
+    again.fit(DashaSequenceTask(**SETTINGS, run_dir=str(tmp_path / "search")), datamodule=data())
+    content = json.loads((tmp_path / "search" / "model_card.json").read_text())
+    assert content["validation"] == {}  # the check before training measures nothing that counts
+
+
+def test_the_card_of_other_data_modules_has_what_is_known(trained, tmp_path):
+    class Other(LightningDataModule):
+        def train_dataloader(self):
+            return data().train_dataloader()
+
+        def val_dataloader(self):
+            return data().val_dataloader()
+
+    trainer(tmp_path).fit(DashaSequenceTask(**SETTINGS), datamodule=Other())
+    content = card_in(tmp_path)
+    assert content["data"] == {
+        "train": {"count": 96, "shape": [4, 16]},
+        "validation": {"count": 32, "shape": [4, 16]},
+    }
+    assert content["leaks"] is None
+    assert "mcc" in content["validation"]
+
+
+def test_a_card_that_cannot_be_made_does_not_end_a_fit(trained, tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise RuntimeError("no card today")
+
+    monkeypatch.setattr("genomics_adapter._kept_cards.card_of", fail)
+    own, task = trainer(tmp_path), DashaSequenceTask(**SETTINGS)
+    with pytest.warns(DashaWarning, match=r"no model card is written into \S+dasha \(RuntimeError: no card today\)"):
+        own.fit(task, datamodule=data())
+    assert own.state.finished
+    assert Path(own.checkpoint_callback.best_model_path).is_file()
 
 
 @pytest.mark.parametrize(("precision", "is_fast"), [("bf16-mixed", True), ("32-true", False)])
@@ -182,6 +249,7 @@ def test_the_command_fits_and_tests_by_a_file_of_settings(tmp_path, monkeypatch,
     assert (tmp_path / "run" / "dasha" / "plan.json").is_file()
     card = tmp_path / "run" / "model_card.md"
     assert "There is none: nothing here says how well" in card.read_text()
+    assert list((tmp_path / "run").rglob("model_card*.md")) == [card]
     capsys.readouterr()
     assert main(["genomics", "test", "--config", "fit.yaml", "--ckpt_path", str(checkpoint), "--fail-on-leak"]) == 0
     assert "test_mcc" in capsys.readouterr().out

@@ -8,12 +8,14 @@ import pytest
 from dasha import TaskSpec
 from dasha.errors import StateFileError
 from dasha.report.run import run_page, write_report
+from dasha.report.run_outcomes import count_text
 from dasha.report.run_tables import python_call
 from dasha.search.config import RunConfig, as_stored, config_dict
 
 
-def config(kind="multiclass", metric="accuracy", outputs=2, search="on"):
+def config(kind="multiclass", metric="accuracy", outputs=2, search="on", **more):
     task = {"kind": kind, "in_channels": 1, "num_outputs": outputs, "loss": "", "metric": metric, "class_names": []}
+    task |= more
     split = {"count": 1000, "shape": [1, 8, 8], "fingerprint": "abc"}
     tune = {"min_resource": 1, "max_resource": 4, "reduction_factor": 2, "trials": 3}
     return {
@@ -194,12 +196,101 @@ def test_numbers_have_a_scatter_and_small_is_good(folder):
     assert write_report(path, path / "other.html").exists()
 
 
+def label(found, missed, wrong, ranked=0.5):
+    return {"found": found, "missed": missed, "wrong": wrong, "average_precision": ranked}
+
+
+LABELS = [
+    label(8, 2, 0, 0.9),
+    label(0, 0, 0, None),
+    label(2, 4, 20_000, 0.25),
+    label(0, 3, 0, 0.1),
+    label(0, 0, 2, None),
+]
+
+
+def cells(table):
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_labels_have_bars_and_a_table_the_worst_first(folder, page_tags):
+    made = config("multilabel", "average_precision", 5, class_names=["hit", "void" * 20, "a$b", "lost", "<b>"])
+    path = folder(config=made, evaluation=evaluation("average_precision", labels=LABELS))
+    section = run_page(path).sections[0]
+    assert cells(section.tables[1]) == [
+        ["lost", "3", "0", "3", "0", "–", "0.000", "0.000", "0.100"],
+        ["<b>", "0", "0", "0", "2", "0.000", "–", "0.000", "–"],
+        ["a$b", "6", "2", "4", "20,000", "0.000", "0.333", "0.000", "0.250"],
+        ["hit", "10", "8", "2", "0", "1.000", "0.800", "0.889", "0.900"],
+        ["void" * 20, "0", "0", "0", "0", "–", "–", "–", "–"],
+    ]
+    (figure, _), *others = section.figures
+    assert not others
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["lost", "<b>", r"a\$b", "hit", "void" * 9 + "voi…"]
+    texts = [text.get_text() for text in axes.texts]
+    assert "20k" in texts
+    assert "neither there nor said" in texts
+    widths = {}
+    for bar in axes.patches:
+        widths[round(bar.get_y() + 0.36)] = widths.get(round(bar.get_y() + 0.36), 0) + bar.get_width()
+    assert widths == pytest.approx({0: 1, 1: 1, 2: 1, 3: 1, 4: 0})
+    assert "a probability of one half" in section.text[0]
+    html = write_report(path).read_text(encoding="utf-8")
+    assert "<b>" not in html
+    assert page_tags(html).count("svg") == 1
+
+
+def test_of_many_labels_the_worst_are_listed(folder):
+    labels = [label(number, 100 - number, 0) for number in range(43)]
+    path = folder(config=config("multilabel", "f1", 43), evaluation=evaluation("f1", labels=labels[::-1]))
+    section = run_page(path).sections[0]
+    assert not section.figures
+    assert [row[0] for row in cells(section.tables[1])] == [str(42 - number) for number in range(10)]
+    assert section.tables[1].caption == "The worst by F1; 33 more labels are not shown."
+
+
+def test_labels_of_an_earlier_version_are_left_out(folder):
+    section = run_page(folder(config=config("multilabel", "f1", 2), evaluation=evaluation("f1"))).sections[0]
+    assert (len(section.tables), list(section.figures), list(section.text)) == (1, [], [])
+
+
+def test_positions_are_called_so_and_large_counts_are_rounded(folder):
+    made = config("segmentation", "jaccard", 2, ignore_index=255)
+    counts = [[123_456_789, 9_999], [0, 999_999]]
+    section = run_page(folder(config=made, evaluation=evaluation("jaccard", confusion=counts))).sections[0]
+    assert section.text[0].startswith("Counts of positions, true classes by predicted ones;")
+    assert section.text[0].endswith("Positions with the label 255 do not count.")
+    assert [text.get_text() for text in section.figures[0][0].axes[0].texts] == ["123M", "9999", "1M"]
+    many = config("segmentation", "jaccard", 40)
+    section = run_page(folder(config=many, evaluation=evaluation("jaccard", confusion=[[1] * 40] * 40))).sections[0]
+    assert section.tables[1].columns == ["true", "predicted", "positions"]
+    dense = config("dense_regression", "mse", 3)
+    section = run_page(folder(config=dense, evaluation=evaluation("mse", scatter=[[0.0, 0.1]]))).sections[0]
+    assert "1 of them from all positions, all 3 targets together; on the line" in section.text[0]
+
+
+@pytest.mark.parametrize("count", [0, 7, 9_999, 10_000, 99_950, 999_499, 999_500, 10**9, 10**13, 2**63 - 1])
+def test_rounded_counts_are_short_and_close(count):
+    text = count_text(count)
+    assert len(text) <= 5
+    number, unit = (text, " ") if text.isdigit() else (text[:-1], text[-1])
+    assert float(number) * 1000 ** " kMGTPE".index(unit) == pytest.approx(count, rel=0.005)
+
+
 @pytest.mark.parametrize(
-    "shown", [{"confusion": [[5, 1], [0, 3]]}, {"confusion": [[1] * 40] * 40}, {"scatter": [[0.0, 0.1]]}]
+    "shown",
+    [
+        {"confusion": [[5, 1], [0, 3]]},
+        {"confusion": [[1] * 40] * 40},
+        {"scatter": [[0.0, 0.1]]},
+        {"labels": [label(1, 0, 0)] * 2},
+        {"labels": [label(1, 0, 0)] * 40},
+    ],
 )
 @pytest.mark.parametrize(("is_ensemble", "count"), [(False, 2), (True, 2), (False, 1)])
 def test_what_is_of_the_first_network_alone_says_so(folder, shown, is_ensemble, count):
-    made = config(outputs=len(shown.get("confusion", [0, 0])))
+    made = config(outputs=len(shown.get("confusion") or shown.get("labels") or [0, 0]))
     made["settings"]["is_ensemble"] = is_ensemble
     path = folder(config=made, evaluation=evaluation(per_seed=[{}] * count, **shown))
     text = run_page(path).sections[0].text

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -113,6 +115,23 @@ def test_a_search_goes_on_from_its_checkpoint(tmp_path):
     resumed = search(tmp_path / "cut", network=supernet(seed=9))
     assert resumed.losses == whole.losses
     assert resumed.coefficients == whole.coefficients
+
+
+def test_progress_says_how_settled_the_kernels_are(tmp_path):
+    notes = []
+
+    class Shown:
+        def advance(self, done, note=""):
+            notes.append(note)
+
+    folder = RunFolder(tmp_path / "run")
+    folder.write_json("config.json", {})
+    settings = replace(SETTINGS, epochs=4, alpha_lr=0.0, settled_epochs=2)
+    outcome = search_kernels(
+        supernet(), as_split(TRAIN, "train"), settings, LEARNING, seed=1, folder=folder, stage=Shown()
+    )
+    assert outcome.is_settled
+    assert notes == [f"loss {loss:.3f}, kernels unchanged {epoch}/2" for epoch, loss in enumerate(outcome.losses)]
 
 
 def test_nothing_is_timed_in_a_search(tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from dasha import TaskSpec
 from dasha.data.split import as_split
 from dasha.errors import StateFileError
 from dasha.randomness import seeded
@@ -18,7 +20,7 @@ from .tiny import TASK, TRAIN, VALIDATION, Tiny
 HYPERPARAMETERS = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 
 
-def train(folder, *, epochs=2, validation=True, **settings):
+def train(folder, *, epochs=2, validation=True, task=TASK, stage=None, **settings):
     with seeded(0):
         network = Tiny(in_channels=1, num_outputs=2)
     return retrain(
@@ -26,12 +28,12 @@ def train(folder, *, epochs=2, validation=True, **settings):
         as_split(TRAIN, "train"),
         as_split(VALIDATION, "validation") if validation else None,
         RetrainSettings(epochs=epochs, **settings),
-        Learning(TASK, 8, torch.device("cpu")),
+        Learning(task, 8, torch.device("cpu")),
         HYPERPARAMETERS,
         seed=1,
         number=0,
         folder=folder,
-        stage=Silent(),
+        stage=stage or Silent(),
     )
 
 
@@ -49,6 +51,35 @@ def test_all_epochs_are_trained_and_the_last_weights_are_the_result(folder):
     assert all(torch.equal(value, stored["network"][name]) for name, value in state.items())
     again, _ = train(folder, epochs=3)
     assert all(torch.equal(value, again[name]) for name, value in state.items())
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "expected"),
+    [
+        ("mcc", [-0.2, 0.5, 0.4, math.nan], [(-0.2, -0.2), (0.5, 0.5), (0.4, 0.5), (math.nan, 0.5)]),
+        ("mse", [0.9, 0.3, 0.4, 0.2], [(0.9, 0.9), (0.3, 0.3), (0.4, 0.3), (0.2, 0.2)]),
+    ],
+)
+def test_progress_says_how_good_it_is_and_was(folder, monkeypatch, metric, values, expected):
+    notes, coming = [], iter(values)
+
+    class Shown:
+        def advance(self, done, note=""):
+            notes.append(note)
+
+    monkeypatch.setattr(retraining, "train_epoch", lambda *arguments, **options: 1.0)
+    monkeypatch.setattr(retraining, "evaluate", lambda *arguments, **options: {metric: next(coming)})
+    task = replace(TASK, metric="mcc") if metric == "mcc" else TaskSpec("regression", 1, 2)
+    train(folder, epochs=4, task=task, stage=Shown())
+    assert notes == [f"{metric} {now:.4f}, best {best:.4f}" for now, best in expected]
+
+
+def test_a_metric_without_a_value_has_no_best_one(folder, monkeypatch):
+    told = []
+    monkeypatch.setattr(Silent, "advance", lambda self, done, note="": told.append(note))
+    monkeypatch.setattr(retraining, "evaluate", lambda *arguments, **options: {"accuracy": math.nan})
+    train(folder, epochs=1)
+    assert told == ["accuracy nan"]
 
 
 def test_without_validation_data_there_are_no_curves_of_it(folder):

@@ -6,6 +6,7 @@ import optuna
 import pytest
 import torch
 
+from dasha import TaskSpec
 from dasha.data.split import as_split
 from dasha.errors import DashaError, InvalidArgumentError, StateFileError
 from dasha.search.cost import operations_of
@@ -48,6 +49,22 @@ def scripted(monkeypatch):
         return epochs
 
     return install
+
+
+@pytest.mark.parametrize(("task", "score", "shown"), [("mcc", -0.25, "-0.2500"), ("mse", -0.25, "0.2500")])
+def test_progress_shows_the_metric_with_its_sign(tmp_path, scripted, task, score, shown):
+    scripted(lambda number, epoch: score)
+    told = []
+
+    class Shown:
+        def advance(self, done, note=""):
+            told.append((done, note))
+
+    work = work_in(tmp_path, trials=1, max_resource=1)
+    own = replace(TASK, metric="mcc") if task == "mcc" else TaskSpec("regression", 1, 2)
+    tune(replace(work, learning=replace(work.learning, task=own)), stage=Shown())
+    assert told[0] == (0, "")
+    assert told[-1] == (1, f"best {shown}")
 
 
 def halving(scores, settings):

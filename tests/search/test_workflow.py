@@ -11,6 +11,7 @@ from dasha import Dasha, TaskSpec
 from dasha.data.turns import FlipsAndTurns
 from dasha.errors import DashaError, DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from dasha.manager import get_manager
+from dasha.metrics import Metrics
 from dasha.randomness import seeded
 from dasha.search import initial_weights, load_model
 from dasha.search.cost import operations_of
@@ -77,6 +78,45 @@ def test_predictions_that_are_shown_are_from_all_samples():
     few = Collected(task)
     few.add(torch.zeros(2, 1, 3), torch.arange(6).view(2, 1, 3))
     assert few.scatter == [[number, 0] for number in range(6)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_labels_are_counted_over_all_predictions(size):
+    task = TaskSpec("multilabel", 1, 3)
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.rand(40, 3, generator=generator) < torch.tensor([0.5, 0.2, 0.0])).long()
+    outputs = torch.randn(40, 3, generator=generator) + targets
+    collected, metrics = Collected(task), Metrics(task)
+    for rows in torch.arange(40).split(size):
+        collected.add(outputs[rows], targets[rows])
+        metrics.update(outputs[rows], targets[rows])
+    labels = collected.labels
+    for number, label in enumerate(labels):
+        said, true = (outputs[:, number] > 0).tolist(), targets[:, number].tolist()
+        pairs = list(zip(true, said, strict=True))
+        assert [label[name] for name in ("found", "missed", "wrong")] == [
+            pairs.count((1, True)),
+            pairs.count((1, False)),
+            pairs.count((0, True)),
+        ]
+    assert math.isnan(labels[2]["average_precision"])  # no sample has it
+    expected = metrics.compute()
+    assert np.mean([label["average_precision"] for label in labels[:2]]) == pytest.approx(expected["average_precision"])
+    f1 = [2 * one["found"] / (2 * one["found"] + one["missed"] + one["wrong"]) for one in labels]
+    assert np.mean(f1) == pytest.approx(expected["f1"])
+    assert collected.confusion == collected.scatter == []
+
+
+def test_a_single_label_and_predictions_that_are_not_finite_are_counted():
+    single = Collected(TaskSpec("multilabel", 1, 1))
+    single.add(torch.tensor([[1.0], [-1.0], [2.0]]), torch.tensor([1, 1, 0]))
+    (label,) = single.labels
+    assert label == {"found": 1, "missed": 1, "wrong": 1, "average_precision": pytest.approx(7 / 12)}
+    broken = Collected(TaskSpec("multilabel", 1, 2))
+    broken.add(torch.full((2, 2), math.nan), torch.ones(2, 2))
+    assert [label["missed"] for label in broken.labels] == [2, 2]
+    assert all(math.isnan(label["average_precision"]) for label in broken.labels)
+    assert Collected(TASK).labels == []
 
 
 def test_inputs_to_predict_are_taken_as_those_to_train_on(finished):
@@ -461,6 +501,12 @@ def test_every_kind_of_task_runs(kind):
     assert math.isfinite(evaluation[task.metric])
     assert run.predict(test[0]).shape == (12, task.num_outputs, *((8, 8) if task.is_dense else ()))
     assert bool(evaluation.confusion) == task.has_classes
+    assert bool(evaluation.scatter) == ("regression" in kind)
+    assert len(evaluation.labels) == (2 if kind == "multilabel" else 0)
+    stored = json.loads((run.run_dir / "evaluation.json").read_text())
+    assert (stored["confusion"], stored["labels"]) == (evaluation.confusion, evaluation.labels)
+    assert sum(map(bool, (evaluation.confusion, evaluation.scatter, evaluation.labels))) == 1
+    assert "Test data" in run.report().read_text(encoding="utf-8")
 
 
 def test_augmentation_and_a_space_of_ones_own_are_used():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dasha.metrics import METRICS
-from dasha.report.page import Page, Section, Table, render_page
+from dasha.report.page import Page, Section, render_page
+from dasha.report.run_labels import MAX_LABELS, label_figure, label_table, outcomes_of
 from dasha.report.run_outcomes import (
     MAX_CLASSES,
     confused_pairs,
@@ -18,8 +17,9 @@ from dasha.report.run_outcomes import (
     scatter_figure,
 )
 from dasha.report.run_plots import MAX_LAYERS, coefficient_figure, curve_figure, kernel_figure, rung_figure
-from dasha.report.run_record import RunRecord, read_record
+from dasha.report.run_record import Content, RunRecord, read_record
 from dasha.report.run_tables import cost_table, facts_of, trial_table
+from dasha.runs import write_whole
 
 REPORT_FILE = "report.html"
 
@@ -38,15 +38,7 @@ def write_report(folder: str | Path, target: str | Path | None = None) -> Path:
         StateFileError: If the folder holds no run, or a file of it is damaged.
     """
     path = Path(folder) / REPORT_FILE if target is None else Path(target)
-    html = render_page(run_page(folder))
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(html)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    write_whole(path, render_page(run_page(folder)))
     return path
 
 
@@ -89,24 +81,54 @@ def _chosen(record: RunRecord) -> tuple[str, float] | None:
 
 
 def _test(record: RunRecord) -> Iterator[Section]:
-    evaluation, names = record.evaluation, record.class_names
+    evaluation = record.evaluation
     if evaluation is None:
         return
-    text, figures = [], []
     is_ensemble = record.config["settings"]["is_ensemble"]
-    tables: list[Table] = [metric_table(evaluation, record.metric, is_ensemble=is_ensemble)]
-    if evaluation["confusion"] and len(names) <= MAX_CLASSES:
-        figure = confusion_figure(evaluation["confusion"], names)
-        figures.append((figure, "Counts of true classes and predicted ones."))
-        text.append("Counts of true classes by predicted ones; the shade is the share of the true class.")
-    elif evaluation["confusion"]:
-        tables.append(confused_pairs(evaluation["confusion"], names))
-    elif evaluation["scatter"]:
-        figures.append((scatter_figure(evaluation["scatter"]), "Predictions over targets."))
-        text.append(f"Predictions over targets, {len(evaluation['scatter']):,} of them; on the line both are equal.")
-    if len(evaluation["per_seed"]) > 1 and not is_ensemble and (evaluation["confusion"] or evaluation["scatter"]):
+    tables = [metric_table(evaluation, record.metric, is_ensemble=is_ensemble)]
+    shown = _predictions(record, evaluation)
+    text = list(shown.text)
+    if len(evaluation["per_seed"]) > 1 and not is_ensemble and (shown.figures or shown.tables):
         text.append("Single predictions and their counts are those of the first network; metrics are means over all.")
-    yield Section("Test data", text, figures, tables)
+    yield Section("Test data", text, shown.figures, [*tables, *shown.tables])
+
+
+def _predictions(record: RunRecord, evaluation: Content) -> Section:
+    """What was predicted beside what is true, in the form that the kind of task has."""
+    task, names = record.config["task"], record.class_names
+    is_dense = task["kind"] in ("segmentation", "dense_regression")
+    if evaluation["confusion"]:
+        counted = "positions" if is_dense else "samples"
+        if len(names) > MAX_CLASSES:
+            return Section(tables=[confused_pairs(evaluation["confusion"], names, counted=counted)])
+        text = f"Counts of {counted}, true classes by predicted ones; the shade is the share of the true class."
+        if task.get("ignore_index") is not None:
+            text += f" Positions with the label {task['ignore_index']} do not count."
+        figure = confusion_figure(evaluation["confusion"], names)
+        return Section(text=[text], figures=[(figure, "Counts of true classes and predicted ones.")])
+    if evaluation.get("labels"):  # evaluations of earlier versions have none
+        return _labels(evaluation["labels"], names)
+    if evaluation["scatter"]:
+        drawn = f"{len(evaluation['scatter']):,} of them" + (" from all positions" if is_dense else "")
+        together = f", all {task['num_outputs']} targets together" if task["num_outputs"] > 1 else ""
+        text = f"Predictions over targets, {drawn}{together}; on the line both are equal."
+        return Section(text=[text], figures=[(scatter_figure(evaluation["scatter"]), "Predictions over targets.")])
+    return Section()
+
+
+def _labels(labels: Sequence[Content], names: Sequence[str]) -> Section:
+    """What became of every label, or of the worst where there are many."""
+    outcomes = outcomes_of(labels, names)
+    table = label_table(outcomes)
+    if len(outcomes) > MAX_LABELS:
+        return Section(tables=[table])
+    text = (
+        "Of all samples that have a label, or were said to: the share in which it was found, missed, or wrongly said, "
+        "with counts. The label with the smallest F1 comes first; average precision does not depend on where the line "
+        "between yes and no is drawn, here at a probability of one half."
+    )
+    figure = label_figure(outcomes)
+    return Section(text=[text], figures=[(figure, "Labels: found, missed and wrongly said.")], tables=[table])
 
 
 def _kernels(record: RunRecord) -> Iterator[Section]:

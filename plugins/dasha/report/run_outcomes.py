@@ -22,6 +22,8 @@ _PAIRS = 10
 def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:
     """Draw counts of true classes (rows) and predicted ones, shaded by their share of the true class.
 
+    Large counts are rounded, see `count_text`.
+
     Args:
         counts: True classes × predicted ones.
         names: Of the classes.
@@ -40,7 +42,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> F
         axes.text(
             column,
             row,
-            str(matrix[row, column]),
+            count_text(int(matrix[row, column])),
             ha="center",
             va="center",
             fontsize=8 if count <= 15 else 6,
@@ -59,17 +61,23 @@ def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> F
     return figure
 
 
-def confused_pairs(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Table:
-    """The pairs of classes that are confused most often."""
+def confused_pairs(counts: Sequence[Sequence[int]], names: Sequence[str], *, counted: str) -> Table:
+    """The pairs of classes that are confused most often.
+
+    Args:
+        counts: True classes × predicted ones.
+        names: Of the classes.
+        counted: What was counted: samples or positions.
+    """
     matrix = np.asarray(counts)
     wrong = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
     order = [np.unravel_index(place, matrix.shape) for place in np.argsort(-wrong, axis=None)[:_PAIRS]]
     rows = [
-        [Cell(names[true]), Cell(names[said]), Cell(str(wrong[true, said]), numeric=True)]
+        [Cell(names[true]), Cell(names[said]), Cell(f"{wrong[true, said]:,}", numeric=True)]
         for true, said in order
         if wrong[true, said]
     ]
-    return Table(["true", "predicted", "samples"], rows)
+    return Table(["true", "predicted", counted], rows)
 
 
 def scatter_figure(pairs: Sequence[Sequence[float]]) -> Figure:
@@ -111,6 +119,16 @@ def metric_table(evaluation: Mapping[str, Any], decisive: str, *, is_ensemble: b
         what = f"The ensemble of {count} final trainings" if is_ensemble else f"Mean over {count} final trainings"
         caption += f" {what}; interval by Student's t."
     return Table(columns, rows, caption, marked=[0])
+
+
+def count_text(count: int) -> str:
+    """A count in five characters at most, from ten thousand on rounded to three digits: 382k, 1.24M."""
+    if count < 10_000:
+        return str(count)
+    digits = f"{count:.2e}"  # rounded first: 999,999 is 1M
+    value, power = float(digits[:4]), int(digits[5:])
+    thousands = power // 3
+    return f"{value * 10 ** (power - 3 * thousands):.3g}{' kMGTPE'[thousands]}"
 
 
 def number_text(value: Any) -> str:

@@ -128,7 +128,9 @@ def evaluation_of(
         predict(network, split, learning, collected.add, size=size)
         if is_ensemble and len(per_seed) > 1:
             metrics = evaluate(network, split, learning, size=size)
-    return Evaluation(metrics, per_seed, interval, summary.count, collected.confusion, collected.scatter)
+    return Evaluation(
+        metrics, per_seed, interval, summary.count, collected.confusion, collected.scatter, collected.labels
+    )
 
 
 def _itself(network: nn.Module) -> nn.Module:

@@ -124,7 +124,9 @@ def search_kernels(
         history.seconds = watch.total
         folder.save_state(CHECKPOINT, history.state(supernet, optimizer))
         folder.log("search", epoch=history.epochs, loss=loss, changed=history.unchanged == 0)
-        stage.advance(history.epochs, f"loss {loss:.3f}")
+        stage.advance(
+            history.epochs, f"loss {loss:.3f}, kernels unchanged {history.unchanged}/{settings.settled_epochs}"
+        )
     return SearchOutcome(
         architecture=supernet.architecture,
         coefficients=history.coefficients,

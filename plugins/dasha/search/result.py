@@ -8,15 +8,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from dasha.metrics import prediction_of
+from dasha.metrics import Metrics, prediction_of
 from dasha.search.plan import NetworkPlan, architecture_of
 from dasha.tasks import TaskSpec
 
 # Pairs that a picture shows.
 _SHOWN = 2000
+# Of a label and a sample, but for those that do not have it and are not said to.
+_OUTCOMES = ("found", "missed", "wrong")
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,9 @@ class Evaluation:
         count: Samples.
         confusion: Counts of true classes (rows) and predicted ones; empty where targets are no classes.
         scatter: Some targets and their predictions, from all samples, where targets are numbers.
+        labels: Of every label, where a sample has any number of them: how many samples have it and it was ``found``,
+            have it and it was ``missed``, do not have it and it was said, which is ``wrong``, and its
+            ``average_precision``, NaN where no sample has it.
     """
 
     metrics: dict[str, float]
@@ -107,6 +113,7 @@ class Evaluation:
     count: int
     confusion: list[list[int]] = field(default_factory=list, repr=False)
     scatter: list[list[float]] = field(default_factory=list, repr=False)
+    labels: list[dict[str, float]] = field(default_factory=list, repr=False)
 
     def __getitem__(self, metric: str) -> float:
         """One of the metrics."""
@@ -129,15 +136,17 @@ def over_seeds(per_seed: Sequence[Mapping[str, float]]) -> tuple[dict[str, float
 
 
 class Collected:
-    """Confusion of classes, or targets beside predictions, over batches.
+    """Confusion of classes, outcomes of labels, or targets beside predictions, over batches.
 
     Args:
-        task: Decides which of the two.
+        task: Decides which of the three.
     """
 
     def __init__(self, task: TaskSpec) -> None:
         self._task = task
         self._counts = np.zeros((task.classes, task.classes), dtype=np.int64) if task.has_classes else None
+        self._outcomes = np.zeros((task.num_outputs, len(_OUTCOMES)), dtype=np.int64)
+        self._ranked = Metrics(task, ["average_precision"]) if task.kind == "multilabel" else None
         self._pairs = np.empty((0, 2), dtype=np.float32)
         self._ranks = np.empty(0)
         self._generator = np.random.default_rng(0)
@@ -151,7 +160,11 @@ class Collected:
             pairs = true * task.classes + decided
             counted = pairs if task.ignore_index is None else pairs[true != task.ignore_index]
             self._counts += np.bincount(counted.numpy(), minlength=task.classes**2).reshape(self._counts.shape)
-        elif task.kind != "multilabel":
+        elif self._ranked is not None:
+            said, true = outputs > 0, targets.reshape(outputs.shape) > 0
+            self._outcomes += torch.stack([true & said, true & ~said, ~true & said], 2).sum(0).numpy()
+            self._ranked.update(outputs, targets)
+        else:
             predicted = prediction_of(task, outputs).flatten().numpy()
             self._draw(np.stack([targets.float().flatten().numpy(), predicted], 1))
 
@@ -168,6 +181,17 @@ class Collected:
     def confusion(self) -> list[list[int]]:
         """Counts of true classes (rows) and predicted ones; empty where targets are no classes."""
         return [] if self._counts is None else self._counts.tolist()
+
+    @property
+    def labels(self) -> list[dict[str, float]]:
+        """Outcomes and average precision of every label; empty where targets are no labels."""
+        if self._ranked is None:
+            return []
+        ranked = self._ranked.of_each("average_precision")
+        return [
+            {**dict(zip(_OUTCOMES, counts, strict=True)), "average_precision": value}
+            for counts, value in zip(self._outcomes.tolist(), ranked, strict=True)
+        ]
 
     @property
     def scatter(self) -> list[list[float]]:

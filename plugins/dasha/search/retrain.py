@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dasha.data.split import Split
+from dasha.metrics import score_of, value_of
 from dasha.randomness import derive_seed, seeded
 from dasha.search.progress import Stage
 from dasha.search.run_folder import RunFolder
@@ -137,5 +139,7 @@ def _progress(settings: RetrainSettings, epoch: int) -> float:
 def _note(learning: Learning, curves: Curves) -> str:
     if curves.validation:
         metric = learning.task.metric
-        return f"{metric} {curves.validation[-1][metric]:.4f}"
+        best = max(score_of(learning.task, epoch) for epoch in curves.validation)
+        text = f"{metric} {curves.validation[-1][metric]:.4f}"
+        return f"{text}, best {value_of(learning.task, best):.4f}" if math.isfinite(best) else text
     return f"loss {curves.losses[-1]:.3f}"

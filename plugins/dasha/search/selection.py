@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dasha.data.split import Split
 from dasha.errors import DashaError
-from dasha.metrics import METRICS, score_of
+from dasha.metrics import METRICS, score_of, value_of
 from dasha.randomness import derive_seed, seeded
 from dasha.search.cost import affordable, operations_of
 from dasha.search.networks import NetworkSource
@@ -63,7 +63,8 @@ def choose_backbone(run: Run, sources: list[NetworkSource]) -> tuple[NetworkSour
             scores[source.name], losses[source.name] = score, loss
             run.folder.log("backbone", name=source.name, epochs=own, score=score, loss=loss)
             best = _best(scores, losses, noise)
-            shown.advance(len(scores), f"best {best} {abs(scores[best]):.4f}")
+            value = value_of(run.learning.task, scores[best])
+            shown.advance(len(scores), f"best {best} {value:.4f}" if math.isfinite(value) else "")
     if max(scores.values()) == -math.inf:
         raise DashaError(
             f"training diverged with every backbone ({', '.join(scores)}); check the scale of inputs and targets, or "

@@ -16,6 +16,7 @@ from optuna.trial import Trial
 from dasha._optional import require
 from dasha._ray import Engine
 from dasha.errors import DashaError, InvalidArgumentError
+from dasha.metrics import value_of
 from dasha.search.course import Course, TrialWork
 from dasha.search.progress import Stage
 from dasha.search.settings import KERNEL_CHOICES, KERNELS, TuneSettings
@@ -105,7 +106,7 @@ def tune(
             trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
             records = [TrialRecord.of_trial(trial) for trial in trials]
         best = max((record.best for record in records), default=-math.inf)
-        stage.advance(len(records), f"best {abs(best):.4f}" if math.isfinite(best) else "")
+        stage.advance(len(records), f"best {value_of(work.learning.task, best):.4f}" if math.isfinite(best) else "")
         return records
 
     if engine == "ray":
