@@ -1,7 +1,6 @@
 import csv
 import inspect
 import os
-import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -151,14 +150,3 @@ def test_task_and_datamodule_of_examples_can_be_made(path, monkeypatch):
         assert len(data.mean) == channels
     # TorchGeo hands the other arguments to the data set without looking at them.
     assert set(data.kwargs) <= set(inspect.signature(data.dataset_class).parameters)
-
-
-def test_the_file_of_the_readme_runs(class_folders, tmp_path):
-    text = (EXAMPLES.parents[1] / "README.md").read_text(encoding="utf-8")
-    (config,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
-    (tmp_path / "fields.yaml").write_text(config, encoding="utf-8")
-    sizes = {"model.init_args.num_classes": 2, "data.init_args.batch_size": 4, "data.init_args.bands": [1, 2, 3]}
-    quick = {"trainer.fast_dev_run": True, "trainer.accelerator": "cpu", "data.init_args.num_workers": 0}
-    options = [word for name, value in {**sizes, **quick}.items() for word in (f"--{name}", str(value))]
-    main(["fit", "--config", "fields.yaml", *options])
-    assert not (tmp_path / "dasha").exists()
