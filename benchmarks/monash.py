@@ -24,7 +24,7 @@ from darts_autoar.bench.monash.data import NAMES, load
 from darts_autoar.bench.monash.methods import METHODS
 from darts_autoar.bench.monash.run import PACKAGES, open_entry, run, summarise
 from darts_autoar.bench.monash.tables import content, print_results
-from darts_autoar.comparison import quiet
+from darts_autoar.quiet import quiet
 from dasha.bench.environment import environment
 from dasha.bench.files import load_all
 from dasha.bench.output import write_json

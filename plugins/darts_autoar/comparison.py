@@ -2,62 +2,31 @@
 
 Auto-AR and other global models are fitted once, on the rows before the first window; in zero-shot mode, Auto-AR is not
 fitted at all. Local models are fitted anew at every window, or once as well where ``refit`` is off and Darts can carry
-the fitted model to a longer history.
+the fitted model to a longer history; they may be fitted on the workers of a Ray cluster.
 """
 
 from __future__ import annotations
 
 import importlib
-import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from darts_autoar.baselines import Baseline, Setting
-from darts_autoar.windows import Windows
+from darts_autoar.baselines import Baseline
+from darts_autoar.local_models import FitAll, Tick, fit_here, in_one_line, joined, load_libraries, pieces_of
+from darts_autoar.quiet import quiet
+from darts_autoar.tasks import Task, darts_series, fill_gaps, histories, timed
+from dasha._ray import Engine
 from dasha.autoar.fitted import Selection
 from dasha.report.selection import describe_weights
 from dasha.types import FloatArray
 
 AUTO_AR = "Auto-AR"
-
-
-@dataclass(frozen=True)
-class Task:
-    """One series to forecast; a comparison is about a list of them.
-
-    Attributes:
-        values: Shape ``(T, C)``; NaN marks a missing value, which Auto-AR sees as such. The other models see gaps
-            filled by straight lines between known values, the last known value at the end.
-        index: Times, length ``T``.
-        windows: Test windows.
-        season_length: Steps in a season; 1 for none.
-        refit: Fit local models anew at every window.
-        local_rows: Most recent rows that a local model is fitted on; 0 for all.
-        per_column: Fit an Auto-AR for every column, as the other models are, instead of one for all.
-        name: What tells the series apart where there are several.
-    """
-
-    values: FloatArray
-    index: pd.Index
-    windows: Windows
-    season_length: int
-    refit: bool = True
-    local_rows: int = 0
-    per_column: bool = False
-    name: str = ""
-
-    @property
-    def setting(self) -> Setting:
-        """What a model may know before it sees the series."""
-        return Setting(self.windows.horizon, self.season_length, self.windows.training_rows)
 
 
 @dataclass(frozen=True)
@@ -67,7 +36,8 @@ class Outcome:
     Attributes:
         label: Name of the model.
         forecasts: One array ``(W, H, C)`` per series; None if the model failed.
-        seconds: Time to fit and predict.
+        seconds: Time to fit and predict; of a local model the sum over all its fits and forecasts, whether they were
+            made one after the other or side by side on workers of Ray.
         fitted: How often it was fitted per column, in words.
         error: Why it failed, one line.
         detail: What was chosen in fitting, for the reader.
@@ -83,8 +53,15 @@ class Outcome:
     selection: Selection | None = None
 
 
-# Forecasts, what was chosen in words, and how a strategy weighed its candidates.
-_Result = tuple[list[FloatArray], str, Selection | None]
+@dataclass(frozen=True)
+class _Result:
+    """What comes out of running one model; see `Outcome`. Without ``seconds``, those count that have passed."""
+
+    forecasts: list[FloatArray] | None
+    detail: str = ""
+    selection: Selection | None = None
+    seconds: float | None = None
+    error: str = ""
 
 
 def compare(
@@ -92,6 +69,7 @@ def compare(
     baselines: Sequence[Baseline],
     *,
     model_options: dict[str, Any] | None = None,
+    engine: Engine = "local",
     advance: Callable[[str, float], None] = lambda label, amount: None,
 ) -> list[Outcome]:
     """Backtest Auto-AR and the baselines; a model that fails does not stop the others.
@@ -102,41 +80,55 @@ def compare(
         tasks: Data and windows of every series, with the same number of columns and the same settings.
         baselines: Models to compare with.
         model_options: Arguments of `darts_autoar.AutoARModel` besides ``output_chunk_length``.
+        engine: Where local models are fitted: "local", in this process, or "ray", on the workers of a Ray cluster. The
+            forecasts are the same.
         advance: Called with the name of the model that runs and the part of its work that was done since the last
             call; the parts of one model add up to 1.
+
+    Raises:
+        OptionalDependencyError: If Ray is asked for and not installed.
+        InvalidArgumentError: If there is no Ray at the address that is asked for.
+        DashaError: If workers of Ray cannot import what local models need.
     """
     with quiet():
         _import_everything()
-    advance(AUTO_AR, 0.0)
     options = model_options or {}
     fitted = "never" if options.get("mode") == "zero-shot" else "once"
-    outcomes = [_attempt(AUTO_AR, fitted, partial(_auto_ar, tasks, options))]
-    advance(AUTO_AR, 1.0)
-    for baseline in baselines:
-        often = "at every window" if baseline.is_local and tasks[0].refit else "once"
-        outcomes.append(_attempt(baseline.label, often, partial(_baseline, tasks, baseline, advance)))
+    # Before Auto-AR is fitted: that no cluster can be reached should not come out after the first model.
+    with _fitting(engine if any(baseline.is_local for baseline in baselines) else "local") as fit_all:
+        advance(AUTO_AR, 0.0)
+        outcomes = [_attempt(AUTO_AR, fitted, partial(_auto_ar, tasks, options))]
+        advance(AUTO_AR, 1.0)
+        for baseline in baselines:
+            often = "at every window" if baseline.is_local and tasks[0].refit else "once"
+            outcomes.append(_attempt(baseline.label, often, partial(_baseline, tasks, baseline, fit_all, advance)))
     return outcomes
+
+
+def _fitting(engine: Engine) -> AbstractContextManager[FitAll]:
+    if engine == "local":
+        return nullcontext(fit_here)
+    from darts_autoar.ray_engine import workers
+
+    return workers()
 
 
 def _import_everything() -> None:
     """Load the libraries before any clock runs, so that the first model does not pay for all."""
-    for module in ("darts_autoar.darts_model", "statsmodels.tsa.stattools"):
-        importlib.import_module(module)
-    models = importlib.import_module("darts.models")
-    for name in ("AutoARIMA", "LinearRegressionModel", "NaiveSeasonal"):
-        getattr(models, name)  # imported by Darts on first use
+    importlib.import_module("darts_autoar.darts_model")
+    load_libraries()
+    importlib.import_module("darts.models").LinearRegressionModel  # noqa: B018
 
 
 def _attempt(label: str, fitted: str, run: Callable[[], _Result]) -> Outcome:
     with quiet():
         started = time.perf_counter()
         try:
-            forecasts, detail, selection = run()
+            result = run()
         except Exception as error:
-            text = " ".join(f"{type(error).__name__}: {error}".split())
-            return Outcome(label, None, time.perf_counter() - started, fitted, error=text)
-        seconds = time.perf_counter() - started
-        return Outcome(label, forecasts, seconds, fitted, detail=detail, selection=selection)
+            result = _Result(None, error=in_one_line(error))
+        seconds = time.perf_counter() - started if result.seconds is None else result.seconds
+    return Outcome(label, result.forecasts, seconds, fitted, result.error, result.detail, result.selection)
 
 
 def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> _Result:
@@ -144,7 +136,7 @@ def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> _Result:
 
     selection = None
     horizon = tasks[0].windows.horizon
-    whole = [_series(task.index, task.values) for task in tasks]
+    whole = [darts_series(task.index, task.values) for task in tasks]
     channels = range(tasks[0].values.shape[1])
     blocks, details = [], []
     for chosen in [[channel] for channel in channels] if tasks[0].per_column else [list(channels)]:
@@ -168,114 +160,62 @@ def _auto_ar(tasks: Sequence[Task], options: dict[str, Any]) -> _Result:
             selection = model.selection_
             details[-1] += f": {describe_weights(selection, count=2)}"
     forecasts = [np.concatenate(columns, axis=-1) for columns in zip(*blocks, strict=True)]
-    return forecasts, "; ".join(details), selection
+    return _Result(forecasts, "; ".join(details), selection)
 
 
-def _baseline(tasks: Sequence[Task], baseline: Baseline, advance: Callable[[str, float], None]) -> _Result:
-    count = tasks[0].values.shape[1]
-    part = 1.0 / (count * sum(len(task.windows.origins) for task in tasks))
+def _baseline(
+    tasks: Sequence[Task], baseline: Baseline, fit_all: FitAll, advance: Callable[[str, float], None]
+) -> _Result:
+    windows = tasks[0].values.shape[1] * sum(len(task.windows.origins) for task in tasks)
+
+    def tick(count: int) -> None:
+        advance(baseline.label, count / windows)
+
     advance(baseline.label, 0.0)
-    tick = partial(advance, baseline.label, part)
-    column = partial(_local_column, tick=tick) if baseline.is_local else partial(_global_column, tick=tick)
-    columns = [column(tasks, baseline, channel) for channel in range(count)]
-    return [np.stack(blocks, axis=-1) for blocks in zip(*columns, strict=True)], "", None
+    return _local(tasks, baseline, fit_all, tick) if baseline.is_local else _global(tasks, baseline, tick)
 
 
-def _global_column(
-    tasks: Sequence[Task], baseline: Baseline, channel: int, *, tick: Callable[[], None]
-) -> list[FloatArray]:
+def _local(tasks: Sequence[Task], baseline: Baseline, fit_all: FitAll, tick: Tick) -> _Result:
+    """Forecasts by a model for every column of every series."""
+    pieces = pieces_of(tasks)
+    fits = fit_all(tasks, pieces, baseline, tick=tick)
+    seconds = sum(one.seconds for one in fits)
+    error = fits[-1].error
+    if error:
+        name = tasks[pieces[len(fits) - 1].series].name
+        whole = error if len(tasks) == 1 else f"RuntimeError: failed on series {name!r}: {error}"
+        return _Result(None, seconds=seconds, error=whole)
+    return _Result(joined(tasks, pieces, fits), seconds=seconds)
+
+
+def _global(tasks: Sequence[Task], baseline: Baseline, tick: Tick) -> _Result:
+    """Forecasts by a model for every column, fitted on all series."""
+    columns = [_global_column(tasks, baseline, column, tick) for column in range(tasks[0].values.shape[1])]
+    return _Result([np.stack(blocks, axis=-1) for blocks in zip(*columns, strict=True)])
+
+
+def _global_column(tasks: Sequence[Task], baseline: Baseline, column: int, tick: Tick) -> list[FloatArray]:
     """Forecasts of one column of every series by one model, shape ``(W, H)`` each."""
-    units = [_unit(task, channel) if len(tasks) > 1 else (0.0, 1.0) for task in tasks]
-    histories = [
-        [(history - mean) / std for history in _histories(task, channel)]
+    units = [_unit(task, column) if len(tasks) > 1 else (0.0, 1.0) for task in tasks]
+    known = [
+        [(history - mean) / std for history in histories(task, column, task.windows.origins)]
         for task, (mean, std) in zip(tasks, units, strict=True)
     ]
     shortest = min(tasks, key=lambda task: task.windows.training_rows)
     model = baseline.build(shortest.setting)
-    model.fit([_timed(task, one[0]) for task, one in zip(tasks, histories, strict=True)])
+    model.fit([timed(task, one[0]) for task, one in zip(tasks, known, strict=True)])
     blocks = []
-    for task, own, (mean, std) in zip(tasks, histories, units, strict=True):
+    for task, own, (mean, std) in zip(tasks, known, units, strict=True):
         rows = []
         for history in own:
-            forecast = model.predict(task.windows.horizon, series=_timed(task, history))
+            forecast = model.predict(task.windows.horizon, series=timed(task, history))
             rows.append(forecast.values()[:, 0] * std + mean)
-            tick()
+            tick(1)
         blocks.append(np.stack(rows))
     return blocks
 
 
-def _local_column(
-    tasks: Sequence[Task], baseline: Baseline, channel: int, *, tick: Callable[[], None]
-) -> list[FloatArray]:
-    """Forecasts of one column of every series, each by a model of its own, shape ``(W, H)`` each."""
-    blocks = []
-    for task in tasks:
-        try:
-            blocks.append(_local_forecasts(task, baseline, channel, tick))
-        except Exception as error:
-            if len(tasks) == 1:
-                raise
-            text = " ".join(f"{type(error).__name__}: {error}".split())
-            raise RuntimeError(f"failed on series {task.name!r}: {text}") from error
-    return blocks
-
-
-def _local_forecasts(task: Task, baseline: Baseline, channel: int, tick: Callable[[], None]) -> FloatArray:
-    horizon, keep = task.windows.horizon, task.local_rows
-    histories = [_timed(task, history)[-keep:] for history in _histories(task, channel)]
-    model = baseline.build(task.setting)
-    anew = task.refit or not model.supports_transferable_series_prediction
-    if not anew:
-        model.fit(histories[0])
-    forecasts = []
-    for history in histories:
-        if anew:
-            forecast = model.untrained_model().fit(history).predict(horizon)
-        else:
-            forecast = model.predict(horizon, series=history)
-        forecasts.append(forecast.values()[:, 0])
-        tick()
-    return np.stack(forecasts)
-
-
-def _histories(task: Task, channel: int) -> list[FloatArray]:
-    """What is known of a column at every window, gaps filled."""
-    return [fill_gaps(task.values[:origin, channel]) for origin in task.windows.origins]
-
-
-def _timed(task: Task, history: FloatArray) -> Any:
-    return _series(task.index[: len(history)], history)
-
-
-def _unit(task: Task, channel: int) -> tuple[float, float]:
+def _unit(task: Task, column: int) -> tuple[float, float]:
     """Mean and standard deviation of a column before the first window; 1 for a constant one."""
-    history = fill_gaps(task.values[: task.windows.training_rows, channel])
+    history = fill_gaps(task.values[: task.windows.training_rows, column])
     return float(history.mean()), float(history.std()) or 1.0
-
-
-def fill_gaps(history: FloatArray) -> FloatArray:
-    """Fill missing values ``(T,)`` by straight lines, at the ends by the nearest value, from this history alone."""
-    known = ~np.isnan(history)
-    if known.all() or not known.any():
-        return history
-    positions = np.arange(len(history))
-    return np.interp(positions, positions[known], history[known])
-
-
-def _series(index: pd.Index, values: FloatArray) -> Any:
-    from darts import TimeSeries
-
-    return TimeSeries.from_times_and_values(index, values.reshape(len(index), -1))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the warnings and log messages of the models compared; afterwards everything is as it was."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -11,8 +11,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import dasha
-from darts_autoar.comparison import Outcome, Task
+from darts_autoar.comparison import Outcome
 from darts_autoar.scores import Score
+from darts_autoar.tasks import Task
+from dasha._ray import Engine
 from dasha.bench.versions import installed_versions
 from dasha.report.page import Cell, Table, number_cells
 from dasha.report.plots import MAX_BACKTEST_PANELS, BacktestPanel, backtest_figure, spread_out
@@ -105,12 +107,13 @@ def _span(values: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def describe_fitting(tasks: Sequence[Task], *, is_zero_shot: bool = False) -> str:
+def describe_fitting(tasks: Sequence[Task], *, is_zero_shot: bool = False, engine: Engine = "local") -> str:
     """Say which models were fitted when, and on what.
 
     Args:
         tasks: What was forecast.
         is_zero_shot: Whether Auto-AR learned nothing.
+        engine: Where the local models were fitted.
     """
     first = tasks[0]
     local = "at every window" if first.refit else "once too where Darts can apply the fitted model to a longer history"
@@ -122,9 +125,15 @@ def describe_fitting(tasks: Sequence[Task], *, is_zero_shot: bool = False) -> st
         if is_zero_shot
         else "Auto-AR and linear regression are fitted once"
     )
+    elsewhere = (
+        " They ran on workers of Ray, and their seconds are the sum over all fits and forecasts there, not the time "
+        "that passed."
+        if engine == "ray"
+        else ""
+    )
     return (
         f"{once}{columns} on the rows before the first window{together} and "
-        f"applied to the history of every window; the other models are fitted{each} {local}{recent}. "
+        f"applied to the history of every window; the other models are fitted{each} {local}{recent}.{elsewhere} "
         "Nothing is chosen on the windows."
     )
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from darts_autoar.comparison import Outcome, Task
+from darts_autoar.comparison import Outcome
+from darts_autoar.tasks import Task
 from dasha.types import FloatArray
 
 SCALE_RULE = (

@@ -7,8 +7,9 @@ from darts import TimeSeries
 
 from darts_autoar import baselines
 from darts_autoar.baselines import BASELINES, Baseline, choose_baselines
-from darts_autoar.comparison import Task, compare, fill_gaps
+from darts_autoar.comparison import compare
 from darts_autoar.scores import mean_ranks, score_all
+from darts_autoar.tasks import Task, fill_gaps
 from darts_autoar.windows import plan_windows, season_of
 from dasha.autoar import AutoAR
 from dasha.cli import main
@@ -232,6 +233,7 @@ def test_an_unwritable_folder_is_found_before_the_work(file, capsys, monkeypatch
         (["--validation-fraction", "1"], "validation_fraction is 1.0"),
         (["--lookback=-1"], "lookback is -1"),
         (["--mode", "few-shot"], "mode is 'few-shot'"),
+        (["--engine", "dask"], "--engine is 'dask', but must be 'local' or 'ray'"),
         (["--mode", "zero-shot", "--criterion", "aic"], "criterion is 'aic', but mode='zero-shot' learns nothing"),
         (["--pooling", "both"], "pooling is 'both', but with strategy='recursive'"),
         (["--horizon", "120"], "too few"),

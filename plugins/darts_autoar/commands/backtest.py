@@ -10,9 +10,11 @@ import typer
 from dasha.cli._output import JsonOption, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from darts_autoar.comparison import Outcome, Task
+    from darts_autoar.comparison import Outcome
     from darts_autoar.scores import Score
+    from darts_autoar.tasks import Task
     from darts_autoar.windows import Windows
+    from dasha._ray import Engine
     from dasha.autoar import AutoARConfig
     from dasha.report.page import Section
     from dasha.tables import SeriesSet
@@ -99,6 +101,13 @@ def backtest(
         typer.Option(help="Auto-AR's: trained, or zero-shot, which learns nothing and forecasts windows one by one."),
     ] = "trained",
     device: Annotated[str, typer.Option(help="Device of Auto-AR: auto, cpu, cuda or cuda:N.")] = "auto",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Where local models are fitted: local (here, one after the other) or ray (on the workers of a Ray "
+            "cluster, see RAY_ADDRESS)."
+        ),
+    ] = "local",
     out: Annotated[Path | None, typer.Option(help="Folder for plot, tables and report.html.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -108,11 +117,16 @@ def backtest(
     together; scores are means over series, and series too short for the windows are left out and counted.
     """
     from darts_autoar.baselines import choose_baselines
+    from dasha._optional import require
+    from dasha.cli._engine import check_engine
     from dasha.cli.forecast import parse_diff_order, split_names
     from dasha.runs import atomic_folder
     from dasha.tables import read_series
 
     baselines = choose_baselines(split_names(against) or [])
+    chosen_engine = check_engine(engine)
+    if chosen_engine == "ray":
+        require("ray", extra="ray")
     data = read_series(
         file,
         id_column=id_column,
@@ -146,9 +160,9 @@ def backtest(
     # The folder is opened first: that it cannot be written should not come out after minutes of work.
     with atomic_folder(out) if out else nullcontext() as folder:
         with progress_bar(1 + len(baselines)) as advance:
-            outcomes = compare(tasks, baselines, model_options=options, advance=advance)
+            outcomes = compare(tasks, baselines, model_options=options, engine=chosen_engine, advance=advance)
         scores = score_all(tasks, outcomes)
-        result = summary(data, tasks, scores, notes, config=config) | chosen(config, outcomes[0])
+        result = summary(data, tasks, scores, notes, config=config, engine=chosen_engine) | chosen(config, outcomes[0])
         if folder is not None:
             write_files(folder, data, tasks, outcomes, scores, result)
     show(data, tasks, scores, result, out, as_json=as_json)
@@ -198,7 +212,7 @@ def make_tasks(
     local_rows: int,
 ) -> "list[Task]":
     """Return what is to be forecast of every series that has windows."""
-    from darts_autoar.comparison import Task
+    from darts_autoar.tasks import Task
     from darts_autoar.windows import season_of
 
     pairs = [(series, plan) for series, plan in zip(data.series, plans, strict=True) if plan is not None]
@@ -228,7 +242,13 @@ def chosen(config: "AutoARConfig", outcome: "Outcome") -> dict[str, Any]:
 
 
 def summary(
-    data: "SeriesSet", tasks: "Sequence[Task]", scores: "list[Score]", notes: "Sequence[str]", *, config: "AutoARConfig"
+    data: "SeriesSet",
+    tasks: "Sequence[Task]",
+    scores: "list[Score]",
+    notes: "Sequence[str]",
+    *,
+    config: "AutoARConfig",
+    engine: "Engine",
 ) -> dict[str, Any]:
     """Return what ``backtest.json`` holds."""
     from darts_autoar.report import describe_fitting, score_records, versions
@@ -248,8 +268,13 @@ def summary(
         "first_forecast_time": str(min(task.index[task.windows.training_rows] for task in tasks)),
         "training_rows": sum(plan.training_rows for plan in windows),
         "season_length": tasks[0].season_length,
+        "engine": engine,
         "scores": score_records(scores),
-        "notes": [describe_scores(tasks), describe_fitting(tasks, is_zero_shot=config.is_zero_shot), *notes],
+        "notes": [
+            describe_scores(tasks),
+            describe_fitting(tasks, is_zero_shot=config.is_zero_shot, engine=engine),
+            *notes,
+        ],
         "versions": versions(),
     }
 
@@ -278,7 +303,7 @@ def write_files(
         lead=f"{describe_windows(tasks).capitalize()}.",
         sections=[
             Section(
-                text=[describe_fitting(tasks, is_zero_shot=result["mode"] == "zero-shot")],
+                text=[describe_fitting(tasks, is_zero_shot=result["mode"] == "zero-shot", engine=result["engine"])],
                 figures=[drawn] if drawn else [],
                 tables=[score_table(scores, caption=f"{describe_scores(tasks)}.")],
             ),
@@ -327,6 +352,7 @@ def show(
         print_json(result)
         return
     print_table(score_rows(scores), title=f"{data.path.name}: {describe_windows(tasks)}")
-    typer.echo(f"{describe_scores(tasks)}.\n{describe_fitting(tasks, is_zero_shot=result['mode'] == 'zero-shot')}")
+    fitting = describe_fitting(tasks, is_zero_shot=result["mode"] == "zero-shot", engine=result["engine"])
+    typer.echo(f"{describe_scores(tasks)}.\n{fitting}")
     if out is not None:
         typer.echo(f"backtest: wrote {out} (report.html, backtest.png, scores.csv, backtest.json)")

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darts_autoar.bundled import BundledSeries
-    from darts_autoar.comparison import Outcome, Task
+    from darts_autoar.comparison import Outcome
     from darts_autoar.scores import Score
+    from darts_autoar.tasks import Task
 
 AGAINST = ("naive", "linear", "ets", "theta", "autoarima")
 TEST_SHARE = 0.3
@@ -72,8 +73,9 @@ def run_all() -> list[Run]:
     """Backtest every bundled series."""
     from darts_autoar.baselines import choose_baselines
     from darts_autoar.bundled import load_bundled
-    from darts_autoar.comparison import Task, compare
+    from darts_autoar.comparison import compare
     from darts_autoar.scores import score_all
+    from darts_autoar.tasks import Task
     from darts_autoar.windows import plan_windows
     from dasha.cli._progress import progress_bar
 

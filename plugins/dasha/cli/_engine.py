@@ -1,4 +1,4 @@
-"""``--engine``: whether rows are summed up, by what, and what does not go with that."""
+"""``--engine``: what does the work, whether rows are summed up, and what does not go with that."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from typing import Any
 from dasha._optional import require
 from dasha._ray import Engine
 from dasha.errors import InvalidArgumentError
+
+
+def check_engine(asked: str) -> Engine:
+    """Return what ``--engine`` says.
+
+    Raises:
+        InvalidArgumentError: If there is no such engine.
+    """
+    if asked not in ("local", "ray"):
+        raise InvalidArgumentError(f"--engine is {asked!r}, but must be 'local' or 'ray'")
+    return "ray" if asked == "ray" else "local"
 
 
 def choose_engine(asked: str | None, file: str, settings: Mapping[str, Any], *, count_rows: bool) -> Engine | None:
@@ -24,9 +35,9 @@ def choose_engine(asked: str | None, file: str, settings: Mapping[str, Any], *, 
         InvalidArgumentError: If the engine is unknown, or other options ask for what it cannot do.
         OptionalDependencyError: If Ray is asked for and not installed.
     """
-    if asked not in (None, "local", "ray"):
-        raise InvalidArgumentError(f"--engine is {asked!r}, but must be 'local' or 'ray'")
-    if asked is None and not Path(file).is_dir():
+    if asked is not None:
+        asked = check_engine(asked)
+    elif not Path(file).is_dir():
         return None
     _require_summable(f"--engine {asked}" if asked else f"{file} is a folder, of which --engine local", settings)
     if asked != "ray":

@@ -14,7 +14,7 @@ from darts_autoar.bench.monash.page import monash_page
 from darts_autoar.bench.monash.run import PACKAGES, Entry, open_entry, run, summarise
 from darts_autoar.bench.monash.tables import content
 from darts_autoar.bench.request import Request, choose
-from darts_autoar.comparison import quiet
+from darts_autoar.quiet import quiet
 from dasha._optional import DISTRIBUTION, Requirement
 from dasha.bench.environment import environment, torch_threads
 from dasha.bench.files import files_of, load_all, refuse, those_there

@@ -13,7 +13,7 @@ import numpy as np
 
 from darts_autoar.bench.monash.prediction import Method, Setting, Steps
 from darts_autoar.bench.monash.scores import LEVELS
-from darts_autoar.comparison import fill_gaps
+from darts_autoar.tasks import fill_gaps
 from dasha.autoar import AutoAR
 from dasha.report.selection import describe_weights
 from dasha.types import FloatArray

@@ -16,7 +16,7 @@ from darts_autoar.bench.monash.methods import METHODS
 from darts_autoar.bench.monash.run import REFERENCE, Entry, summarise
 from darts_autoar.bench.monash.scores import DEFINITIONS, LEVELS
 from darts_autoar.bench.monash.tables import describe_settings, unscaled_note
-from darts_autoar.comparison import fill_gaps
+from darts_autoar.tasks import fill_gaps
 from dasha.bench.facts import facts
 from dasha.report.outcomes import OutcomePanel, outcome_figure
 from dasha.report.page import Cell, Page, Section, Table, number_cells

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from darts_autoar.bench.monash.scores import LEVELS
-from darts_autoar.comparison import fill_gaps
+from darts_autoar.tasks import fill_gaps
 from dasha.types import FloatArray
 
 
