@@ -13,6 +13,7 @@ from dasha.autoar.forecast import extend_errors, extend_maps
 from dasha.autoar.moments import ChannelMoments, channel_moments, window_moments
 from dasha.autoar.panel import Panel
 from dasha.autoar.plan import Plan
+from dasha.autoar.smoothing import season_of, smoothing_map
 from dasha.autoar.stacking import error_covariance, error_products, simplex_weights, stacked_weights
 from dasha.autoar.training import TrainingData
 from dasha.autoar.weighing import folds
@@ -36,6 +37,74 @@ def seasonal(rng: np.random.Generator, steps: int, period: int = 12, level: floa
 
 def channels_of(rng: np.random.Generator, steps: int = 300, channels: int = 3) -> np.ndarray:
     return np.column_stack([seasonal(rng, steps, level=10.0 * c) for c in range(channels)])
+
+
+# ---- exponential smoothing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("season", "context", "horizon"), [(1, 1, 3), (1, 9, 2), (4, 4, 9), (4, 11, 5), (12, 30, 25)])
+@pytest.mark.parametrize("smoothing", [0.1, 0.7])
+def test_smoothing_repeats_the_mean_of_every_place_in_the_season(
+    season: int, context: int, horizon: int, smoothing: float
+) -> None:
+    past = np.random.default_rng(0).standard_normal(context)  # oldest first
+    wanted = []
+    for step in range(horizon):
+        place = [value for index, value in enumerate(past) if (context + step - index) % season == 0]
+        shares = (1 - smoothing) ** np.arange(len(place))[::-1]
+        wanted.append(np.average(place, weights=shares))
+    found = smoothing_map(smoothing, season, horizon=horizon, context=context).numpy() @ past[::-1]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def whole_panel(series: list[np.ndarray]) -> tuple[TrainingData, Panel]:
+    panel = Panel([one.astype(float) for one in series], list(range(len(series) + 1)))
+    ones = np.ones(len(series))
+    return TrainingData(panel, list(range(len(series))), 0 * ones, ones, torch.device("cpu")), panel
+
+
+def test_many_series_show_a_season_that_none_of_them_shows_alone() -> None:
+    rng = np.random.default_rng(5)
+    series = [0.8 * np.sin(np.arange(60) * np.pi / 6 + n) + rng.standard_normal(60) for n in range(300)]
+    assert season_of(*whole_panel(series), 20) == 12
+    assert season_of(*whole_panel(series), 11) == 1  # no context holds it
+    alone = [season_of(*whole_panel([one]), 20) for one in series]
+    assert sum(found == 12 for found in alone) < 150
+
+
+@pytest.mark.parametrize(("count", "steps"), [(1, 60), (7, 512), (300, 60)])
+def test_noise_has_no_season(count: int, steps: int) -> None:
+    rng = np.random.default_rng(6)
+    found = [
+        season_of(*whole_panel([rng.standard_normal(steps).cumsum() for _ in range(count)]), 200) for _ in range(12)
+    ]
+    assert sum(season > 1 for season in found) <= 3
+
+
+def test_season_of_awkward_series() -> None:
+    hours = np.arange(600.0)
+    day = np.sin(hours * np.pi / 12) + 0.1 * np.random.default_rng(7).standard_normal(600)
+    gappy = day.copy()
+    gappy[100:140] = np.nan
+    assert season_of(*whole_panel([day, gappy, day[:400], np.zeros(600), day[:3]]), 100) == 24
+    for none in ([np.zeros(200)], [np.arange(3.0)], [np.full(50, np.nan)], [np.arange(1.0)] * 4):
+        assert season_of(*whole_panel(none), 50) == 1
+
+
+def test_auto_smooths_over_the_season() -> None:
+    rng = np.random.default_rng(8)
+    season = 3 * rng.standard_normal(12)
+    series = [np.tile(season, 5) + rng.standard_normal(60) + 10 * n for n in range(40)]
+    known, actual = [one[:-12] for one in series], np.array([one[-12:] for one in series])
+    auto, average = (AutoAR(strategy=strategy, horizon=12).fit(known) for strategy in ("auto", "average"))
+    smoothing = [index for index, name in enumerate(auto.selection_.names) if name.startswith("smoothing")]
+    assert {auto.selection_.names[index].partition(", ")[2] for index in smoothing} == {"season 12"}
+    assert auto.selection_.weights[:, smoothing].sum(1).mean() > 0.2
+    errors = [
+        np.square(actual - [forecast.mean[:, 0] for forecast in model.predict(12)]).mean() for model in (auto, average)
+    ]
+    assert errors[0] < 0.9 * errors[1]
+    assert not [name for name in average.selection_.names if name.startswith("smoothing")]
 
 
 # ---- direct regression ----------------------------------------------------------------------------------------------

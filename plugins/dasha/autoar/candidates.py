@@ -14,9 +14,12 @@ from dasha.autoar.direct import direct_regression
 from dasha.autoar.forecast import forecast_maps
 from dasha.autoar.moments import ChannelMoments, WindowMoments
 from dasha.autoar.selection import NestedRegression, information_criterion, nested_regression
+from dasha.autoar.smoothing import smoothing_map
 
 # Relative to the mean variance of the past.
 RIDGES = (0.01, 0.1, 1.0)
+# Weights of the latest season: from means of many to hardly more than a repetition.
+SMOOTHINGS = (0.1, 0.3, 0.7)
 
 
 @dataclass(frozen=True)
@@ -25,25 +28,33 @@ class Candidate:
 
     Attributes:
         is_pooled: One for all channels, or one for each.
-        diff_order: Differencing order of an auto-regression; None for a direct regression.
+        diff_order: Differencing order of an auto-regression; None for others.
         lookback: Of a pooled auto-regression; None lets the criterion choose it for every channel.
-        ridge: Strength of a direct regression; None for an auto-regression.
+        ridge: Strength of a direct regression; None for others.
+        smoothing: Weight of the latest season in exponential smoothing; None for others.
+        season: Steps in a season of exponential smoothing; 1 for none.
     """
 
     is_pooled: bool
     diff_order: int | None = None
     lookback: int | None = None
     ridge: float | None = None
+    smoothing: float | None = None
+    season: int = 1
 
     @property
-    def is_recursive(self) -> bool:
-        """Whether it forecasts step by step."""
-        return self.diff_order is not None
+    def kind(self) -> tuple[str, bool]:
+        """What weights without knowledge are shared among."""
+        if self.smoothing is not None:
+            return "smoothing", self.is_pooled
+        return "direct" if self.diff_order is None else "recursive", self.is_pooled
 
     def __str__(self) -> str:
         """Name in tables and plots."""
+        if self.smoothing is not None:
+            return f"smoothing {self.smoothing:g}" + (f", season {self.season}" if self.season > 1 else "")
         where = "pooled" if self.is_pooled else "per channel"
-        if not self.is_recursive:
+        if self.diff_order is None:
             return f"direct, {where}, ridge {self.ridge:g}"
         lookback = f", lookback {self.lookback}" if self.is_pooled else ""
         return f"recursive, {where}, d={self.diff_order}{lookback}"
@@ -63,7 +74,7 @@ class Pool:
 
 
 def pooled_maps(candidates: Sequence[Candidate], pool: Pool, horizon: int) -> tuple[Tensor, Tensor]:
-    """Forecast maps of pooled candidates, auto-regressions first.
+    """Forecast maps of pooled candidates: auto-regressions, direct regressions, exponential smoothing.
 
     Returns:
         ``weights (N, H, K)`` and ``bias (N, H)``.
@@ -84,6 +95,11 @@ def pooled_maps(candidates: Sequence[Candidate], pool: Pool, horizon: int) -> tu
         own_weights, own_bias = direct_regression(levels, horizon).maps(levels.total.new_tensor(ridges))
         weights.append(own_weights)
         bias.append(own_bias)
+    for candidate in candidates:
+        if candidate.smoothing is not None:
+            own_map = smoothing_map(candidate.smoothing, candidate.season, horizon=horizon, context=context)
+            weights.append(own_map[None].to(levels.total))
+            bias.append(levels.total.new_zeros(1, horizon))
     return torch.cat(weights), torch.cat(bias)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dasha.autoar.array_data import ArrayPart
-from dasha.autoar.candidates import RIDGES, Candidate, Pool, local_lookbacks, local_recursive_maps
+from dasha.autoar.candidates import RIDGES, SMOOTHINGS, Candidate, Pool, local_lookbacks, local_recursive_maps
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.differencing import MAX_DIFF_ORDER
 from dasha.autoar.direct import direct_regression
@@ -106,10 +106,15 @@ def pool_of(config: AutoARConfig, data: TrainingData, panel: Panel, context: int
     return Pool(part.window_moments(context + config.horizon), regressions)
 
 
-def candidates_of(config: AutoARConfig, pool: Pool) -> list[Candidate]:
+def candidates_of(config: AutoARConfig, pool: Pool, *, season: int) -> list[Candidate]:
     """Pooled candidates, and those per channel if they are asked for.
 
     Pooled ones are always there: series that were not in the training data have no others.
+
+    Args:
+        config: Settings.
+        pool: Moments of the rows that candidates are estimated on.
+        season: Steps in a season; 1 for none.
     """
     pooled, local = [], []
     if config.strategy != "direct":
@@ -118,6 +123,8 @@ def candidates_of(config: AutoARConfig, pool: Pool) -> list[Candidate]:
     if config.strategy != "recursive":
         pooled += [Candidate(True, ridge=ridge) for ridge in RIDGES]
         local += [Candidate(False, ridge=ridge) for ridge in RIDGES]
+    if config.strategy == "auto":
+        pooled += [Candidate(True, smoothing=smoothing, season=season) for smoothing in SMOOTHINGS]
     return pooled + (local if config.pooled_over != "pooled" else [])
 
 

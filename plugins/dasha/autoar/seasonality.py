@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -18,6 +19,10 @@ _MAX_HARMONICS = 10
 # Evidence, in natural logarithms, that a harmonic must bring along, and a period in all.
 _HARMONIC_COST = 1.0
 _PERIOD_COST = 3.0
+# The same for the mean over many windows, and what the luck of a single one may add: of noise, one window in eight
+# passes for seasonal, and of ten windows together hardly any.
+_SHARED_COST = 1.0
+_SPREAD_COST = 5.0
 # A period whose evidence comes near that of its multiple is preferred: the multiple adds harmonics of noise.
 _DIVISOR_SHARE = 0.95
 _PADDING = 4
@@ -45,9 +50,32 @@ def find_periods(x: Tensor) -> Tensor:
     longest = x.shape[1] // _MIN_CYCLES
     if longest < _MIN_PERIOD + 1:
         return none
-    evidence = period_evidence(_whitened(x), longest)
-    periods = torch.arange(_MIN_PERIOD, longest + 1, device=x.device)
-    is_calendar = torch.isin(periods, torch.tensor(CALENDAR_PERIODS, device=x.device))
+    return _likeliest(period_evidence(_whitened(x), longest), cost=_PERIOD_COST)
+
+
+def common_period(windows: Iterable[Tensor]) -> int:
+    """Period that windows of one length share, by the mean of their evidence; 0 for none.
+
+    Args:
+        windows: In pieces of shape ``(N, n)``, oldest first, no missing values.
+    """
+    total, count = torch.zeros(()), 0
+    for piece in windows:
+        longest = piece.shape[1] // _MIN_CYCLES
+        if longest > _MIN_PERIOD:
+            centred = piece - piece.mean(1, keepdim=True)
+            total = total + period_evidence(_whitened(centred), longest).sum(0)
+            count += len(piece)
+    if not count:
+        return 0
+    return int(_likeliest((total / count)[None], cost=_SHARED_COST + _SPREAD_COST / math.sqrt(count)))
+
+
+def _likeliest(evidence: Tensor, *, cost: float) -> Tensor:
+    """Period for every row of the evidence for ``3 … P``, shape ``(N, P - 2)``; 0 where none has more than its cost."""
+    longest = evidence.shape[1] + _MIN_PERIOD - 1
+    periods = torch.arange(_MIN_PERIOD, longest + 1, device=evidence.device)
+    is_calendar = torch.isin(periods, torch.tensor(CALENDAR_PERIODS, device=evidence.device))
     evidence = torch.where(is_calendar, _CALENDAR_ODDS, 1.0) * evidence
     best, index = evidence.max(1)
     period = _MIN_PERIOD + index
@@ -57,7 +85,7 @@ def find_periods(x: Tensor) -> Tensor:
         is_divisor = (shorter * parts == period) & (shorter >= _MIN_PERIOD)
         share = evidence.gather(1, (shorter - _MIN_PERIOD).clamp(min=0)[:, None])[:, 0]
         chosen = torch.where(is_divisor & (share >= _DIVISOR_SHARE * best), shorter, chosen)
-    return torch.where(best > _PERIOD_COST, chosen, none)
+    return torch.where(best > cost, chosen, 0)
 
 
 def _whitened(x: Tensor) -> Tensor:

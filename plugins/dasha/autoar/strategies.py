@@ -17,6 +17,7 @@ from dasha.autoar.config import AutoARConfig
 from dasha.autoar.fitted import FittedMaps, Selection
 from dasha.autoar.panel import Panel
 from dasha.autoar.plan import Chunk, Maps, Plan, all_maps, candidates_of, chunks_of, largest_context, pool_of
+from dasha.autoar.smoothing import season_of
 from dasha.autoar.stacking import error_covariance, error_products
 from dasha.autoar.training import TrainingData
 from dasha.autoar.weighing import (
@@ -64,7 +65,8 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     if config.lookback is None and context <= orders[-1]:
         raise SeriesTooShortError(_hardly_any_past(config, orders[-1], context))
     pool = pool_of(config, data, fitting, context, orders)
-    plan = Plan(config, data, context, candidates_of(config, pool))
+    season = season_of(data, fitting, context) if config.strategy == "auto" else 1
+    plan = Plan(config, data, context, candidates_of(config, pool, season=season))
     chunks = list(chunks_of(plan, fitting))
     trials = [Trial(fitting, scored), *folds(plan, fitting)]
     pools = chain([pool], (pool_of(config, data, trial.fitting, context, plan.orders) for trial in trials[1:]))

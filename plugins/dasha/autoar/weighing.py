@@ -141,7 +141,7 @@ def weigh(plan: Plan, products: Products) -> Shares:
 
 def _stacked(plan: Plan, products: Products, allowed: np.ndarray) -> tuple[FloatArray, FloatArray]:
     """Weights of some candidates; without knowledge every kind has the same share."""
-    kinds = [(plan.candidates[index].is_pooled, plan.candidates[index].is_recursive) for index in allowed.tolist()]
+    kinds = [plan.candidates[index].kind for index in allowed.tolist()]
     prior = np.array([1.0 / (len(set(kinds)) * kinds.count(kind)) for kind in kinds])
     chosen = products.mean[:, allowed[:, None], allowed]
     return stacked_weights(chosen, products.windows, prior, evidence=_evidence(plan, products))
@@ -157,9 +157,9 @@ def _evidence(plan: Plan, products: Products) -> float:
 def _equal_weights(plan: Plan, products: Products, allowed: np.ndarray) -> FloatArray:
     """Equal weights for the best candidate of every kind."""
     errors = candidate_errors(products)
-    best: dict[tuple[bool, bool], int] = {}
+    best: dict[tuple[str, bool], int] = {}
     for index in allowed.tolist():
-        kind = plan.candidates[index].is_pooled, plan.candidates[index].is_recursive
+        kind = plan.candidates[index].kind
         if kind not in best or errors[index] < errors[best[kind]]:
             best[kind] = index
     weights = np.zeros(len(errors))
