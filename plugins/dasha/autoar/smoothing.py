@@ -41,6 +41,8 @@ def season_of(data: TrainingData, fitting: Panel, context: int) -> int:
     """Length of the season that the channels have in common, at most ``context``; 1 for none."""
     lengths = np.array([len(fitting.channels[row]) for row in data.rows])
     steps = min(_STEPS, int(np.median(lengths)))
+    if not steps:
+        return 1
     rows = [row for row, length in zip(data.rows, lengths.tolist(), strict=True) if length >= steps]
     chosen = [rows[place] for place in np.linspace(0, len(rows) - 1, min(len(rows), _CHANNELS)).astype(int)]
     latest = Panel(
