@@ -271,6 +271,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         """
         if not self._fit_called:
             raise ValueError("the model is not fitted yet; call `fit(series, keep_summaries=True)` first")
+        require_summable(self._engine.config, has_validation=False)
         _refuse_empty("series", series)
         later = list(series2seq(series))
         if len(later) != len(self._ends):
@@ -394,13 +395,15 @@ class AutoARModel(Learned, GlobalForecastingModel):
                 self._check_input(one, index)
         return inputs, not isinstance(series, TimeSeries)
 
-    def _check_input(self, series: TimeSeries, index: int) -> None:
+    def _check_input(self, series: TimeSeries, index: int, *, may_be_short: bool = True) -> None:
         width = len(self._ends[0].components)
         if series.n_components != width:
             raise ValueError(
                 f"`series` at index {index} has {series.n_components} components, but the model was fitted on {width}"
             )
-        if len(series) >= self._context_length or self._ends_with_a_training_series(series):
+        if len(series) >= self._context_length:
+            return
+        if may_be_short and not self._is_zero_shot and self._is_a_training_series(series):
             return
         if self._is_zero_shot:
             raise ValueError(f"`series` at index {index} has no steps, but a forecast needs at least one")
@@ -410,9 +413,13 @@ class AutoARModel(Learned, GlobalForecastingModel):
             "supply more history or fit with a smaller `max_lookback`"
         )
 
-    def _ends_with_a_training_series(self, series: TimeSeries) -> bool:
-        """Whether one was short itself: the engine forecasts those too, as if constant before."""
-        return any(known == len(series) for _, known in self._known_series().find(series, to_matrix(series)))
+    def _is_a_training_series(self, series: TimeSeries) -> bool:
+        """Whether it is a whole one that was short itself: the engine forecasts those, as if constant before."""
+        tails = self._engine.fitted.tails  # as many rows as a forecast uses, or all there are
+        return any(
+            known == len(series) and len(tails[number]) <= known
+            for number, known in self._known_series().find(series, to_matrix(series))
+        )
 
     def _known_series(self) -> KnownSeries:
         if self._known is None:
@@ -500,7 +507,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         results = []
         windows: dict[tuple[Any, ...], list[pd.Index]] = {}  # series often share their times
         for index, one in enumerate(series):
-            self._check_input(one, index)
+            self._check_input(one, index, may_be_short=False)  # Darts finds no window in a short one
             first, last = _get_historical_forecast_boundaries(
                 model=self,
                 series=one,

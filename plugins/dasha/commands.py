@@ -10,7 +10,7 @@ from dasha.errors import InvalidArgumentError, PluginError
 from dasha.registry import Registry
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-"""Settings of a context in which ``args`` are all that was typed."""
+"""Settings of a context in which ``args`` are all that was typed, but for a lone ``--``."""
 _COMMAND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -50,7 +50,7 @@ class CommandTable(Protocol):
                 one of these, which is imported only when the command is run.
             help: One line for ``dasha --help``; by default the first line of the target's docstring.
             passes_on: For a function that hands its arguments to another program's command line: it takes a
-                ``typer.Context``, whose ``args`` are all that was typed, ``--help`` included.
+                ``typer.Context``, whose ``args`` are all that was typed, ``--help`` included, but for a lone ``--``.
 
         Raises:
             InvalidArgumentError: If the name or target is malformed, or no help line can be found.

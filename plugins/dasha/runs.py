@@ -15,7 +15,7 @@ from dasha.errors import InvalidArgumentError
 # Lists what was written: a folder with anything else in it is never replaced.
 MANIFEST = ".dasha-folder.json"
 # End of the name of a file that is not whole yet: what a killed process leaves in a run folder is cleared up there.
-_UNFINISHED = ".dasha-tmp"
+UNFINISHED = ".dasha-tmp"
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def write_whole(target: Path, text: str) -> None:
         target: File to write or replace; its folder exists.
         text: Its content, which is written as UTF-8.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=_UNFINISHED, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=UNFINISHED, dir=target.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

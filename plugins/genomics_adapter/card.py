@@ -132,19 +132,9 @@ def card_of(
     seed: int = 0,
     device: str = "auto",
 ) -> ModelCard:
-    """Describe networks of which is told how they came about; the other arguments are those of `model_card`.
+    """Describe networks of which is told how they came about.
 
-    Args:
-        source: The networks.
-        ambiguous: As in `model_card`, but without a default.
-        test: Nothing is measured without it.
-        splits: See `model_card`.
-        leaks: Likewise.
-        name: Likewise.
-        notes: Likewise.
-        resamples: Likewise.
-        seed: Likewise.
-        device: Likewise.
+    Nothing is measured without ``test``; the other arguments are those of `model_card`.
     """
     told, task = source.told, TaskSpec(**source.told["task"])
     measured = None

@@ -86,7 +86,10 @@ def test_season_of_awkward_series() -> None:
     day = np.sin(hours * np.pi / 12) + 0.1 * np.random.default_rng(7).standard_normal(600)
     gappy = day.copy()
     gappy[100:140] = np.nan
-    assert season_of(*whole_panel([day, gappy, day[:400], np.zeros(600), day[:3]]), 100) == 24
+    late, lone = day.copy(), day.copy()
+    late[:150], lone[-512:-500] = np.nan, np.nan
+    assert season_of(*whole_panel([day, gappy, late, lone, day[:400], np.zeros(600), day[:3]]), 100) == 24
+    assert season_of(*whole_panel([late]), 100) == season_of(*whole_panel([lone]), 100) == 24
     for none in ([np.zeros(200)], [np.arange(3.0)], [np.full(50, np.nan)], [np.arange(1.0)] * 4):
         assert season_of(*whole_panel(none), 50) == 1
 

@@ -149,9 +149,11 @@ class TestPredict:
         model.save(tmp_path / "model.pkl")
         loaded = AutoARModel.load(tmp_path / "model.pkl")
         assert loaded.predict_quantiles(6, [0.5], series=short).n_timesteps == 6
-        for other in (short[:-1], short * 2):
-            with pytest.raises(ValueError, match=r"has 1[34] steps, but the model looks back 20"):
+        for other in (short[:-1], short * 2, short[-5:], univariate[-5:], univariate[-19:]):
+            with pytest.raises(ValueError, match=rf"has {len(other)} steps, but the model looks back 20"):
                 model.predict(6, other)
+        with pytest.raises(ValueError, match="has 14 steps, but the model looks back 20"):
+            model.historical_forecasts(short, retrain=False)
 
 
 class TestDistribution:
@@ -495,6 +497,8 @@ class TestUpdate:
             AutoARModel(6, strategy="auto").fit(head, keep_summaries=True)
         with pytest.raises(ValueError, match="mode='zero-shot' learns nothing"):
             AutoARModel(6, mode="zero-shot").fit(head, keep_summaries=True)
+        with pytest.raises(ValueError, match="mode='zero-shot' learns nothing"):
+            AutoARModel(6, mode="zero-shot").fit(head).update(tail)
         model.fit(head, keep_summaries=True)
         before = model.predict(6)
         with pytest.raises(ValueError, match="`series` has 2 series"):

@@ -17,14 +17,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dasha.errors import DashaError, InvalidArgumentError, StateFileError
+from dasha.runs import UNFINISHED
 
 CONFIG_FILE = "config.json"
 SOURCE_FILE = "source.json"
 _LOCK = ".lock"
 # May be there before the run begins: the lock, and where the data is.
 _EARLY = (_LOCK, SOURCE_FILE)
-# End of the name of a file that is not whole yet; a killed process leaves one behind.
-_UNFINISHED = ".dasha-tmp"
 
 
 class RunFolder:
@@ -42,7 +41,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InvalidArgumentError(f"run_dir={str(path)!r} is a file; choose another name")
         found = [] if self.has(CONFIG_FILE) or not self.path.exists() else [entry.name for entry in self.path.iterdir()]
-        foreign = sorted(name for name in found if name not in _EARLY and not name.endswith(_UNFINISHED))
+        foreign = sorted(name for name in found if name not in _EARLY and not name.endswith(UNFINISHED))
         if foreign:
             names = ", ".join(foreign[:3])
             raise InvalidArgumentError(
@@ -68,7 +67,7 @@ class RunFolder:
                 f"another process works in {self.path}; wait for it, or choose another run_dir"
             ) from None
         try:
-            for unfinished in (*self.path.glob(f".*{_UNFINISHED}"), *self.path.glob(f"*/.*{_UNFINISHED}")):
+            for unfinished in (*self.path.glob(f".*{UNFINISHED}"), *self.path.glob(f"*/.*{UNFINISHED}")):
                 unfinished.unlink(missing_ok=True)
             yield
         finally:
@@ -173,7 +172,7 @@ class RunFolder:
     def _replacing(self, target: Path) -> Iterator[Path]:
         """A file beside the target that takes its place once it is on the disk."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}-{os.getpid()}{_UNFINISHED}")
+        temporary = target.with_name(f".{target.name}-{os.getpid()}{UNFINISHED}")
         try:
             yield temporary
             with temporary.open("rb") as file:
