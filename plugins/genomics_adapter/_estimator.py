@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -180,16 +181,21 @@ class DashaSequenceEstimator(BaseEstimator):
         self._take(load_search(self.run_.run_dir).plan, self.run_.model)
         self.hyperparameters_ = self.run_.hyperparameters
         if is_new:
-            given = ((X, "X"), (X, "X") if X_val is None else (X_val, "X_val"))
-
-            def card() -> ModelCard:
-                if train[0].ndim == 3:
-                    return card_of_estimator(self, None)
-                parts = zip(given, (train, validation), rows, strict=True)
-                return card_of_estimator(self, [part_of(*origin, *part, own) for origin, part, own in parts])
-
-            keep_card(self.run_.run_dir, card)
+            given = [(X, "X"), (X, "X") if X_val is None else (X_val, "X_val")]
+            keep_card(self.run_.run_dir, partial(self._card, given, (train, validation), rows))
         return self
+
+    def _card(
+        self,
+        given: Sequence[tuple[Any, str]],
+        parts: Sequence[tuple[np.ndarray, np.ndarray]],
+        rows: Sequence[np.ndarray | None],
+    ) -> ModelCard:
+        """The card of a fit: what the user gave, the training and validation data in it, and their places there."""
+        if parts[0][0].ndim == 3:  # shares of bases have no codes to compare
+            return card_of_estimator(self, None)
+        described = zip(given, parts, rows, strict=True)
+        return card_of_estimator(self, [part_of(*origin, *part, own) for origin, part, own in described])
 
     def predict(self, X: Any) -> np.ndarray:
         """Classes, labels or numbers of sequences, in the form that ``y`` had."""
