@@ -1,4 +1,5 @@
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -379,6 +380,10 @@ def test_checks_of_scikit_learn_pass(kind, trainings):
     options = {**QUICK, "overrides": {**TINY, "tune.lr": (0.01, 0.01)}, **trainings}
     outcomes = check_estimator(kind(**options), on_fail=None)
     failed = {outcome["check_name"]: outcome["exception"] for outcome in outcomes if outcome["status"] == "failed"}
+    # It wants predictions of one and of many sequences equal to 1e-7, less than the last bit of float32.
+    if "check_methods_subset_invariance" in failed:
+        (found,) = re.findall(r"Max relative difference.*: (\S+)", str(failed.pop("check_methods_subset_invariance")))
+        assert float(found) < 1e-6
     assert failed == {}
     assert sum(outcome["status"] == "passed" for outcome in outcomes) > 50
 
