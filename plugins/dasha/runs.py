@@ -52,23 +52,36 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(working, ignore_errors=True)
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Give the name of a file to write beside the target, which it replaces once it is on the disk.
+
+    Args:
+        target: File to write or replace, which stays as it was if the block raises; its folder is made.
+
+    Yields:
+        The file to write.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}-{os.getpid()}{UNFINISHED}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_whole(target: Path, text: str) -> None:
     """Write a text file, which is as it was before or complete, whatever interrupts it.
 
     Args:
-        target: File to write or replace; its folder exists.
+        target: File to write or replace.
         text: Its content, which is written as UTF-8.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=UNFINISHED, dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with replacing(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _check_target(target: Path) -> None:

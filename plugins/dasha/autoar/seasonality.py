@@ -46,10 +46,9 @@ def find_periods(x: Tensor) -> Tensor:
     Returns:
         Shape ``(N,)``, int64, each 0 or in ``3 … n/3``.
     """
-    none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     longest = x.shape[1] // _MIN_CYCLES
     if longest < _MIN_PERIOD + 1:
-        return none
+        return torch.zeros(len(x), dtype=torch.int64, device=x.device)
     return _likeliest(period_evidence(_whitened(x), longest), cost=_PERIOD_COST)
 
 

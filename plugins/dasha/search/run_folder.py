@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dasha.errors import DashaError, InvalidArgumentError, StateFileError
-from dasha.runs import UNFINISHED
+from dasha.runs import UNFINISHED, replacing
 
 CONFIG_FILE = "config.json"
 SOURCE_FILE = "source.json"
@@ -134,7 +134,7 @@ class RunFolder:
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:
         """Write a checkpoint: tensors, numbers, texts, lists and dictionaries."""
         target = self.path / name
-        with self._replacing(target) as temporary:
+        with replacing(target) as temporary:
             torch.save(dict(state), temporary)
 
     def load_state(self, name: str) -> dict[str, Any] | None:
@@ -165,21 +165,8 @@ class RunFolder:
             file.write((b"\n" if torn else b"") + line.encode() + b"\n")
 
     def _write(self, name: str, content: bytes) -> None:
-        with self._replacing(self.path / name) as temporary:
+        with replacing(self.path / name) as temporary:
             temporary.write_bytes(content)
-
-    @contextmanager
-    def _replacing(self, target: Path) -> Iterator[Path]:
-        """A file beside the target that takes its place once it is on the disk."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}-{os.getpid()}{UNFINISHED}")
-        try:
-            yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:
