@@ -20,7 +20,7 @@ from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError
 from dasha.search.result import SearchResult
 from genomics_adapter.datamodules import SequenceDataModule
 from genomics_adapter.encoding import decode, one_hot, reverse_complement
-from genomics_adapter.lightning_cli import SequenceFiles
+from genomics_adapter.sequence_files import SequenceFiles
 from genomics_adapter.sequences import SequenceData, SequenceSplits
 from genomics_adapter.tasks import DashaSequenceTask
 
