@@ -8,6 +8,20 @@ import torch
 Channels = list[np.ndarray]
 
 
+def bridge(values: np.ndarray) -> np.ndarray:
+    """Gaps of up to six steps between two observed values as straight lines, one after the other."""
+    result, before = values.copy(), None
+    for step, value in enumerate(values):
+        if np.isnan(value):
+            continue
+        if before is not None and 1 < step - before <= 7:
+            for missing in range(before + 1, step):
+                share = (missing - before) / (step - before)
+                result[missing] = values[before] + share * (value - values[before])
+        before = step
+    return result
+
+
 def explicit_windows(channels: Channels, length: int) -> np.ndarray:
     """Every gap-free window of every channel, newest value first, shape ``(N, length)``."""
     windows = [

@@ -132,11 +132,12 @@ def days(path: Path) -> Path:
 def test_days_are_times(suffix: str, tmp_path: Path) -> None:
     fit = model(diff_order=0).fit_files(days(tmp_path / f"days{suffix}"), targets=["x"], time_column="day", freq="D")
     summary = fit.fitted.summaries.series[None]
-    assert summary.channels[0].gaps.tolist() == [0, 1, 0]
+    assert np.flatnonzero(np.isnan(summary.channels[0].last_values(60))).tolist() == [30]
     assert summary.last == pd.Timestamp("2024-02-29")
     more = pd.DataFrame({"day": [pd.Timestamp("2024-03-02").date()], "x": [1.0]})
     fit.update_stream([more], targets=["x"], time_column="day")
-    assert fit.fitted.summaries.series[None].channels[0].gaps.tolist() == [0, 1, 1, 0]
+    rows = fit.fitted.summaries.series[None].channels[0].last_values(62)
+    assert np.flatnonzero(np.isnan(rows)).tolist() == [30, 60]
 
 
 def test_one_series_without_columns_for_id_and_time(frame: pd.DataFrame, tmp_path: Path) -> None:

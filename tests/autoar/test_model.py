@@ -14,7 +14,7 @@ import torch
 from dasha.autoar import AutoAR
 from dasha.errors import DashaWarning, InvalidArgumentError, InvalidSeriesError, NotFittedError, SeriesTooShortError
 
-from .brute import autoregressive, design, explicit_windows, recursion
+from .brute import autoregressive, bridge, design, explicit_windows, recursion
 
 CRITERIA = ("bic", "aic", "hqic", "horizon_bic", "validation")
 
@@ -162,7 +162,10 @@ class TestProcedure:
         broken = y.copy()
         broken[[30, 31, 140]] = np.nan
         broken[:11, 1] = np.nan
-        X, target = design(standardise(broken, broken), 12)
+        broken[60:67] = np.nan
+        filled = np.stack([bridge(channel) for channel in broken.T], 1)
+        assert np.isnan(filled).sum() == 11 + 14
+        X, target = design(standardise(filled, filled), 12)
         rss = np.linalg.lstsq(X, target, rcond=None)[1][0]
         path = model().fit(broken).criterion_path_
         n = len(target)

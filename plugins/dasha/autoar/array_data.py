@@ -53,7 +53,7 @@ class ArrayData:
     @staticmethod
     def of(config: AutoARConfig, train: list[FloatArray], validation: list[FloatArray] | None) -> ArrayData:
         """Units of the training series, all rows, and what is held out for the criterion."""
-        panel = Panel.of(train)
+        panel = Panel.of(train).bridged()
         mean, std = panel.moments()
         joined = train if validation is None else [np.vstack(pair) for pair in zip(train, validation, strict=True)]
         training = TrainingData(Panel.of(joined), panel.varying(), mean, std, resolve_device(config.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from dasha.autoar.config import AutoARConfig
 from dasha.autoar.differencing import level_coefficients
 from dasha.autoar.fit_data import FitData
 from dasha.autoar.fitted import FittedAR, FittedMaps
+from dasha.autoar.gaps import LONGEST_BRIDGE
 from dasha.autoar.panel import Scale
 from dasha.autoar.residuals import root_mean_square
 from dasha.autoar.selection import (
@@ -25,10 +27,12 @@ from dasha.autoar.selection import (
 )
 from dasha.autoar.strategies import fit_maps
 from dasha.autoar.training import SMALLEST_SERIES, STEPS_PER_COEFFICIENT, Stretches, held_out_rows, largest_that
-from dasha.errors import InvalidSeriesError, SeriesTooShortError
+from dasha.errors import DashaWarning, InvalidSeriesError, SeriesTooShortError
 from dasha.types import FloatArray
 
 _MIN_ROWS = 4
+# Where gaps leave so many times fewer lookbacks to choose from, it is worth a word.
+_FEWER_LOOKBACKS = 2
 
 
 def fit_auto_ar(config: AutoARConfig, train: list[FloatArray], validation: list[FloatArray] | None) -> FittedAR:
@@ -96,7 +100,9 @@ def _criterion_path(config: AutoARConfig, data: FitData, order: int) -> FloatArr
     """Criterion of every lookback ``0 … P`` on one common sample, shape ``(P+1,)``."""
     fitting = data.fitting
     ahead = config.horizon if config.criterion == "horizon_bic" else 1
-    largest = _largest_lookback(config, fitting.stretches(order), ahead)
+    stretches = fitting.stretches(order)
+    largest = _largest_lookback(config, stretches, ahead)
+    _warn_of_gaps(largest, _largest_lookback(config, stretches.without_gaps(), ahead), stretches)
     moments = fitting.window_moments(largest + 1, diff_order=order)
     regression = nested_regression(moments)
     if config.criterion not in HORIZON_CRITERIA:
@@ -138,6 +144,17 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
         return carries and steps >= STEPS_PER_COEFFICIENT * (lookback + 2)
 
     return largest_that(is_enough, 0, config.max_lookback - order)
+
+
+def _warn_of_gaps(largest: int, possible: int, stretches: Stretches) -> None:
+    if _FEWER_LOOKBACKS * (largest + 1) <= possible:
+        warnings.warn(
+            f"gaps of more than {LONGEST_BRIDGE} steps leave stretches of at most {stretches.longest} steps, so that "
+            f"lookbacks up to {largest} were tried, where without gaps it would be {possible}; fill these gaps first, "
+            "or begin after them",
+            DashaWarning,
+            stacklevel=2,
+        )
 
 
 def _require_rows(data: FitData, order: int, lookback: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dasha.autoar.gaps import bridged
 from dasha.autoar.matrices import as_matrices as as_matrices
 from dasha.autoar.matrices import as_matrix as as_matrix
 from dasha.errors import InvalidSeriesError
@@ -23,7 +24,7 @@ class Scale:
     """Units of channels.
 
     Attributes:
-        mean: Mean of the observed values, shape ``(…, C)``; NaN for a channel without any.
+        mean: Mean of the values, shape ``(…, C)``; NaN for a channel without any.
         std: Standard deviation (``ddof=0``), shape ``(…, C)``; 0 for a constant channel.
         sigma: Standard deviation of one-step innovations in the units of the series, shape ``(…, C)``.
     """
@@ -55,6 +56,15 @@ class Panel:
         """Flatten series of shape ``(T, C)``."""
         channels = [channel for matrix in matrices for channel in np.ascontiguousarray(matrix.T)]
         return Panel(channels, np.cumsum([0, *(matrix.shape[1] for matrix in matrices)]).tolist())
+
+    def bridged(self) -> Panel:
+        """The same with short gaps bridged, see `dasha.autoar.gaps`."""
+        return Panel([bridged(channel) for channel in self.channels], self.offsets)
+
+    def cut(self, start: np.ndarray, stop: np.ndarray) -> Panel:
+        """Part ``start[i]:stop[i]`` of every channel."""
+        parts = zip(self.channels, start.tolist(), stop.tolist(), strict=True)
+        return Panel([channel[first:last] for channel, first, last in parts], self.offsets)
 
     def moments(self) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of every channel, shape ``(C_total,)``; see `Scale`.

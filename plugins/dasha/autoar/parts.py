@@ -1,4 +1,4 @@
-"""Gap-free stretches of a channel in a row: the long ones as sums, the short ones as they are."""
+"""Stretches of a channel in a row, short gaps bridged: the long ones as sums, the short ones as they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dasha.autoar.gaps import LONGEST_BRIDGE, bridge
 from dasha.autoar.stretch import LongStretch, condensed, joined
 from dasha.types import FloatArray
 
@@ -19,7 +20,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ChannelParts:
-    """Rows of one channel, cut into gap-free stretches.
+    """Rows of one channel, short gaps bridged, cut into stretches without a gap.
 
     Attributes:
         max_length: Longest window whose moments are wanted.
@@ -29,6 +30,7 @@ class ChannelParts:
         values: Values of the short stretches one after the other.
         positions: Which stretches are long, shape ``(N,)``, rising.
         long: Those stretches.
+        bridged: Rows that bridge a gap, counted from the newest row 0 on, falling; only of rows that are still kept.
     """
 
     max_length: int
@@ -38,6 +40,35 @@ class ChannelParts:
     values: FloatArray
     positions: IntArray
     long: tuple[LongStretch, ...]
+    bridged: IntArray
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, missing ones included."""
+        return int(self.lengths.sum() + self.gaps.sum())
+
+    @property
+    def kept_rows(self) -> int:
+        """Number of last rows whose values are kept, at least ``max_length + 1`` or all."""
+        if not len(self.positions):
+            return self.rows
+        newest = int(self.positions[-1])
+        after = self.lengths[newest + 1 :].sum() + self.gaps[newest + 1 :].sum()
+        return len(self.long[-1].tail) + int(after)
+
+    @property
+    def first(self) -> float:
+        """Oldest observed value; NaN without any."""
+        if len(self.lengths) == 0:
+            return float("nan")
+        return float(self.long[0].head[0] if self.is_long(0) else self.values[0])
+
+    @property
+    def last(self) -> float:
+        """Newest observed value; NaN without any."""
+        if len(self.lengths) == 0:
+            return float("nan")
+        return float(self.long[-1].tail[-1] if self.is_long(len(self.lengths) - 1) else self.values[-1])
 
     def is_long(self, index: int) -> bool:
         """Whether a stretch is held as sums."""
@@ -50,12 +81,21 @@ P = TypeVar("P", bound=ChannelParts)
 
 def appended(earlier: P, later: P) -> P:
     """Rows of one channel followed by those of another, both of at least one row."""
-    if earlier.gaps[-1] or later.gaps[0] or not len(earlier.lengths) or not len(later.lengths):
+    between = int(earlier.gaps[-1] + later.gaps[0])
+    if between > LONGEST_BRIDGE or not len(earlier.lengths) or not len(later.lengths):
         return tidied(_side_by_side(earlier, later))
+    if between:
+        earlier, later = _bridged(earlier, later, between)
     return tidied(_seamless(earlier, later))
 
 
 def tidied(parts: P) -> P:
+    """Keep of every stretch what takes least memory, and of the bridges those among rows that are kept."""
+    parts = _summed_up(parts)
+    return replace(parts, bridged=parts.bridged[parts.bridged < parts.kept_rows]) if len(parts.bridged) else parts
+
+
+def _summed_up(parts: P) -> P:
     """Sum up every stretch that takes less memory that way.
 
     Stretches that can still be joined keep all lags, and so does the longest of the others, for KPSS; the rest needs
@@ -64,7 +104,8 @@ def tidied(parts: P) -> P:
     lengths = parts.lengths
     if lengths.max(initial=0) <= _NUMBERS_PER_LAG * parts.max_length:
         return parts
-    closed = np.arange(int(parts.gaps[0] == 0), len(lengths) - int(parts.gaps[-1] == 0))
+    is_open = parts.gaps[[0, -1]] <= LONGEST_BRIDGE
+    closed = np.arange(int(is_open[0]), len(lengths) - int(is_open[1]))
     wanted = np.full(len(lengths), parts.lags)
     if len(closed):
         wanted[closed] = parts.max_length
@@ -91,6 +132,32 @@ def tidied(parts: P) -> P:
     return replace(parts, values=parts.values[is_kept], positions=positions, long=tuple(long))
 
 
+def _bridged(earlier: P, later: P, between: int) -> tuple[P, P]:
+    """The two with the gap between them filled, at the beginning of the later one."""
+    filled = bridge(earlier.last, later.first, between)
+    none = np.empty(0, dtype=np.int64)
+    gap = replace(
+        later,
+        lengths=np.array([between]),
+        gaps=np.zeros(2, dtype=np.int64),
+        values=filled,
+        positions=none,
+        long=(),
+        bridged=np.arange(between)[::-1],
+    )
+    before = replace(
+        earlier,
+        gaps=np.append(earlier.gaps[:-1], 0),
+        bridged=earlier.bridged - earlier.gaps[-1],
+    )
+    return before, _seamless(gap, replace(later, gaps=np.append(0, later.gaps[1:])))
+
+
+def _bridges(earlier: P, later: P) -> IntArray:
+    """Rows that bridge a gap, counted from the newest row of both."""
+    return np.concatenate([earlier.bridged + later.rows, later.bridged])
+
+
 def _side_by_side(earlier: P, later: P) -> P:
     """Join where there are missing rows between the two."""
     between = earlier.gaps[-1:] + later.gaps[:1]
@@ -101,6 +168,7 @@ def _side_by_side(earlier: P, later: P) -> P:
         values=np.concatenate([earlier.values, later.values]),
         positions=np.concatenate([earlier.positions, later.positions + len(earlier.lengths)]),
         long=earlier.long + later.long,
+        bridged=_bridges(earlier, later),
     )
 
 
@@ -126,4 +194,5 @@ def _seamless(earlier: P, later: P) -> P:
             [earlier.positions[:before_seam], [seam] * len(joint), later.positions[after_seam:] + seam]
         ).astype(np.int64),
         long=earlier.long[:before_seam] + joint + later.long[after_seam:],
+        bridged=_bridges(earlier, later),
     )

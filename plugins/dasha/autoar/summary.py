@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dasha.arguments import whole_number
-from dasha.autoar.parts import ChannelParts, IntArray, appended, tidied
+from dasha.autoar.gaps import bridged
+from dasha.autoar.parts import ChannelParts, appended, tidied
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray
 
@@ -26,19 +28,14 @@ class ChannelSummary(ChannelParts):
     """Rows of one channel in a row, without most of them.
 
     Made by `summarise`; ``a + b`` is the summary of the rows of ``a`` followed by those of ``b``, and equals the
-    summary of all rows at once to rounding. Missing values cut the channel into gap-free stretches. A long stretch is
-    held as sums, a short one as its values, so that a summary is never larger than the rows; it grows with the number
-    of gaps, not with that of rows.
+    summary of all rows at once to rounding. Short gaps are bridged (`dasha.autoar.gaps`); others cut the channel into
+    stretches. A long stretch is held as sums, a short one as its values, so that a summary is never larger than the
+    rows; it grows with the number of these gaps, not with that of rows.
     """
 
     @property
-    def rows(self) -> int:
-        """Number of rows, missing ones included."""
-        return int(self.lengths.sum() + self.gaps.sum())
-
-    @property
     def count(self) -> int:
-        """Number of observed values."""
+        """Number of values, those that bridge a short gap included."""
         return int(self.lengths.sum())
 
     @property
@@ -58,36 +55,13 @@ class ChannelSummary(ChannelParts):
 
     @property
     def mean(self) -> float:
-        """Mean of the observed values; NaN without any."""
+        """Mean of the values, bridged gaps included; NaN without any."""
         return self.spread()[1]
 
     @property
     def std(self) -> float:
-        """Standard deviation (``ddof=0``) of the observed values; 0 for a constant channel or an empty one."""
+        """Standard deviation (``ddof=0``) of the same values; 0 for a constant channel or an empty one."""
         return math.sqrt(self.spread()[2]) if self.varies else 0.0
-
-    @property
-    def first(self) -> float:
-        """Oldest observed value; NaN without any."""
-        if len(self.lengths) == 0:
-            return float("nan")
-        return float(self.long[0].head[0] if self.is_long(0) else self.values[0])
-
-    @property
-    def last(self) -> float:
-        """Newest observed value; NaN without any."""
-        if len(self.lengths) == 0:
-            return float("nan")
-        return float(self.long[-1].tail[-1] if self.is_long(len(self.lengths) - 1) else self.values[-1])
-
-    @property
-    def kept_rows(self) -> int:
-        """Number of last rows that `last_values` can give, at least ``max_length + 1`` or all."""
-        if not len(self.positions):
-            return self.rows
-        newest = int(self.positions[-1])
-        after = self.lengths[newest + 1 :].sum() + self.gaps[newest + 1 :].sum()
-        return len(self.long[-1].tail) + int(after)
 
     def __add__(self, later: ChannelSummary) -> ChannelSummary:
         """Append the rows of ``later``; see `merge`."""
@@ -124,6 +98,7 @@ class ChannelSummary(ChannelParts):
                 result[stop - wanted : stop] = self.values[stop_value - wanted : stop_value]
                 stop_value -= int(self.lengths[index])
             stop -= int(self.lengths[index] + self.gaps[index])
+        result[count - 1 - self.bridged[self.bridged < count]] = np.nan
         return result
 
     def tail(self, count: int) -> ChannelSummary:
@@ -131,7 +106,7 @@ class ChannelSummary(ChannelParts):
         return summarise(self.last_values(count), self.max_length, kpss_lags=self.lags)
 
     def spread(self) -> tuple[int, float, float]:
-        """Count, mean (NaN without any) and variance of the observed values, in one go."""
+        """Count, mean (NaN without any) and variance of the values, bridged gaps included, in one go."""
         if len(self.lengths) == 0:
             return 0, math.nan, 0.0
         reference = self.first  # sums and differences of means far from zero would cancel
@@ -173,7 +148,7 @@ def gap(rows: int, max_length: int, *, kpss_lags: int = KPSS_LAGS) -> ChannelSum
     max_length = whole_number("max_length", max_length, minimum=1)
     lags = max(max_length, whole_number("kpss_lags", kpss_lags, minimum=0), _MIN_LAGS)
     none = np.empty(0, dtype=np.int64)
-    return ChannelSummary(max_length, lags, none, np.array([rows]), np.empty(0), none, ())
+    return ChannelSummary(max_length, lags, none, np.array([rows]), np.empty(0), none, (), none)
 
 
 def merge(earlier: ChannelSummary, later: ChannelSummary) -> ChannelSummary:
@@ -209,22 +184,23 @@ def _summarised(values: ArrayLike, empty: ChannelSummary) -> ChannelSummary:
 def _of_block(block: np.ndarray, empty: ChannelSummary, start: int) -> ChannelSummary:
     """Sum up rows of shape ``(T,)``, ``T >= 1``; ``start`` is the number of the first, for messages."""
     values = block.astype(np.float64)  # always a copy: a summary must not keep a large array alive
-    observed = np.isfinite(values)
-    if observed.all():
-        return tidied(_of_short(empty, np.array([len(values)]), np.zeros(2, dtype=np.int64), values))
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
         raise InvalidSeriesError(
             f"values are infinite at step {start + infinite[0]}; replace them by NaN to treat them as missing"
         )
-    edges = np.flatnonzero(np.diff(observed, prepend=False, append=False))
+    filled = bridged(values)
+    known = ~np.isnan(filled)
+    edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
     starts, stops = edges[::2], edges[1::2]
-    gaps = np.append(starts, len(values)) - np.append(0, stops)
-    return tidied(_of_short(empty, stops - starts, gaps, values[observed]))
-
-
-def _of_short(empty: ChannelSummary, lengths: IntArray, gaps: IntArray, values: FloatArray) -> ChannelSummary:
-    return ChannelSummary(empty.max_length, empty.lags, lengths, gaps, values, empty.positions, ())
+    parts = replace(
+        empty,
+        lengths=stops - starts,
+        gaps=np.append(starts, len(values)) - np.append(0, stops),
+        values=values if known.all() and filled is values else filled[known],
+        bridged=len(values) - 1 - np.flatnonzero(known & np.isnan(values)),
+    )
+    return tidied(parts)
 
 
 def _pooled(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[int, float, float]:

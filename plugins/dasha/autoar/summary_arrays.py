@@ -26,6 +26,7 @@ def to_arrays(summary: ChannelSummary) -> dict[str, np.ndarray]:
         "gaps": summary.gaps,
         "values": summary.values,
         "positions": summary.positions,
+        "bridged": summary.bridged,
         "long.lags": np.array([stretch.lags for stretch in long], dtype=np.int64),
         "long.numbers": np.concatenate([np.empty(0), *(_numbers(sums) for part in long for sums in part.orders)]),
         "long.products": np.concatenate([np.empty(0), *(sums.products for part in long for sums in part.orders)]),
@@ -44,7 +45,7 @@ def from_arrays(arrays: Mapping[str, Any]) -> ChannelSummary:
         summary = ChannelSummary(
             max_length,
             lags,
-            **{name: np.array(arrays[name]) for name in ("lengths", "gaps", "values", "positions")},
+            **{name: np.array(arrays[name]) for name in ("lengths", "gaps", "values", "positions", "bridged")},
             long=_long_stretches(arrays),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -158,7 +158,8 @@ class SummaryData:
                 one = Scale(*(array[place : place + 1] for array in (scale.mean, scale.std, scale.sigma)))
                 values = channel.last_values(min(context, channel.rows))
                 if np.isnan(values).any():
-                    values = channel.last_values(_rows_that_fill(channel, context))
+                    # Of a channel with ever more gaps these are thousands of rows: what was before has no say any more.
+                    values = channel.last_values(channel.kept_rows)
                 columns.append(filled_tail(values[:, None], one, levels, intercept, context))
             tails.append(np.hstack(columns))
         return tails
@@ -171,12 +172,3 @@ class SummaryData:
 
 def _channels(series: Sequence[SeriesSummary]) -> list[ChannelSummary]:
     return [channel for one in series for channel in one.channels]
-
-
-def _rows_that_fill(channel: ChannelSummary, context: int) -> int:
-    """Last rows from which gaps are filled as from all: they begin with as many observed ones as a prediction uses."""
-    full = np.flatnonzero(channel.lengths >= context)
-    if not full.size:
-        return channel.rows
-    after = int(full[-1]) + 1
-    return context + int(channel.lengths[after:].sum() + channel.gaps[after:].sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,13 +24,26 @@ SMALLEST_SERIES = 3 * STEPS_PER_COEFFICIENT
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The panel with its units and the channels that take part."""
+    """The panel with its units and the channels that take part.
 
-    panel: Panel
+    Attributes:
+        observed: All rows as they came.
+        rows: Channels that take part.
+        mean: What to subtract from every channel, shape ``(C_total,)``.
+        std: What to divide it by.
+        device: Where to compute.
+    """
+
+    observed: Panel
     rows: list[int]
     mean: FloatArray
     std: FloatArray
     device: torch.device
+
+    @cached_property
+    def panel(self) -> Panel:
+        """All rows, short gaps bridged."""
+        return self.observed.bridged()
 
     def blocks(self, panel: Panel | None = None, *, diff_order: int = 0) -> Iterator[tuple[list[int], Tensor]]:
         """Channel numbers and standardised, differenced values of all channels that take part."""
@@ -41,9 +55,8 @@ class TrainingData:
         return difference(panel.block(rows, self.mean, self.std, self.device), diff_order)
 
     def cut(self, start: np.ndarray, stop: np.ndarray) -> Panel:
-        """Part ``start[i]:stop[i]`` of every channel."""
-        parts = zip(self.panel.channels, start.tolist(), stop.tolist(), strict=True)
-        return Panel([channel[first:last] for channel, first, last in parts], self.panel.offsets)
+        """Part ``start[i]:stop[i]`` of every channel, short gaps bridged from what is inside of it alone."""
+        return self.observed.cut(start, stop).bridged()
 
     def stretches(self, panel: Panel, diff_order: int) -> Stretches:
         """Gap-free stretches, after differencing, of all channels that take part."""
@@ -67,6 +80,7 @@ class Stretches:
         lengths: Steps in each.
         weights: One over the number of channels that take part in the same series.
         largest: Steps in the longest stretch of every channel.
+        totals: Steps in all stretches of every channel.
         shares: The weight of every channel.
         diff_order: Differencing order ``d``.
     """
@@ -74,6 +88,7 @@ class Stretches:
     lengths: FloatArray
     weights: FloatArray
     largest: FloatArray
+    totals: FloatArray
     shares: FloatArray
     diff_order: int
 
@@ -81,8 +96,14 @@ class Stretches:
     def of(cls, lengths: Sequence[np.ndarray], weights: FloatArray, diff_order: int) -> Stretches:
         """The stretches of some channels, given channel by channel."""
         largest = np.array([part.max(initial=0.0) for part in lengths])
+        totals = np.array([np.maximum(part, 0.0).sum() for part in lengths])
         counts = [len(part) for part in lengths]
-        return cls(np.concatenate([np.empty(0), *lengths]), np.repeat(weights, counts), largest, weights, diff_order)
+        every = np.concatenate([np.empty(0), *lengths])
+        return cls(every, np.repeat(weights, counts), largest, totals, weights, diff_order)
+
+    def without_gaps(self) -> Stretches:
+        """The same steps, those of every channel in one stretch."""
+        return Stretches(self.totals, self.shares, self.totals, self.totals, self.shares, self.diff_order)
 
     def windows(self, length: int) -> int:
         """Windows of ``length`` values in all stretches together."""
