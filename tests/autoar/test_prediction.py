@@ -231,3 +231,25 @@ def test_infinite_context(y: np.ndarray) -> None:
     broken[4, 1] = -np.inf
     with pytest.raises(InvalidSeriesError, match="context is infinite at step 4 of channel 1"):
         fitted(y, order=0).predict(3, broken)
+
+
+@pytest.mark.parametrize("options", [{"criterion": "bic"}, {"strategy": "direct"}, {"strategy": "auto"}])
+@pytest.mark.parametrize("gap", [False, True])
+def test_a_channel_that_was_constant_in_training_is_measured_by_its_past(options: dict[str, str], gap: bool) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(400, 2)).cumsum(0)
+    y[:200, 1] = 5.0
+    model = AutoAR(horizon=5, max_lookback=20, **options).fit(y[:200])
+    if gap:
+        y[300:302, 0] = np.nan
+    found = model.predict_origins(5, y, [200, 290, 400], series=0)
+    unseen = model.predict_origins(5, y, [200, 290, 400], unseen=True)
+    np.testing.assert_array_equal(found.std[0, :, 1], 0.0)
+    np.testing.assert_array_equal(found.mean[0, :, 1], 5.0)
+    assert (found.std[1:, :, 1] > 0).all()
+    np.testing.assert_allclose(found.std[..., 1], unseen.std[..., 1])
+    same = model.predict_origins(
+        5, np.where(np.arange(400)[:, None] < 200, y, y * [1.0, 0.0] + [0.0, 5.0]), [400], series=0
+    )
+    np.testing.assert_allclose(found.mean[2, :, 0], same.mean[0, :, 0], rtol=1e-12)
+    np.testing.assert_allclose(found.std[2, :, 0], same.std[0, :, 0], rtol=1e-12)

@@ -15,6 +15,8 @@ from dasha.autoar.panel import Scale
 from dasha.autoar.residuals import history_scale
 from dasha.types import FloatArray, GaussianForecast, innovation_errors
 
+_UNITS = ("mean", "std", "sigma")
+
 
 @dataclass(frozen=True)
 class _Maps:
@@ -59,25 +61,35 @@ class Predictor:
             y: Shape ``(T, C)``, oldest first; NaN marks a missing value.
             ends: Number of rows known at every origin, shape ``(N,)``, each in ``1 … T``.
             series: Number of the training series that ``y`` continues, whose units and maps apply; None takes the
-                units from the past of each origin.
+                units from the past of each origin, as do channels that were constant in training and are no more.
 
         Returns:
             ``mean`` of shape ``(N, H, C)``; NaN for a channel without any value before the origin.
         """
-        if series is not None:
-            return self._forecast(y, ends, self._fitted.scales[series], series)
-        scale = history_scale(y, ends, diff_order=self._fitted.diff_order, ratio=self._fitted.ratio)
-        if not np.isnan(y).any():
-            return self._forecast(y, ends, scale, None)
+        scale = self._scale(y, ends, series)
+        if scale.mean.ndim == 1 or not np.isnan(y).any():
+            return self._forecast(y, ends, scale, series)
         if not len(ends):
             maps = self._maps
             return GaussianForecast(np.empty((0, len(maps.factor), y.shape[1])), scale.std, maps.spread, maps.factor)
         # What fills a gap depends on the units, which here differ from origin to origin.
         parts = [
-            self._forecast(y[:end], ends[i : i + 1], Scale(scale.mean[i], scale.std[i], scale.sigma[i]), None)
+            self._forecast(y[:end], ends[i : i + 1], Scale(scale.mean[i], scale.std[i], scale.sigma[i]), series)
             for i, end in enumerate(ends)
         ]
         return GaussianForecast.concatenate(parts)
+
+    def _scale(self, y: FloatArray, ends: np.ndarray, series: int | None) -> Scale:
+        """One row of units ``(C,)``, or one per origin ``(N, C)`` where they come from the past of each."""
+        own = None if series is None else self._fitted.scales[series]
+        if own is not None:
+            has_begun = (own.std == 0) & (~np.isnan(y) & (y != own.mean)).any(0)
+            if not has_begun.any():
+                return own
+        past = history_scale(y, ends, diff_order=self._fitted.diff_order, ratio=self._fitted.ratio)
+        if own is None:
+            return past
+        return Scale(*(np.where(has_begun, getattr(past, name), getattr(own, name)) for name in _UNITS))
 
     def _forecast(self, y: FloatArray, ends: np.ndarray, scale: Scale, series: int | None) -> GaussianForecast:
         """``scale`` holds one row of units ``(C,)`` or one per origin ``(N, C)``."""
