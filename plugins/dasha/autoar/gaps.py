@@ -25,6 +25,8 @@ def bridged(values: FloatArray) -> FloatArray:
         Shape ``(T,)``; ``values`` itself if there is nothing to bridge.
     """
     missing = np.isnan(values)
+    if not missing.any():
+        return values
     edges = np.flatnonzero(np.diff(missing, prepend=False, append=False))
     starts, stops = edges[::2], edges[1::2]
     is_short = (stops - starts <= LONGEST_BRIDGE) & (starts > 0) & (stops < len(values))
