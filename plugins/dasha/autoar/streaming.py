@@ -38,6 +38,11 @@ class SeriesSummary:
     last: Any = None
 
 
+def series_name(series_id: Hashable) -> str:
+    """How messages call a series; None is the id of a single one without an id."""
+    return "the series" if series_id is None else f"series {series_id!r}"
+
+
 def join_series(earlier: SeriesSummary, later: SeriesSummary, *, freq: Frequency = None, name: str) -> SeriesSummary:
     """Append later rows of the same series; missing steps between them become a gap.
 
@@ -102,7 +107,7 @@ class SeriesAccumulator:
         """
         if len(values) == 0:
             return
-        name = f"series {series_id!r}"
+        name = series_name(series_id)
         matrix = as_matrix(values, name)
         growing = self._series.get(series_id)
         if growing is None:
@@ -293,4 +298,5 @@ def _all_after_gap(channels: Sequence[ChannelSummary], missing: int) -> tuple[Ch
 
 def _require_channels(known: int, found: int, name: str) -> None:
     if known != found:
-        raise InvalidSeriesError(f"{name} has {found} channels, but had {known} before; give all in every chunk")
+        channels = "1 channel" if found == 1 else f"{found} channels"
+        raise InvalidSeriesError(f"{name} has {channels}, but had {known} before; give all {known} with all rows")
