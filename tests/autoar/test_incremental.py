@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from dasha.autoar import AutoAR, AutoARConfig, SeriesSummary, accumulate
+from dasha.autoar.plain import plain, restored
 from dasha.autoar.summary import summarise_many
-from dasha.autoar.summary_state import _plain, _restored
 from dasha.errors import (
     DashaWarning,
     InvalidArgumentError,
@@ -322,7 +322,7 @@ class TestUpdate:
         ids=repr,
     )
     def test_ids_and_times(self, value: Any) -> None:
-        assert _restored(_plain(value)) == value
+        assert restored(plain(value)) == value
 
     def test_refuses(self, data: list[np.ndarray], tmp_path: Any) -> None:
         with pytest.raises(NotFittedError):

@@ -12,10 +12,10 @@ import pandas as pd
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.fitted import FittedAR
 from dasha.autoar.fitting import fit_data
-from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series, series_name
+from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series, series_name, steps_to
 from dasha.autoar.summary import KPSS_LAGS, gap, summarise_many
 from dasha.autoar.summary_data import SummaryData
-from dasha.autoar.time_steps import Frequency, steps_between
+from dasha.autoar.time_steps import Frequency
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray
 
@@ -199,20 +199,20 @@ def _by_id(kept: SummarySet, rows: Any, series: Any) -> list[tuple[Hashable, Any
 
 
 def _after(before: SeriesSummary, after: SeriesSummary | None, *, freq: Frequency, name: str) -> SeriesSummary:
-    """Rows that follow, with the missing ones in between."""
+    """Rows that follow, with the missing ones in between; their pace is that of all rows."""
     nothing = SeriesSummary(tuple(gap(0, one.max_length, kpss_lags=one.lags) for one in before.channels))
     if after is None:
         return nothing
-    missing = 0
-    if before.last is not None and after.first is not None:
-        missing = int(steps_between([before.last, after.first], freq, name)[0]) - 1
+    missing, pace = steps_to(before, after, freq=freq, name=name)
     start = SeriesSummary(tuple(gap(missing, one.max_length, kpss_lags=one.lags) for one in before.channels))
-    return join_series(start, SeriesSummary(after.channels, last=after.last), name=name)
+    following = join_series(start, SeriesSummary(after.channels), name=name)
+    return SeriesSummary(following.channels, last=after.last, pace=pace)
 
 
 def _joined(before: SeriesSummary, after: SeriesSummary, name: str) -> SeriesSummary:
     whole = join_series(before, SeriesSummary(after.channels), name=name)
-    return SeriesSummary(whole.channels, before.first, before.last if after.last is None else after.last)
+    last, pace = (before.last, before.pace) if after.last is None else (after.last, after.pace)
+    return SeriesSummary(whole.channels, before.first, last, pace)
 
 
 def _some(series: Iterable[Hashable]) -> str:
