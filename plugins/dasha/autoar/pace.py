@@ -14,6 +14,7 @@ from dasha.errors import InvalidSeriesError
 # Relative to a step: numbers that are not whole are rounded.
 STEP_ROUNDING = 1e-6
 _DAY = 86_400_000_000_000
+_HALF_A_DAY = pd.Timedelta(hours=12)
 _EPSILON = 4 * float(np.finfo(np.float64).eps)
 
 
@@ -57,13 +58,19 @@ def followed(pace: Pace | None, times: pd.Index) -> Pace | None:
     if len(times) < 2:
         return pace
     if pace is None:
-        pace = Pace(times[0], times[1], {})
+        pace = Pace(times[0], times[1], _lost_at_once(times[0], times[1]))
     lost = dict(pace.lost)
     for way in _WAYS.keys() - lost.keys():
         even = _even_steps(way, pd.Index([pace.first, pace.second]), times)
         if even < len(times) - 1:
             lost[way] = times[even], times[even + 1]
     return replace(pace, lost=lost)
+
+
+def _lost_at_once(first: Any, second: Any) -> dict[str, Pair]:
+    """What a short step rules out: counting days or months would only take time."""
+    is_long = isinstance(first, pd.Timestamp) and second - first > _HALF_A_DAY
+    return {} if is_long else {way: (first, second) for way in _WAYS if way != "elapsed"}
 
 
 def joined(earlier: Pace | None, last: Any, first: Any, later: Pace | None) -> Pace | None:

@@ -259,17 +259,17 @@ def _irregular(ordered: pd.DatetimeIndex, beside: Beside, *, may_move: bool) -> 
             f"{shown(steps.max())}, the median is {shown(steps.to_series().median())}; round the times, or pass {rows}"
         )
     placed = place_on_grid(ordered, name, may_move=may_move)
-    leave = "leave the missing ones to the model, or "
+    leave = " and leave the missing ones to the model, or " if placed.missing else ", or "
     if placed.moved:
         return InvalidTableError(
             f"times are irregular: {placed.moved} of {len(ordered)} rows lie beside the grid of {name}, by up to "
-            f"{shown(placed.furthest)}; pass --freq {name} to move them onto it and {leave}{rows}"
+            f"{shown(placed.furthest)}; pass --freq {name} to move them onto it{leave}{rows}"
         )
     gap = int(np.flatnonzero(np.diff(placed.places) > 1)[0]) if placed.missing else 0
     return InvalidTableError(
         f"times are irregular: {ordered[gap + 1]} follows {ordered[gap]}, but the usual step is {name} "
         f"({placed.missing} of {len(placed.grid)} times are not in the file); pass --freq {name} to put the rows on a "
-        f"regular grid and {leave}{rows}"
+        f"regular grid{leave}{rows}"
     )
 
 
