@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ from darts_autoar.series import (
 )
 from dasha._engine_options import DEFAULT_CRITERION, engine_options
 from dasha.autoar import AutoAR
-from dasha.autoar.config import AutoARConfig
+from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.state import from_plain, to_plain
 from dasha.autoar.summary_set import require_summable
 from dasha.types import FloatArray, GaussianForecast
@@ -138,12 +139,13 @@ class AutoARModel(Learned, GlobalForecastingModel):
         super().__init__(add_encoders=None)
         if add_encoders is not None:
             raise ValueError("`add_encoders` is given, but AutoARModel uses no covariates; leave it out")
+        self._output_chunk_length = whole_number("output_chunk_length", output_chunk_length, minimum=1)
         options = engine_options(
             max_lookback=max_lookback,
             lookback=lookback,
             diff_order=diff_order,
             criterion=criterion,
-            horizon=output_chunk_length,
+            horizon=self._output_chunk_length,
             validation_fraction=validation_fraction,
             strategy=strategy,
             pooling=pooling,
@@ -151,7 +153,6 @@ class AutoARModel(Learned, GlobalForecastingModel):
             mode=mode,
         )
         self._engine = AutoAR(**options)
-        self._output_chunk_length = int(output_chunk_length)
         self._check_preset(preset)
         # Plain integers: the state of numpy's generators is not on Darts' list of safe classes.
         self._seed = int(check_random_state(random_state).randint(2**31 - 1))
@@ -325,7 +326,13 @@ class AutoARModel(Learned, GlobalForecastingModel):
         -------
         TimeSeriesLike
             One forecast per series.
+
+        Raises:
+        ------
+        ValueError
+            If ``n`` or ``num_samples`` is not an integer of at least 1, or a series cannot be used.
         """
+        n, num_samples = whole_number("n", n, minimum=1), whole_number("num_samples", num_samples, minimum=1)
         self._refuse_covariates(past_covariates, future_covariates)
         inputs, as_list = self._prediction_inputs(series)
         super().predict(
@@ -344,7 +351,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         return forecasts if as_list else forecasts[0]
 
     def predict_quantiles(
-        self, n: int, quantiles: Sequence[float] = (0.1, 0.5, 0.9), series: TimeSeriesLike | None = None
+        self, n: int, quantiles: float | Sequence[float] = (0.1, 0.5, 0.9), series: TimeSeriesLike | None = None
     ) -> TimeSeriesLike:
         """Exact quantiles of the forecast distribution, without sampling.
 
@@ -353,7 +360,7 @@ class AutoARModel(Learned, GlobalForecastingModel):
         n
             Steps to forecast.
         quantiles
-            Levels, each strictly between 0 and 1.
+            Level or levels, each strictly between 0 and 1.
         series
             As in `predict`.
 
@@ -361,16 +368,20 @@ class AutoARModel(Learned, GlobalForecastingModel):
         -------
         TimeSeriesLike
             Series with a component ``<component>_q<level>`` for every component and level, named as Darts does.
+
+        Raises:
+        ------
+        ValueError
+            If ``n`` is not an integer of at least 1, a level is not allowed, or a series cannot be used.
         """
-        if not quantiles or not all(0.0 < level < 1.0 for level in quantiles):
-            raise ValueError(f"`quantiles` are {list(quantiles)}, but must be levels strictly between 0 and 1")
+        n, levels = whole_number("n", n, minimum=1), _levels(quantiles)
         inputs, as_list = self._prediction_inputs(series)
         super().predict(n, inputs)
         forecasts = []
         for one in inputs:
             forecast = self._forecast(one, np.array([len(one)]), n)
-            values = np.stack([forecast.quantile(level)[0] for level in quantiles], axis=-1)  # (H, C, Q)
-            names = [name for component in one.components for name in quantile_names(list(quantiles), component)]
+            values = np.stack([forecast.quantile(level)[0] for level in levels], axis=-1)  # (H, C, Q)
+            names = [name for component in one.components for name in quantile_names(levels, component)]
             values = values.reshape(n, -1, 1).astype(one.dtype)
             forecasts.append(forecast_series(one, values, names, one.end_time() + one.freq))
         return forecasts if as_list else forecasts[0]
@@ -494,6 +505,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
         predict_kwargs: dict[str, Any] | None = None,
     ) -> Sequence[TimeSeries] | Sequence[Sequence[TimeSeries]]:
         """All windows of a series at once; equal to calling `predict` for each."""
+        forecast_horizon = whole_number("forecast_horizon", forecast_horizon, minimum=1)
+        num_samples = whole_number("num_samples", num_samples, minimum=1)
         self._refuse_covariates(past_covariates, future_covariates)
         GlobalForecastingModel.predict(
             self,
@@ -641,6 +654,13 @@ def _min_train_length(config: AutoARConfig) -> int:
     fitting = horizon + (_MIN_STEPS_OF_MAPS if lookback is None else lookback + 2)
     needed = max(fitting + horizon, math.ceil((fitting + 1) / (1.0 - config.validation_fraction)))
     return needed if lookback is None else max(needed, 2 * lookback + 6)
+
+
+def _levels(quantiles: float | Sequence[float]) -> list[float]:
+    levels: list[Any] = list(quantiles) if isinstance(quantiles, Sequence | np.ndarray) else [quantiles]
+    if not levels or not all(isinstance(level, Real) and 0.0 < float(level) < 1.0 for level in levels):
+        raise ValueError(f"`quantiles` are {levels}, but must be levels strictly between 0 and 1")
+    return [float(level) for level in levels]
 
 
 def _refuse_empty(name: str, series: TimeSeriesLike | None) -> None:

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from dasha.autoar import AutoAR, AutoARConfig, SeriesSummary, accumulate
+from dasha.autoar.plain import plain, restored
 from dasha.autoar.summary import summarise_many
-from dasha.autoar.summary_state import _plain, _restored
 from dasha.errors import (
     DashaWarning,
     InvalidArgumentError,
@@ -173,7 +173,7 @@ class TestSummaries:
             fit.fit_summaries(parts, validation={3: parts[0]})
         with pytest.raises(InvalidSeriesError, match="series hold no value at all"):
             fit.fit_summaries(summed([np.full((5, 1), np.nan)], fit))
-        with pytest.raises(InvalidArgumentError, match=r"channels of \[0\] rows in series None"):
+        with pytest.raises(InvalidArgumentError, match=r"channels of \[0\] rows in the series, but"):
             fit.fit_summaries(summed([np.empty((0, 1))], fit)[0])
         with pytest.raises(SeriesTooShortError, match="supply more"):
             fit.fit_summaries(summed([np.arange(3.0)[:, None]], fit))
@@ -263,6 +263,17 @@ class TestUpdate:
         fit = model().fit([first, second, third], keep_summaries=True).update(later, series=0)
         assert_equal_fits(fit, model().fit([data[0], second, third]))
 
+    def test_messages_on_a_single_series(self, data: list[np.ndarray]) -> None:
+        fit = model().fit(data[0], keep_summaries=True)
+        with pytest.raises(InvalidSeriesError, match=r"^the series has 1 channel, but had 2 before"):
+            fit.update(data[0][:5, :1])
+        with pytest.raises(
+            InvalidSeriesError, match=r"^channel 1 of the series holds values .* finite number; rescale"
+        ):
+            model().fit_stream([data[0] * [1.0, 1e-200]])
+        with pytest.raises(InvalidSeriesError, match=r"^channel 0 of series 'b' holds values"):
+            model().fit_stream([("a", data[0]), ("b", data[1] * 1e-200)])
+
     def test_a_stream_with_times_and_a_new_series(self, data: list[np.ndarray]) -> None:
         times = pd.date_range("2024-01-01", periods=len(data[0]), freq="D", tz="Europe/Prague")
         old, new = ("a", data[0][:800], times[:800]), ("a", data[0][810:], times[810:])
@@ -311,7 +322,7 @@ class TestUpdate:
         ids=repr,
     )
     def test_ids_and_times(self, value: Any) -> None:
-        assert _restored(_plain(value)) == value
+        assert restored(plain(value)) == value
 
     def test_refuses(self, data: list[np.ndarray], tmp_path: Any) -> None:
         with pytest.raises(NotFittedError):
@@ -329,7 +340,7 @@ class TestUpdate:
             (data[:2], [0], "rows are given for 2 series, but series names 1"),
             (data[0], 3, "series 3 is not one that the model was fitted on; they are 0, 1, 2"),
             ({0: data[0]}, 0, "rows by id already say"),
-            (data[2], 0, "series 0 has 1 channels, but had 2 before"),
+            (data[2], 0, "series 0 has 1 channel, but had 2 before; give all 2 with all rows"),
         ):
             with pytest.raises(InvalidArgumentError, match=message):
                 fit.update(rows, series=names)

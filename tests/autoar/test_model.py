@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import warnings
 from typing import Any
 
@@ -331,7 +332,9 @@ class TestRefuses:
             ([np.zeros(4), np.zeros((1, 1, 1))], r"series\[1\] has shape \(1, 1, 1\)"),
             (np.array([1.0, np.inf, 2.0]), r"series is infinite at step 1 of channel 0 \(1 infinite values"),
             (np.full((9, 2), np.nan), "series hold no value at all"),
-            (1e200 * np.arange(9.0), "whose variance is not a positive finite number; rescale"),
+            (1e200 * np.arange(9.0), "channel 0 of series holds .* variance is not a positive finite number; rescale"),
+            ([np.arange(9.0), 1e200 * np.arange(9.0)], r"channel 0 of series\[1\] holds values from 0 to 8e\+200"),
+            ([np.eye(9), np.array([[1e200, 1.0], [2.0, 3.0]]).T], r"channel 0 of series\[1\] holds values"),
             (1e-200 * np.arange(9.0), "whose variance is not a positive finite number; rescale"),
         ],
     )
@@ -367,6 +370,41 @@ class TestRefuses:
             with pytest.raises(SeriesTooShortError, match=message):
                 model(**settings).fit(values)
 
+    @pytest.mark.parametrize(
+        ("steps", "settings", "ways"),
+        [
+            (3, {"diff_order": 0}, "; supply more history"),
+            (5, {"diff_order": 2}, "; supply more history or lower diff_order to 1"),
+            (
+                5,
+                {"diff_order": 2, "max_lookback": 2, "criterion": "horizon_bic"},
+                "more history or lower diff_order to 1",
+            ),
+            (
+                40,
+                {"criterion": "horizon_bic", "horizon": 50, "diff_order": 1},
+                "; supply more history, lower horizon to 39 or use criterion='bic'",
+            ),
+            (
+                40,
+                {"criterion": "horizon_bic", "horizon": 39, "diff_order": 2},
+                "history, lower diff_order to 1, lower horizon to 38 or use criterion='bic'",
+            ),
+            (40, {"criterion": "validation", "horizon": 30}, "; shorten horizon, use criterion='bic' or hold out more"),
+        ],
+    )
+    def test_ways_out_are_those_that_lead_somewhere(self, steps: int, settings: dict[str, Any], ways: str) -> None:
+        values = np.random.default_rng(0).normal(size=steps)
+        with pytest.raises(SeriesTooShortError, match=f"{re.escape(ways)}( rows without gaps)?$"):
+            model(**settings).fit(values)
+        other = {
+            "diff_order": re.search("lower diff_order to ([0-9]+)", ways),
+            "horizon": re.search("lower horizon to ([0-9]+)", ways),
+        }
+        for name, found in other.items():
+            if found is not None:
+                model(**{**settings, name: int(found[1])}).fit(values)
+
     def test_scattered_values(self) -> None:
         values = np.full(50, np.nan)
         values[[3, 20, 40]] = [1.0, 2.0, 4.0]
@@ -378,6 +416,11 @@ class TestRefuses:
             model().fit(y, validation=y[:, :1])
         with pytest.raises(InvalidSeriesError, match=r"series of \[2, 2\] channels"):
             model().fit(y, validation=[y, y])
+
+    def test_validation_that_is_shorter_than_the_horizon(self, y: np.ndarray) -> None:
+        with pytest.raises(SeriesTooShortError, match="score; shorten horizon to 4, use criterion='bic' or hold out"):
+            model(criterion="validation", horizon=10).fit(y, validation=y[:4])
+        model(criterion="validation", horizon=4).fit(y, validation=y[:4])
 
     @pytest.mark.parametrize("rows", [4, 40])
     def test_validation_without_a_window(self, y: np.ndarray, rows: int) -> None:

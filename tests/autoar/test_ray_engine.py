@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -80,16 +81,45 @@ def test_partitions_without_ray(
     assert_same(found, expected)
 
 
-def merged_here(blocks: list[pd.DataFrame], *, is_sorted: bool) -> pd.DataFrame:
+def merged_here(blocks: list[pd.DataFrame], *, is_sorted: bool, **others: Any) -> pd.DataFrame:
     """What Ray does, in this process."""
-    tables = [ray_engine.summarise_partition(pa.Table.from_pandas(block), **SETTINGS) for block in blocks]
+    settings = SETTINGS | others
+    tables = [ray_engine.summarise_partition(pa.Table.from_pandas(block), **settings) for block in blocks]
     # Ray hands over columns of Arrow.
     parts = pa.concat_tables(tables).to_pandas(types_mapper=pd.ArrowDtype).sample(frac=1.0, random_state=1)
     merged = [
-        ray_engine.merge_partitions(group, id_column="id", freq="h", is_sorted=is_sorted)
+        ray_engine.merge_partitions(group, id_column="id", freq=settings["freq"], is_sorted=is_sorted)
         for _, group in parts.groupby("id")
     ]
     return pd.concat(merged)
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 17])
+@pytest.mark.parametrize("order", ["by series", "by time", "at random"])
+@pytest.mark.parametrize("kind", ["times", "text", "numbers"])
+def test_rows_without_a_frequency_must_be_even(partitions: int, order: str, kind: str) -> None:
+    times = pd.date_range("2024-01-01", periods=300, freq="h", unit="us")
+    column = {"times": times, "text": times.strftime("%Y-%m-%d %H:%M"), "numbers": pd.Index(range(300))}[kind]
+    known = column if kind == "numbers" else times
+    frame = pd.concat([pd.DataFrame({"id": name, "time": column, "x": 0.5 * np.arange(300)}) for name in "ab"])
+    settings: dict[str, Any] = {"freq": None, "targets": ["x"]}
+    for gap in (None, 1, 150, 299):
+        rows = frame if gap is None else frame[(frame["id"] == "a") | (frame["time"] != column[gap])]
+        groups = merged_here(blocks_of(rows, partitions, order), is_sorted=False, **settings)
+        if order == "at random" and partitions > 1:  # an uneven partition says nothing: other rows lie in between
+            assert (groups[STATE] == b"").all()
+            assert (groups["dasha.error"] == "").all()
+            groups = merged_here(blocks_of(rows, partitions, "by series"), is_sorted=True, **settings)
+        errors = groups.set_index("id")["dasha.error"]
+        paces = groups.set_index("id")["dasha.pace"]
+        whole = accumulate([frame], **SETTINGS | settings)["a"].pace
+        assert ray_engine.pace_from_plain(json.loads(paces["a"])) == whole
+        assert errors["a"] == ""
+        if gap in (None, 299):
+            assert errors["b"] == ""
+            continue
+        before, after = (known[2], known[3]) if gap == 1 else (known[gap - 1], known[gap + 1])
+        assert errors["b"].startswith(f"series 'b' has {after} after {before}, but began with {known[0]}")
 
 
 def test_errors_come_back_as_text(frame: pd.DataFrame) -> None:

@@ -203,10 +203,13 @@ def test_frequencies_that_do_not_fit_numbers(freq: Any) -> None:
 @pytest.mark.parametrize(
     ("chunks", "message"),
     [
-        ([np.zeros((3, 2)), np.zeros((3, 1))], "series None has 1 channels, but had 2 before"),
+        (
+            [np.zeros((3, 2)), np.zeros((3, 1))],
+            "^the series has 1 channel, but had 2 before; give all 2 with all rows$",
+        ),
         ([("a", np.zeros(2), [1, 2]), ("a", np.zeros(2))], "series 'a' has times in some chunks but not in all"),
         ([("a", np.zeros(2)), ("a", np.zeros(2), [1, 2])], "series 'a' has times in some chunks but not in all"),
-        ([np.array([1.0, np.inf])], "series None is infinite at step 1"),
+        ([np.array([1.0, np.inf])], "^the series is infinite at step 1"),
         ([pd.DataFrame({"x": ["low", "high"], "id": [1, 1]})], r"columns \['x'\] must hold numbers"),
         ([pd.DataFrame({"y": [1.0], "id": [1]})], "the table has no column 'x'; its columns are y, id"),
         ([pd.DataFrame({"x": [1.0, 2.0], "id": [1, None]})], "1 rows have no 'id'"),

@@ -292,7 +292,7 @@ def test_pooled_moments_equal_those_of_the_rows(order: int) -> None:
     summaries = summarise_many(channels, 20)
     assert {len(one.long) > 0 for one in summaries} == {True, False}
     panel = Panel.of([channel[:, None] for channel in channels]).bridged()
-    mean, std = channel_scales(summaries)
+    mean, std = channel_scales(summaries, [""] * len(summaries))
     for found, expected in zip((mean, std), panel.moments(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
     blocks = [block.diff(n=order) for _, block in panel.blocks(range(len(channels)), mean, std, torch.device("cpu"))]
@@ -402,10 +402,10 @@ def test_values_that_cannot_be_summed_up() -> None:
         summarise([1.0, np.nan, np.inf], 3)
     with pytest.raises(InvalidSeriesError, match="from -1e\\+200 to 1e\\+200, whose variance is not a finite number"):
         summarise(np.tile([1e200, -1e200], 500), 3)
-    with pytest.raises(InvalidSeriesError, match=r"channel 1 holds values .* not a positive finite number"):
-        channel_scales(summarise_many([[1.0, 2.0], [1e200, -1e200]], 3))
-    with pytest.raises(InvalidSeriesError, match=r"channel 0 holds values .* not a positive finite number"):
-        channel_scales([summarise([1e-200, 2e-200], 3)])
+    with pytest.raises(InvalidSeriesError, match=r"channel 1 of series 'a' holds values .* not a positive finite"):
+        channel_scales(summarise_many([[1.0, 2.0], [1e200, -1e200]], 3), ["series 'a'"] * 2)
+    with pytest.raises(InvalidSeriesError, match=r"channel 0 of series 'b' holds values .* not a positive finite"):
+        channel_scales(summarise_many([[1.0, 2.0], [1e-200, 2e-200]], 3), ["series 'a'", "series 'b'"])
 
 
 def test_lengths_that_do_not_fit() -> None:

@@ -84,6 +84,16 @@ def test_fixed_lookback_has_no_criterion(run):
     assert (summary["lookback"], summary["criterion"], summary["criterion_value"]) == (3, None, None)
 
 
+@pytest.mark.parametrize("strategy", ["recursive", "auto"])
+def test_constant_series_have_no_lookback_to_speak_of(run, data, file, strategy):
+    data.assign(a=3.0, b=-1.0).to_csv(file, index=False)
+    stdout = run("--strategy", strategy)[1]
+    assert "all series are constant" in stdout
+    assert "lookback" not in stdout
+    assert json.loads(run("--strategy", strategy, "--json")[1])["all_constant"]
+    assert AutoAR().fit(np.ones(9)).describe() == "all series are constant"
+
+
 @pytest.mark.parametrize(("strategy", "pooling"), [("auto", None), ("direct", "channel")])
 def test_a_strategy_says_what_it_weighed(run, data, tmp_path, strategy, pooling):
     arguments = ["--strategy", strategy, "--max-lookback", "12", *(["--pooling", pooling] if pooling else [])]

@@ -1,11 +1,12 @@
 import gzip
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from dasha.errors import InvalidTableError
-from dasha.tables import read_table
+from dasha.tables import read_series, read_table
 from dasha.tables.timeline import regular_grids
 
 HOURS = pd.date_range("2020-01-01", periods=30, freq="h")
@@ -199,7 +200,11 @@ BAD = {
     "too few": (frame(HOURS[:2]), {}, "too few"),
     "infinite": (frame(a=[1.0] * 29 + [np.inf]), {}, r"'a' is infinite in data row 30"),
     "unknown freq": (frame(), {"freq": "often"}, "'often', but must be a pandas frequency"),
-    "freq off the grid": (frame(), {"freq": "7min"}, "not on the grid"),
+    "freq off the grid": (
+        frame(),
+        {"freq": "7min"},
+        "7min does not fit: 2020-01-01 01:00:00 is 00:03:00 from .* starts at 2020-01-01 .* moved by at most 00:01:45",
+    ),
     "freq that leads nowhere": (frame(), {"freq": "0D"}, "'0D', but must be a pandas frequency"),
     "freq of several anchors": (
         frame(pd.date_range("2020-01-01", periods=30, freq="MS")),
@@ -256,3 +261,135 @@ def test_grids_cut_from_a_shared_one_are_those_of_pandas(freq):
     for grid, start, length in zip(regular_grids(starts, lengths, [freq] * 4), starts, lengths, strict=True):
         pd.testing.assert_index_equal(grid, pd.date_range(start, periods=length, freq=freq))
         assert grid.freqstr == freq
+
+
+def holidays(count=800):
+    days = pd.bdate_range("2020-01-01", periods=count)
+    return days.delete(np.linspace(5, count - 5, 11).astype(int))
+
+
+def late(count=60, *, minutes=5, freq="h", seed=0):
+    """Readings that come some seconds after the full hour."""
+    seconds = np.random.default_rng(seed).integers(1, 60 * minutes, count)
+    return pd.date_range("2020-01-01", periods=count, freq=freq) + pd.to_timedelta(seconds, unit="s")
+
+
+IRREGULAR = {
+    "business days with holidays": (holidays(), "B", 11),
+    "days with gaps": (pd.date_range("2020-01-01", periods=60).delete([7, 30]), "D", 2),
+    "weeks": (pd.date_range("2020-01-01", periods=60, freq="W-TUE").delete([7, 30]), "W", 2),
+    "months": (pd.date_range("2020-01-01", periods=60, freq="MS").delete([7, 30]), "MS", 2),
+    "ends of months": (pd.date_range("2020-01-01", periods=60, freq="ME").delete([7, 30]), "ME", 2),
+    "last business days": (pd.date_range("2020-01-01", periods=60, freq="BME").delete([7, 30]), "BME", 2),
+    "quarters": (pd.date_range("2020-01-01", periods=40, freq="QS-FEB").delete([7, 30]), "QS-FEB", 2),
+    "years": (pd.date_range("1980-01-01", periods=30, freq="YS").delete([7, 20]), "YS-JAN", 2),
+    "two months": (pd.date_range("2020-01-01", periods=30, freq="2MS").delete([7, 20]), "2MS", 2),
+    "an odd step": (pd.date_range("2020-01-01", periods=60, freq="97min").delete([7, 30]), "97min", 2),
+    "two and three hours": (HOURS[0] + pd.to_timedelta([0, 2, 5, 7, 10, 12, 15, 18, 20], unit="h"), "h", 12),
+    "late hours": (late(), "h", 0),
+    "late hours with gaps": (late().delete([10, 11]), "h", 2),
+    "few late hours": (late(9), "h", 0),
+    "late quarters of an hour": (late(300, minutes=3, freq="15min"), "15min", 0),
+    "late days": (late(50, minutes=60, freq="D"), "D", 0),
+    "late months": (late(30, minutes=60, freq="MS"), "MS", 0),
+}
+
+
+@pytest.mark.parametrize("case", IRREGULAR)
+def test_a_frequency_that_is_proposed_is_accepted(write, case):
+    times, freq, missing = IRREGULAR[case]
+    path = write(frame(times))
+    with pytest.raises(InvalidTableError, match=f"times are irregular: .* pass --freq {freq} to"):
+        read_table(path)
+    table = read_table(path, freq=freq)
+    assert table.missing == 2 * missing
+    assert len(table.index) == len(times) + missing
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_an_error_proposes_never_meets_the_next_one(write, seed):
+    generator = np.random.default_rng(seed)
+    steps = generator.choice([1, 2, 3, 60, 90], size=40) * (1 + seed) + generator.integers(0, 1 + seed, 40)
+    path = write(frame(HOURS[0] + pd.to_timedelta(steps.cumsum(), unit="min")))
+    with pytest.raises(InvalidTableError, match="irregular") as caught:
+        read_table(path)
+    found = re.search("--freq ([^ ]+)", str(caught.value))
+    if found:
+        read_table(path, freq=found[1])
+    else:
+        assert "no frequency fits them" in str(caught.value)
+
+
+def test_business_days_with_holidays_say_where_the_first_gap_is(write):
+    times = holidays()
+    first = int(np.flatnonzero(np.diff(pd.bdate_range("2020-01-01", periods=800).get_indexer(times)) > 1)[0])
+    message = (
+        rf"{times[first + 1]} follows {times[first]}, but the usual step is B \(11 of 800 times are not in the file"
+    )
+    with pytest.raises(InvalidTableError, match=message):
+        read_table(write(frame(times)))
+
+
+def test_rows_beside_the_grid_are_moved_with_a_note(write):
+    times = late()
+    path = write(frame(times))
+    furthest = str((times - times.floor("h")).max()).removeprefix("0 days ")
+    with pytest.raises(InvalidTableError, match=f"60 of 60 rows lie beside the grid of h, by up to {furthest}; pass"):
+        read_table(path)
+    table = read_table(path, freq="h")
+    assert table.notes == (f"60 of 60 rows were moved to the nearest time of the grid of h, by at most {furthest}",)
+    pd.testing.assert_index_equal(table.index, pd.date_range("2020-01-01", periods=60, freq="h"), check_names=False)
+    np.testing.assert_array_equal(table.values[:, 1], np.arange(60))
+    exact = read_table(write(frame()), freq="h")
+    assert exact.notes == ()
+
+
+def test_the_grid_starts_at_the_first_row_where_the_clock_is_far(write):
+    times = late() + pd.Timedelta(minutes=30)
+    table = read_table(write(frame(times)), freq="h")
+    assert table.index[0] == times[0]
+    assert table.missing == 0
+
+
+def test_rows_that_are_too_far_or_too_close_are_named(write):
+    far = HOURS + pd.to_timedelta(np.where(np.arange(30) == 7, 16, 0), unit="min")
+    with pytest.raises(
+        InvalidTableError, match=r"07:16:00 is 00:16:00 from .* 'h' .* by at most 00:15:00; choose another"
+    ):
+        read_table(write(frame(far)), freq="h")
+    read_table(write(frame(HOURS + (far - HOURS) * 15 / 16)), freq="h")
+    close = HOURS.append(HOURS[[7]] + pd.Timedelta(minutes=2)).sort_values()
+    message = (
+        r"--freq h does not fit: 2020-01-01 07:00:00 and 2020-01-01 07:02:00 are nearest to the same time, 2020-01-01"
+    )
+    with pytest.raises(InvalidTableError, match=message):
+        read_table(write(frame(close)), freq="h")
+
+
+def test_months_are_never_moved_by_days(write):
+    with pytest.raises(InvalidTableError, match=r"moved by at most 06:00:00; .*usual step is ME"):
+        read_table(write(frame(pd.date_range("2020-01-01", periods=30, freq="ME"))), freq="MS")
+
+
+def test_local_days_are_not_moved_to_those_of_utc(write):
+    days = pd.date_range("2020-03-20", periods=30, freq="D", tz="Europe/Berlin").delete(4)
+    table = read_table(write(frame(days), "x.parquet"), freq="D")
+    assert (table.index[0], table.missing) == (pd.Timestamp("2020-03-20"), 2)
+    assert not any("moved" in note for note in table.notes)
+
+
+def test_a_frequency_proposed_for_many_series_fits_all(tmp_path):
+    hours, halves = HOURS.delete([5]), pd.date_range("2020-01-01", periods=20, freq="30min")
+    table = pd.concat([frame(hours).assign(id="a"), frame(halves).assign(id="b")])
+    table.to_csv(tmp_path / "long.csv", index=False)
+    with pytest.raises(InvalidTableError, match=r"series 'a': times are irregular: .* --freq 30min"):
+        read_series(tmp_path / "long.csv", id_column="id", targets=["a"])
+    assert len(read_series(tmp_path / "long.csv", id_column="id", targets=["a"], freq="30min").series) == 2
+    table = pd.concat([frame(late(40)).assign(id="a"), frame(late(20, seed=1)).assign(id="b")])
+    table.to_csv(tmp_path / "late.csv", index=False)
+    with pytest.raises(InvalidTableError, match=r"series 'a': times are irregular: .* --freq h"):
+        read_series(tmp_path / "late.csv", id_column="id", targets=["a"])
+    data = read_series(tmp_path / "late.csv", id_column="id", targets=["a"], freq="h")
+    assert (
+        "60 rows in 2 of 2 series were moved to the nearest time of the grid of h, by at most 00:04:" in data.notes[-1]
+    )

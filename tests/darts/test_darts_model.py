@@ -176,6 +176,7 @@ class TestDistribution:
         quantiles = model.predict_quantiles(6, [0.1, 0.5, 0.9])
         assert list(quantiles.components) == ["c0_q0.100", "c0_q0.500", "c0_q0.900"]
         np.testing.assert_allclose(quantiles["c0_q0.500"].values(), model.predict(6).values(), rtol=1e-12)
+        assert model.predict_quantiles(6, 0.5) == model.predict_quantiles(6, np.array([0.5])) == quantiles["c0_q0.500"]
         sampled = model.predict(6, num_samples=6000).quantile([0.1, 0.9]).values()
         np.testing.assert_allclose(quantiles.values()[:, [0, 2]], sampled, atol=0.06)
 
@@ -538,7 +539,7 @@ class TestRefusals:
         for call in (lambda: AutoARModel().fit([]), lambda: fitted(univariate).predict(2, [])):
             with pytest.raises(ValueError, match="`series` is an empty list"):
                 call()
-        for levels in ([], [0.5, 1.5]):
+        for levels in ([], [0.5, 1.5], 1.0, "0.5", [None], [float("nan")]):
             with pytest.raises(ValueError, match="`quantiles` are"):
                 fitted(univariate).predict_quantiles(2, levels)
         with pytest.raises(ValueError, match="same number of components"):
@@ -549,6 +550,23 @@ class TestRefusals:
             fitted(univariate, lookback=10, diff_order=0).predict(2, [univariate, univariate[:3]])
         with pytest.raises(ValueError, match="leaves 6 observations for 41 coefficients"):
             AutoARModel(lookback=40, diff_order=0).fit(univariate[:46])
+
+    @pytest.mark.parametrize("value", [0, -1, 2.5, True, None])
+    def test_numbers_are_refused_under_the_names_that_were_given(self, value, univariate):
+        model = fitted(univariate)
+
+        def message(name):
+            return rf"^{name} is {value!r}, but must be an integer of at least 1$"
+
+        with pytest.raises(ValueError, match=message("output_chunk_length")):
+            AutoARModel(output_chunk_length=value)
+        for call in (model.predict, model.predict_quantiles):
+            with pytest.raises(ValueError, match=message("n")):
+                call(value)
+        with pytest.raises(ValueError, match=message("num_samples")):
+            model.predict(3, num_samples=value)
+        with pytest.raises(ValueError, match=message("num_samples")):
+            model.historical_forecasts(univariate, retrain=False, start=0.9, num_samples=value)
 
     def test_probabilistic_series_and_unfitted_model(self, univariate):
         samples = concatenate([univariate, univariate + 1], axis="sample")

@@ -141,7 +141,7 @@ def test_other_refusals(univariate):
         AutoARModel(mode="few-shot")
     with pytest.raises(ValueError, match="`preset='paper'` means `mode='trained'`, but `mode='zero-shot'` was given"):
         AutoARModel(mode="zero-shot", preset="paper")
-    with pytest.raises(ValueError, match="horizon is 0, but must be an integer of at least 1"):
+    with pytest.raises(ValueError, match="output_chunk_length is 0, but must be an integer of at least 1"):
         AutoARModel(0, mode="zero-shot")
     model = zero_shot(univariate)
     assert repr(model).endswith("zero-shot: nothing is learned from training data")

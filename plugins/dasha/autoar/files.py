@@ -42,13 +42,14 @@ def summarise_files(
         id_column: Column that tells series apart; None if there is one series.
         time_column: Column with the times; None takes rows in the order of files and rows.
         max_length: Longest window whose moments will be wanted.
-        freq: Time between two steps; missing steps become gaps. None takes rows as evenly spaced.
+        freq: Time between two steps; missing steps become gaps. None takes rows as evenly spaced, and they must be.
         kpss_lags: See `dasha.autoar.summary.summarise`.
 
     Raises:
         InvalidArgumentError: If a column is not there.
         InvalidTableError: If a file cannot be read.
-        InvalidSeriesError: If times do not rise or do not lie on the grid of ``freq``, or values are unusable.
+        InvalidSeriesError: If times do not rise, do not lie on the grid of ``freq``, or are uneven without it, or
+            values are unusable.
     """
     columns = [name for name in (id_column, time_column) if name is not None] + list(targets)
     accumulator = SeriesAccumulator(max_length, freq=freq, kpss_lags=kpss_lags)

@@ -94,6 +94,11 @@ class FittedAR:
     maps: FittedMaps | None = None
     summaries: SummarySet | None = None
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether no series varied, so that nothing was estimated."""
+        return self.count == 0
+
 
 @dataclass(frozen=True)
 class RecordedSeries:

@@ -13,7 +13,7 @@ import torch
 from dasha.autoar.array_data import ArrayData
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.differencing import level_coefficients
-from dasha.autoar.fit_data import FitData
+from dasha.autoar.fit_data import FitData, Part
 from dasha.autoar.fitted import FittedAR, FittedMaps
 from dasha.autoar.gaps import LONGEST_BRIDGE
 from dasha.autoar.panel import Scale
@@ -101,6 +101,8 @@ def _criterion_path(config: AutoARConfig, data: FitData, order: int) -> FloatArr
     fitting = data.fitting
     ahead = config.horizon if config.criterion == "horizon_bic" else 1
     stretches = fitting.stretches(order)
+    if not _carries_any(stretches, ahead):
+        raise _too_short(config, fitting, order, ahead)
     largest = _largest_lookback(config, stretches, ahead)
     _warn_of_gaps(largest, _largest_lookback(config, stretches.without_gaps(), ahead), stretches)
     moments = fitting.window_moments(largest + 1, diff_order=order)
@@ -111,14 +113,31 @@ def _criterion_path(config: AutoARConfig, data: FitData, order: int) -> FloatArr
     scored = data.scored(context) if config.criterion == "validation" else fitting
     windows = scored.window_moments(context + config.horizon)
     if windows.count == 0:
-        raise SeriesTooShortError(
-            f"criterion={config.criterion!r} with horizon={config.horizon} and a context of {context} steps finds no "
-            "gap-free window to score; shorten horizon or max_lookback, or use criterion='bic'"
-        )
+        raise _nothing_to_score(config, data, context)
     mse = horizon_errors(regression, windows, diff_order=order, horizon=config.horizon).mean(1)
     if config.criterion == "horizon_bic":
         mse = horizon_bic(mse, windows.count * config.horizon)
     return mse.cpu().numpy()
+
+
+def _nothing_to_score(config: AutoARConfig, data: FitData, context: int) -> SeriesTooShortError:
+    longest = data.scored(context).stretches(0).longest
+    ways = []
+    if longest == 0 and config.horizon > 1:  # a series that would lose more than half holds nothing out
+        ways.append("shorten horizon")
+    elif longest > context:
+        ways.append(f"shorten horizon to {longest - context}")
+    if context > 1 and data.scored(1).stretches(0).longest > config.horizon:
+        ways.append("shorten max_lookback")
+    ways += ["use criterion='bic'", "hold out more rows without gaps"]
+    return SeriesTooShortError(
+        f"criterion={config.criterion!r} with horizon={config.horizon} and a context of {context} steps finds no "
+        f"gap-free window to score; {_either(ways)}"
+    )
+
+
+def _either(ways: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
 
 
 def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) -> int:
@@ -127,15 +146,6 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
     At least half of the series that carry any must have a window of it: a few long ones are not to decide for many
     short ones.
     """
-    order = stretches.diff_order
-    needed = max(order + _MIN_ROWS, max(1, order) + ahead)
-    if stretches.windows(1) < _MIN_ROWS or (ahead > 1 and stretches.longest < max(1, order) + ahead):
-        raise SeriesTooShortError(
-            f"the longest gap-free stretch to fit on has {stretches.longest} steps, but diff_order={order} and "
-            f"criterion={config.criterion!r} with horizon={config.horizon} need at least {needed}; supply more "
-            "history, lower diff_order or horizon, or use criterion='bic'"
-        )
-
     fewest = stretches.series(ahead + SMALLEST_SERIES) / 2
 
     def is_enough(lookback: int) -> bool:
@@ -143,7 +153,7 @@ def _largest_lookback(config: AutoARConfig, stretches: Stretches, ahead: int) ->
         carries = stretches.windows(length) > 0 and stretches.series(length) >= fewest
         return carries and steps >= STEPS_PER_COEFFICIENT * (lookback + 2)
 
-    return largest_that(is_enough, 0, config.max_lookback - order)
+    return largest_that(is_enough, 0, config.max_lookback - stretches.diff_order)
 
 
 def _warn_of_gaps(largest: int, possible: int, stretches: Stretches) -> None:
@@ -155,6 +165,30 @@ def _warn_of_gaps(largest: int, possible: int, stretches: Stretches) -> None:
             DashaWarning,
             stacklevel=2,
         )
+
+
+def _carries_any(stretches: Stretches, ahead: int) -> bool:
+    """Tell whether the data carries the smallest model: no past value of the differenced series."""
+    enough = max(1, stretches.diff_order) + ahead
+    return stretches.windows(1) >= _MIN_ROWS and (ahead == 1 or stretches.longest >= enough)
+
+
+def _too_short(config: AutoARConfig, part: Part, order: int, ahead: int) -> SeriesTooShortError:
+    """The error, with those ways out that lead somewhere."""
+    stretches = part.stretches(order)
+    ways = ["supply more history"]
+    lower = [one for one in range(order) if _carries_any(part.stretches(one), ahead)]
+    if lower:
+        ways.append(f"lower diff_order to {lower[-1]}")
+    if ahead > 1 and _carries_any(stretches, 1):
+        shorter = stretches.longest - max(1, order)
+        ways += [f"lower horizon to {shorter}"] if shorter >= 1 else []
+        ways.append("use criterion='bic'")
+    return SeriesTooShortError(
+        f"the longest gap-free stretch to fit on has {stretches.longest} steps, but diff_order={order} and "
+        f"criterion={config.criterion!r} with horizon={config.horizon} need at least "
+        f"{max(order + _MIN_ROWS, max(1, order) + ahead)}; {_either(ways)}"
+    )
 
 
 def _require_rows(data: FitData, order: int, lookback: int) -> None:

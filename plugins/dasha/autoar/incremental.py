@@ -63,7 +63,7 @@ class Incremental:
                 gives it; made with a ``max_length`` of at least `summary_length`.
             validation: The rows that follow, as in `AutoAR.fit`, under the same ids; a series may have none.
             freq: Time between two steps, where the summaries have times: missing steps between training and
-                validation become a gap.
+                validation become a gap. None: rows are evenly spaced, see `fit_stream`.
 
         Returns:
             The model itself.
@@ -96,7 +96,8 @@ class Incremental:
                 tables in long format; each series in order of time.
             validation: Chunks of the rows that follow, as in `AutoAR.fit`.
             freq: Time between two steps, a pandas frequency or a number; missing steps become gaps. None takes rows as
-                evenly spaced.
+                evenly spaced; times, where there are any, must bear it out: all steps as long as the first, or as many
+                months or working days.
             targets: Columns with the channels, needed for tables.
             id_column: Column of tables that tells series apart.
             time_column: Column of tables with the times.
@@ -107,7 +108,7 @@ class Incremental:
 
         Raises:
             InvalidArgumentError: If the settings need the rows themselves.
-            InvalidSeriesError: If rows are unusable or not in order.
+            InvalidSeriesError: If rows are unusable or not in order, or uneven where ``freq`` is None.
             SeriesTooShortError: As in `AutoAR.fit`.
         """
         if isinstance(chunks, np.ndarray) or hasattr(chunks, "columns"):

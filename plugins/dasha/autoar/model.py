@@ -104,13 +104,15 @@ class AutoAR(Incremental):
         return f"{call}: {self.describe()}" if isinstance(self._known, FittedAR) else call
 
     def describe(self) -> str:
-        """Say in a few words what forecasts: the auto-regression, or the strategy's candidates.
+        """Say in a few words what forecasts: the auto-regression, the strategy's candidates, or constants.
 
         Raises:
             NotFittedError: If `fit` has not run.
         """
         if self.config.is_zero_shot:
             return NOTHING_LEARNED
+        if self.fitted.is_constant:
+            return "all series are constant"
         if self.selection_ is None:
             return f"lookback {self.lookback_}, differencing {self.diff_order_}"
         count = len(self.selection_.names)

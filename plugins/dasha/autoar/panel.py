@@ -83,10 +83,16 @@ class Panel:
                 std[index] = observed.std() if varies else 0.0
             if not np.isfinite(std[index]) or (varies and std[index] == 0.0):
                 raise InvalidSeriesError(
-                    f"channel {index} holds values from {observed.min():.3g} to {observed.max():.3g}, whose variance "
-                    "is not a positive finite number; rescale the series"
+                    f"{self._place(index)} holds values from {observed.min():.3g} to {observed.max():.3g}, whose "
+                    "variance is not a positive finite number; rescale the series"
                 )
         return mean, std
+
+    def _place(self, index: int) -> str:
+        """How messages call a channel: by its series, as callers number them, and its number there."""
+        series = int(np.searchsorted(self.offsets, index, side="right")) - 1
+        name = "series" if len(self.offsets) == 2 else f"series[{series}]"
+        return f"channel {index - self.offsets[series]} of {name}"
 
     def varying(self) -> list[int]:
         """Channels that can teach something: at least two different observed values."""

@@ -22,8 +22,12 @@ from dasha.types import FloatArray
 _BLOCK_ELEMENTS = 1 << 20
 
 
-def channel_scales(summaries: Sequence[ChannelSummary]) -> tuple[FloatArray, FloatArray]:
+def channel_scales(summaries: Sequence[ChannelSummary], names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of every channel, shape ``(C,)``; see `dasha.autoar.panel.Scale`.
+
+    Args:
+        summaries: One per channel.
+        names: How messages call the series of each channel, the channels of one series in a row.
 
     Raises:
         InvalidSeriesError: If values are too large or too close together for their variance to be a float.
@@ -34,9 +38,10 @@ def channel_scales(summaries: Sequence[ChannelSummary]) -> tuple[FloatArray, Flo
         varies = summary.varies
         std[index] = variance**0.5 if varies else 0.0
         if not np.isfinite(std[index]) or (varies and std[index] == 0.0):
+            channel = index - list(names).index(names[index])
             raise InvalidSeriesError(
-                f"channel {index} holds values from {summary.low:.3g} to {summary.high:.3g}, whose variance is not a "
-                "positive finite number; rescale the series"
+                f"channel {channel} of {names[index]} holds values from {summary.low:.3g} to {summary.high:.3g}, whose "
+                "variance is not a positive finite number; rescale the series"
             )
     return mean, std
 

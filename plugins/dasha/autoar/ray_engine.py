@@ -5,6 +5,7 @@ Every function that runs on a worker is pure, so that Ray may run it again when 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,16 +22,19 @@ from safetensors.numpy import load, save
 from dasha._optional import require
 from dasha._ray import connected
 from dasha.autoar.files import csv_options, is_csv
-from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series
+from dasha.autoar.pace import require_even
+from dasha.autoar.plain import pace_from_plain, pace_to_plain
+from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series, series_name
 from dasha.autoar.summary import KPSS_LAGS
 from dasha.autoar.summary_arrays import from_arrays, to_arrays
-from dasha.autoar.time_steps import Frequency
+from dasha.autoar.time_steps import Frequency, as_times
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 
 # Summaries that one task merges.
 _PARTITION_BYTES = 128 << 20
 _ONE = "dasha.id"
-_FIRST, _LAST, _STATE, _ERROR = "dasha.first", "dasha.last", "dasha.state", "dasha.error"
+_FIRST, _LAST, _PACE = "dasha.first", "dasha.last", "dasha.pace"
+_STATE, _ERROR = "dasha.state", "dasha.error"
 
 
 @contextmanager
@@ -72,7 +76,7 @@ def summarise_dataset(
         time_column: Column with the times, dates or numbers.
         targets: Columns with the channels.
         max_length: Longest window whose moments will be wanted.
-        freq: Time between two steps; missing steps become gaps. None takes rows as evenly spaced.
+        freq: Time between two steps; missing steps become gaps. None takes rows as evenly spaced, and they must be.
         kpss_lags: See `dasha.autoar.summary.summarise`.
 
     Returns:
@@ -80,7 +84,8 @@ def summarise_dataset(
 
     Raises:
         OptionalDependencyError: If Ray is not installed.
-        InvalidSeriesError: If a series has a time twice or off the grid of ``freq``, or unusable values.
+        InvalidSeriesError: If a series has a time twice or off the grid of ``freq``, uneven steps without ``freq``, or
+            unusable values.
     """
     require("ray.data", extra="ray")
     columns = [id_column, time_column, *targets]
@@ -102,7 +107,7 @@ def summarise_dataset(
     merged = _merged(selected, settings, is_sorted=False)
     if any(not row[_STATE] for row in merged):
         merged = _merged(selected.sort([id_column, time_column]), settings, is_sorted=True)
-    return {row[id_column]: SeriesSummary(_unpacked(row[_STATE]), row[_FIRST], row[_LAST]) for row in merged}
+    return {row[id_column]: _summary(row[_STATE], row[_FIRST], row[_LAST], row[_PACE]) for row in merged}
 
 
 def summarise_source(
@@ -152,24 +157,36 @@ def summarise_partition(table: Any, **settings: Any) -> Any:
         **settings: Those of `summarise_dataset`.
 
     Returns:
-        A ``pyarrow.Table`` with one row per series: id, first and last time, the summaries as bytes, and an empty
-        text; or one row with the text of an error, which would not come back from a worker as the exception it is.
+        A ``pyarrow.Table`` with one row per series: id, first and last time, pace as JSON, the summaries as bytes, and
+        an empty text; or one row with the text of an error, which would not come back from a worker as the exception
+        it is.
     """
     id_column, time_column = settings["id_column"], settings["time_column"]
     place = table.schema.get_field_index(time_column)
     if pyarrow.types.is_date(table.schema.field(place).type):
         table = table.set_column(place, time_column, table.column(place).cast(pyarrow.timestamp("ms")))
+    elif pyarrow.types.is_string(table.schema.field(place).type):
+        times = as_times(table.column(place).to_pandas())
+        if isinstance(times, pd.DatetimeIndex):
+            table = table.set_column(place, time_column, pyarrow.array(times))
     frame = table.to_pandas().sort_values(time_column, kind="stable")
-    accumulator = SeriesAccumulator(settings["max_length"], freq=settings["freq"], kpss_lags=settings["kpss_lags"])
+    # Rows of other partitions may lie in between.
+    accumulator = SeriesAccumulator(
+        settings["max_length"], freq=settings["freq"], kpss_lags=settings["kpss_lags"], may_be_uneven=True
+    )
     try:
-        accumulator.add_table(frame, targets=settings["targets"], id_column=id_column, time_column=time_column)
-        rows = [(name, one.first, one.last, _packed(one), "") for name, one in accumulator.series().items()]
+        known_ids = None if id_column == _ONE else id_column
+        accumulator.add_table(frame, targets=settings["targets"], id_column=known_ids, time_column=time_column)
+        rows = [
+            (0 if name is None else name, one.first, one.last, json.dumps(pace_to_plain(one.pace)), _packed(one), "")
+            for name, one in accumulator.series().items()
+        ]
     except InvalidSeriesError as error:
         known = frame.dropna(subset=[id_column, time_column])
         if known.empty:
             raise
         time = known[time_column].iloc[0]
-        rows = [(known[id_column].tolist()[0], time, time, b"", str(error))]
+        rows = [(known[id_column].tolist()[0], time, time, "null", b"", str(error))]
     id_type, time_type = (table.schema.field(name).type for name in (id_column, time_column))
     if pyarrow.types.is_dictionary(id_type):
         id_type = id_type.value_type
@@ -177,6 +194,7 @@ def summarise_partition(table: Any, **settings: Any) -> Any:
         id_column: id_type,
         _FIRST: time_type,
         _LAST: time_type,
+        _PACE: pyarrow.string(),
         _STATE: pyarrow.large_binary(),
         _ERROR: pyarrow.string(),
     }
@@ -197,19 +215,21 @@ def merge_partitions(group: pd.DataFrame, *, id_column: str, freq: Frequency, is
         One row of the same columns; without summaries if there is an error, or if the rows have to be sorted first.
     """
     # Lists: the columns may be of NumPy or of Arrow, which do not offer the same operations.
-    columns = (group[name].tolist() for name in (_FIRST, _LAST, _STATE, _ERROR))
+    columns = (group[name].tolist() for name in (_FIRST, _LAST, _PACE, _STATE, _ERROR))
     rows = sorted(zip(*columns, strict=True), key=itemgetter(0))
-    message, state = max(row[3] for row in rows), b""
+    message, state, pace = max(row[4] for row in rows), b"", "null"
     is_in_order = all(earlier[1] < later[0] for earlier, later in pairwise(rows))
     if not message and (is_in_order or is_sorted):
-        name = f"series {group[id_column].tolist()[0]!r}"
+        name = series_name(None if id_column == _ONE else group[id_column].tolist()[0])
         try:
-            parts = (SeriesSummary(_unpacked(packed), first, last) for first, last, packed, _ in rows)
-            state = _packed(reduce(partial(join_series, freq=freq, name=name), parts))
+            parts = (_summary(packed, first, last, text) for first, last, text, packed, _ in rows)
+            whole = reduce(partial(join_series, freq=freq, name=name), parts)
+            require_even(whole.pace, name)  # that of a single part was never checked
+            state, pace = _packed(whole), json.dumps(pace_to_plain(whole.pace))
         except InvalidSeriesError as error:
             message = str(error)
-    columns_of_one = {_FIRST: rows[0][0], _LAST: max(row[1] for row in rows), _STATE: state, _ERROR: message}
-    return group.iloc[:1].assign(**{name: [value] for name, value in columns_of_one.items()})
+    of_all = {_FIRST: rows[0][0], _LAST: max(row[1] for row in rows), _PACE: pace, _STATE: state, _ERROR: message}
+    return group.iloc[:1].assign(**{name: [value] for name, value in of_all.items()})
 
 
 def _with_one_id(table: Any) -> Any:
@@ -232,6 +252,10 @@ def _merged(dataset: Any, settings: dict[str, Any], *, is_sorted: bool) -> list[
         if row[_ERROR]:
             raise InvalidSeriesError(row[_ERROR])
     return rows
+
+
+def _summary(state: bytes, first: Any, last: Any, pace: str) -> SeriesSummary:
+    return SeriesSummary(_unpacked(state), first, last, pace_from_plain(json.loads(pace)))
 
 
 def _packed(summary: SeriesSummary) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dasha.autoar.matrices import as_matrix
+from dasha.autoar.pace import Pace, followed, joined, require_even
 from dasha.autoar.parts import IntArray
 from dasha.autoar.summary import KPSS_LAGS, ChannelSummary, gap, summarise_many
 from dasha.autoar.time_steps import Frequency, as_times, steps_between
@@ -31,11 +32,18 @@ class SeriesSummary:
         channels: One summary per channel, all of as many rows.
         first: Time of the first row; None if times were not given.
         last: Time of the last row.
+        pace: How evenly the rows are spaced; None if times or a second row are lacking, or a frequency was given.
     """
 
     channels: tuple[ChannelSummary, ...]
     first: Any = None
     last: Any = None
+    pace: Pace | None = None
+
+
+def series_name(series_id: Hashable) -> str:
+    """How messages call a series; None is the id of a single one without an id."""
+    return "the series" if series_id is None else f"series {series_id!r}"
 
 
 def join_series(earlier: SeriesSummary, later: SeriesSummary, *, freq: Frequency = None, name: str) -> SeriesSummary:
@@ -48,14 +56,25 @@ def join_series(earlier: SeriesSummary, later: SeriesSummary, *, freq: Frequency
         name: How messages call the series.
 
     Raises:
-        InvalidSeriesError: If the rows overlap in time, or differ in their number of channels.
+        InvalidSeriesError: If the rows overlap in time, are not evenly spaced and ``freq`` is None, or differ in their
+            number of channels.
     """
     _require_channels(len(earlier.channels), len(later.channels), name)
-    missing = 0
-    if earlier.last is not None and later.first is not None:
-        missing = int(steps_between([earlier.last, later.first], freq, name)[0]) - 1
+    missing, pace = steps_to(earlier, later, freq=freq, name=name)
     pairs = zip(earlier.channels, later.channels, strict=True)
-    return SeriesSummary(tuple(_after_gap(a, missing) + b for a, b in pairs), earlier.first, later.last)
+    return SeriesSummary(tuple(_after_gap(a, missing) + b for a, b in pairs), earlier.first, later.last, pace)
+
+
+def steps_to(earlier: SeriesSummary, later: SeriesSummary, *, freq: Frequency, name: str) -> tuple[int, Pace | None]:
+    """Missing steps between rows and those after them, and the pace of both; arguments and errors of `join_series`."""
+    if earlier.last is None or later.first is None:
+        return 0, earlier.pace
+    missing = int(steps_between([earlier.last, later.first], freq, name)[0]) - 1
+    if freq is not None:
+        return missing, None
+    pace = joined(earlier.pace, earlier.last, later.first, later.pace)
+    require_even(pace, name)
+    return missing, pace
 
 
 class SeriesAccumulator:
@@ -64,9 +83,12 @@ class SeriesAccumulator:
     Args:
         max_length: Longest window whose moments will be wanted.
         freq: Time between two steps, a pandas frequency for dates or a number for numbers; missing steps become
-            gaps. None takes rows as evenly spaced.
+            gaps. None takes rows as evenly spaced, which times, where there are any, must bear out: all steps as long
+            as the first, or as many months or working days.
         kpss_lags: See `dasha.autoar.summary.summarise`.
         start: Series summed up before, which the chunks continue.
+        may_be_uneven: Only note uneven steps where ``freq`` is None: not all rows are here, so that others may lie in
+            between.
 
     Example:
         >>> accumulator = SeriesAccumulator(max_length=25)
@@ -83,9 +105,10 @@ class SeriesAccumulator:
         freq: Frequency = None,
         kpss_lags: int = KPSS_LAGS,
         start: Mapping[Hashable, SeriesSummary] | None = None,
+        may_be_uneven: bool = False,
     ) -> None:
         self._empty = gap(0, max_length, kpss_lags=kpss_lags)
-        self._freq = freq
+        self._freq, self._may_be_uneven = freq, may_be_uneven
         self._series = {series_id: _Growing(summary) for series_id, summary in (start or {}).items()}
 
     def add(self, values: Any, *, series_id: Hashable = None, times: Any = None) -> None:
@@ -98,11 +121,11 @@ class SeriesAccumulator:
 
         Raises:
             InvalidSeriesError: If the values are not usable, if times do not rise or do not lie on the grid of
-                ``freq``, or if the number of channels changes.
+                ``freq``, if they are not evenly spaced and ``freq`` is None, or if the number of channels changes.
         """
         if len(values) == 0:
             return
-        name = f"series {series_id!r}"
+        name = series_name(series_id)
         matrix = as_matrix(values, name)
         growing = self._series.get(series_id)
         if growing is None:
@@ -110,20 +133,22 @@ class SeriesAccumulator:
         _require_channels(len(growing.summed.channels), matrix.shape[1], name)
         if growing.has_rows and (times is None) != (growing.last is None):
             raise InvalidSeriesError(f"{name} has times in some chunks but not in all; give them in all or in none")
-        steps = np.ones(len(matrix), dtype=np.int64)
+        steps, pace = np.ones(len(matrix), dtype=np.int64), growing.pace
         if times is not None:
             if len(times) != len(matrix):
                 raise InvalidSeriesError(f"{name} has {len(matrix)} rows but {len(times)} times; give one per row")
             index = as_times(times)
-            if growing.last is None:
-                steps[1:] = steps_between(index, self._freq, name)
-            else:
-                steps = steps_between(pd.Index([growing.last]).append(index), self._freq, name)
+            whole = index if growing.last is None else pd.Index([growing.last]).append(index)
+            steps[len(whole) == len(index) :] = steps_between(whole, self._freq, name)
+            if self._freq is None:
+                pace = followed(pace, whole)
+            if not self._may_be_uneven:
+                require_even(pace, name)
         for missing, rows in _dense(matrix, steps):
             growing.append(missing, rows)
         if times is not None:
             growing.first = index[0] if growing.first is None else growing.first
-            growing.last = index[-1]
+            growing.last, growing.pace = index[-1], pace
         self._series[series_id] = growing
 
     def add_table(
@@ -241,7 +266,7 @@ class _Growing:
 
     def __init__(self, summed: SeriesSummary) -> None:
         self.summed = summed
-        self.first, self.last = summed.first, summed.last
+        self.first, self.last, self.pace = summed.first, summed.last, summed.pace
         self._waiting: list[FloatArray] = []
         self._count = 0
 
@@ -268,7 +293,7 @@ class _Growing:
             rows = np.concatenate(self._waiting).T
             later = summarise_many(np.ascontiguousarray(rows), sizes.max_length, kpss_lags=sizes.lags)
             channels = tuple(a + b for a, b in zip(channels, later, strict=True))
-        return SeriesSummary(channels, self.first, self.last)
+        return SeriesSummary(channels, self.first, self.last, self.pace)
 
 
 def _dense(matrix: FloatArray, steps: IntArray) -> Iterator[tuple[int, FloatArray]]:
@@ -293,4 +318,5 @@ def _all_after_gap(channels: Sequence[ChannelSummary], missing: int) -> tuple[Ch
 
 def _require_channels(known: int, found: int, name: str) -> None:
     if known != found:
-        raise InvalidSeriesError(f"{name} has {found} channels, but had {known} before; give all in every chunk")
+        channels = "1 channel" if found == 1 else f"{found} channels"
+        raise InvalidSeriesError(f"{name} has {channels}, but had {known} before; give all {known} with all rows")

@@ -90,6 +90,7 @@ class SummaryData:
         train: Sequence[SeriesSummary],
         validation: Sequence[SeriesSummary] | None,
         joined: Sequence[SeriesSummary],
+        names: Sequence[str],
     ) -> SummaryData:
         """Check that the summaries are enough for the settings, and take the units of the training rows.
 
@@ -98,6 +99,7 @@ class SummaryData:
             train: Training rows of every series.
             validation: Rows that follow each of them, maybe none; None if there are no validation rows at all.
             joined: Both together.
+            names: How messages call the series.
 
         Raises:
             InvalidArgumentError: If the summaries were made for shorter windows.
@@ -111,7 +113,9 @@ class SummaryData:
                 "with max_length=model.summary_length, or lower max_lookback or horizon"
             )
         held_out = _channels(validation) if validation is not None and config.criterion == "validation" else None
-        mean, std = channel_scales(channels)
+        mean, std = channel_scales(
+            channels, [name for name, one in zip(names, train, strict=True) for _ in one.channels]
+        )
         rows = [index for index, channel in enumerate(channels) if channel.varies]
         offsets = np.cumsum([0, *(len(series.channels) for series in train)]).tolist()
         device = resolve_device(config.device)

@@ -12,10 +12,10 @@ import pandas as pd
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.fitted import FittedAR
 from dasha.autoar.fitting import fit_data
-from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series
+from dasha.autoar.streaming import SeriesAccumulator, SeriesSummary, join_series, series_name, steps_to
 from dasha.autoar.summary import KPSS_LAGS, gap, summarise_many
 from dasha.autoar.summary_data import SummaryData
-from dasha.autoar.time_steps import Frequency, steps_between
+from dasha.autoar.time_steps import Frequency
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray
 
@@ -63,14 +63,14 @@ def summary_set(summaries: Summaries, freq: Frequency, name: str) -> SummarySet:
     for series_id, one in series.items():
         if not isinstance(one, SeriesSummary):
             raise InvalidArgumentError(
-                f"{name} holds a {type(one).__name__} for series {series_id!r}, but must hold SeriesSummary objects; "
-                "make them with dasha.autoar.accumulate, or call fit with arrays"
+                f"{name} holds a {type(one).__name__} for {series_name(series_id)}, but must hold SeriesSummary "
+                "objects; make them with dasha.autoar.accumulate, or call fit with arrays"
             )
         rows = {channel.rows for channel in one.channels}
         if len(rows) != 1 or rows == {0}:
             raise InvalidArgumentError(
-                f"{name} has channels of {sorted(rows)} rows in series {series_id!r}, but a series must have at least "
-                "one channel, and as many rows in each, at least one"
+                f"{name} has channels of {sorted(rows)} rows in {series_name(series_id)}, but a series must have at "
+                "least one channel, and as many rows in each, at least one"
             )
     return SummarySet(series, plain_frequency(freq))
 
@@ -105,11 +105,11 @@ def continued(kept: SummarySet, rows: Any, series: Any, *, is_validation: bool =
     for series_id, values in _by_id(kept, rows, series):
         if series_id not in kept.series:
             raise InvalidArgumentError(
-                f"series {series_id!r} is not one that the model was fitted on; they are {_some(kept.series)}"
+                f"{series_name(series_id)} is not one that the model was fitted on; they are {_some(kept.series)}"
             )
         if kept.series[series_id].last is not None:
             raise InvalidArgumentError(
-                f"series {series_id!r} was read with times, so that its new rows need theirs; pass them through "
+                f"{series_name(series_id)} was read with times, so that its new rows need theirs; pass them through "
                 "update_stream, as (id, values, times) or as tables"
             )
         accumulator.add(values, series_id=series_id)
@@ -133,14 +133,15 @@ def fit_summary_set(
         unknown = [series_id for series_id in validation.series if series_id not in train.series]
         if unknown:
             raise InvalidSeriesError(
-                f"validation has series {unknown[0]!r}, but series has only {_some(train.series)}; pass the rows that "
-                "follow training series, under the same ids"
+                f"validation has {series_name(unknown[0])}, but series has only {_some(train.series)}; pass the rows "
+                "that follow training series, under the same ids"
             )
         pairs = {series_id: (one, validation.series.get(series_id)) for series_id, one in train.series.items()}
-        following = [_after(*pair, freq=train.freq, name=f"series {name!r}") for name, pair in pairs.items()]
+        following = [_after(*pair, freq=train.freq, name=series_name(name)) for name, pair in pairs.items()]
         ids = zip(train.series.items(), following, strict=True)
-        joined = {name: _joined(before, after, f"series {name!r}") for (name, before), after in ids}
-    data = SummaryData.of(config, list(train.series.values()), following, list(joined.values()))
+        joined = {name: _joined(before, after, series_name(name)) for (name, before), after in ids}
+    names = [series_name(series_id) for series_id in train.series]
+    data = SummaryData.of(config, list(train.series.values()), following, list(joined.values()), names)
     fitted = fit_data(config, data)
     return replace(fitted, is_list=is_list, summaries=SummarySet(joined, train.freq))
 
@@ -198,20 +199,20 @@ def _by_id(kept: SummarySet, rows: Any, series: Any) -> list[tuple[Hashable, Any
 
 
 def _after(before: SeriesSummary, after: SeriesSummary | None, *, freq: Frequency, name: str) -> SeriesSummary:
-    """Rows that follow, with the missing ones in between."""
+    """Rows that follow, with the missing ones in between; their pace is that of all rows."""
     nothing = SeriesSummary(tuple(gap(0, one.max_length, kpss_lags=one.lags) for one in before.channels))
     if after is None:
         return nothing
-    missing = 0
-    if before.last is not None and after.first is not None:
-        missing = int(steps_between([before.last, after.first], freq, name)[0]) - 1
+    missing, pace = steps_to(before, after, freq=freq, name=name)
     start = SeriesSummary(tuple(gap(missing, one.max_length, kpss_lags=one.lags) for one in before.channels))
-    return join_series(start, SeriesSummary(after.channels, last=after.last), name=name)
+    following = join_series(start, SeriesSummary(after.channels), name=name)
+    return SeriesSummary(following.channels, last=after.last, pace=pace)
 
 
 def _joined(before: SeriesSummary, after: SeriesSummary, name: str) -> SeriesSummary:
     whole = join_series(before, SeriesSummary(after.channels), name=name)
-    return SeriesSummary(whole.channels, before.first, before.last if after.last is None else after.last)
+    last, pace = (before.last, before.pace) if after.last is None else (after.last, after.pace)
+    return SeriesSummary(whole.channels, before.first, last, pace)
 
 
 def _some(series: Iterable[Hashable]) -> str:

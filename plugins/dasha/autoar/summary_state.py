@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from datetime import date
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from dasha.autoar.plain import pace_from_plain, pace_to_plain, plain, restored
 from dasha.autoar.streaming import SeriesSummary
 from dasha.autoar.summary import ChannelSummary
 from dasha.autoar.summary_arrays import from_arrays, to_arrays
 from dasha.autoar.summary_set import SummarySet
-from dasha.errors import InvalidArgumentError
 
 _PREFIX = "summaries."
 _SIZES = ".per_channel"
@@ -29,9 +27,10 @@ def summaries_to_plain(kept: SummarySet) -> tuple[dict[str, Any], dict[str, np.n
     series = kept.series
     values = {
         "freq": kept.freq,
-        "ids": [_plain(series_id) for series_id in series],
-        "first": [_plain(one.first) for one in series.values()],
-        "last": [_plain(one.last) for one in series.values()],
+        "ids": [plain(series_id) for series_id in series],
+        "first": [plain(one.first) for one in series.values()],
+        "last": [plain(one.last) for one in series.values()],
+        "pace": [pace_to_plain(one.pace) for one in series.values()],
         "channels": [len(one.channels) for one in series.values()],
     }
     every = [to_arrays(channel) for one in series.values() for channel in one.channels]
@@ -55,10 +54,13 @@ def summaries_from_plain(values: Mapping[str, Any], arrays: Mapping[str, np.ndar
     bounds = np.cumsum([0, *values["channels"]]).tolist()
     if bounds[-1] != len(channels):
         raise ValueError(f"there are {len(channels)} summaries for {bounds[-1]} channels")
-    columns = zip(values["ids"], values["first"], values["last"], pairwise(bounds), strict=True)
+    paces = values.get("pace", [None] * len(values["ids"]))  # models saved before there were any go on without
+    columns = (values["ids"], values["first"], values["last"], paces)
     series: dict[Hashable, SeriesSummary] = {
-        _restored(series_id): SeriesSummary(tuple(channels[start:stop]), _restored(first), _restored(last))
-        for series_id, first, last, (start, stop) in columns
+        restored(series_id): SeriesSummary(
+            tuple(channels[start:stop]), restored(first), restored(last), pace_from_plain(pace)
+        )
+        for series_id, first, last, pace, (start, stop) in zip(*columns, pairwise(bounds), strict=True)
     }
     return SummarySet(series, values["freq"])
 
@@ -71,24 +73,3 @@ def _channels(arrays: Mapping[str, np.ndarray]) -> list[ChannelSummary]:
             split[flat.removeprefix(_PREFIX)] = np.split(arrays[flat], np.cumsum(sizes)[:-1])
     rows = zip(*split.values(), strict=True)
     return [from_arrays(dict(zip(split, row, strict=True))) for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    """An id or a time as JSON knows it."""
-    if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, date | np.datetime64):  # datetime and Timestamp are dates, too
-        time = pd.Timestamp(value)
-        return {"time": time.isoformat(), "zone": None if time.tz is None else str(time.tz)}
-    raise InvalidArgumentError(
-        f"the series id {value!r} is a {type(value).__name__}, which cannot be saved; use text or numbers as ids"
-    )
-
-
-def _restored(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    time = pd.Timestamp(value["time"])
-    return time if value["zone"] is None else time.tz_convert(value["zone"])

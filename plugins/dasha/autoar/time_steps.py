@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,15 @@ Frequency = str | int | float | pd.Timedelta | pd.offsets.BaseOffset | None
 
 
 def as_times(times: Any) -> pd.Index:
-    """Times as an index; days without a time of day, which CSV and Parquet files hold, as their midnight."""
+    """Times as an index; days without a time of day, which CSV and Parquet files hold, as their midnight.
+
+    Dates as text are read where they are written as ISO 8601 says, in UTC if they carry UTC offsets.
+    """
     index = pd.Index(times)
+    if index.inferred_type == "string":
+        with contextlib.suppress(ValueError):
+            is_offset = index.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").any()
+            return pd.DatetimeIndex(pd.to_datetime(index, format="ISO8601", utc=bool(is_offset)))
     return pd.DatetimeIndex(index) if index.inferred_type == "date" else index
 
 
@@ -25,7 +33,7 @@ def steps_between(times: Any, freq: Frequency, name: str) -> IntArray:
     Args:
         times: Dates or numbers, shape ``(T,)``.
         freq: Time between two steps: a pandas frequency for dates, a number for numbers. None takes the rows as
-            evenly spaced and checks only their order.
+            evenly spaced, which `dasha.autoar.pace` checks, and checks only their order.
         name: How messages call the series.
 
     Returns:
@@ -47,14 +55,15 @@ def steps_between(times: Any, freq: Frequency, name: str) -> IntArray:
             f"{name} has {time} after {before}, but times must rise from row to row and from chunk to chunk; sort the "
             "rows by time and remove those given twice"
         )
+    if not isinstance(index, pd.DatetimeIndex) and not pd.api.types.is_numeric_dtype(index.dtype):
+        raise InvalidSeriesError(
+            f"{name} has times of dtype {index.dtype}, but they must be dates or numbers; write dates like 2024-01-31 "
+            "23:00, or leave the times out"
+        )
     if freq is None or len(index) < 2:
         return np.ones(max(len(index) - 1, 0), dtype=np.int64)
-    if isinstance(index, pd.DatetimeIndex):
-        steps = _date_steps(index, freq)
-    elif pd.api.types.is_numeric_dtype(index.dtype):
-        steps = _number_steps(index.to_numpy(), freq)
-    else:
-        raise InvalidSeriesError(f"{name} has times of dtype {index.dtype}, but they must be dates or numbers")
+    is_date = isinstance(index, pd.DatetimeIndex)
+    steps = _date_steps(pd.DatetimeIndex(index), freq) if is_date else _number_steps(index.to_numpy(), freq)
     off_grid = np.flatnonzero(steps < 1)
     if off_grid.size:
         before, time = index[off_grid[0]], index[off_grid[0] + 1]

@@ -167,6 +167,7 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
     is_trained = not config.is_zero_shot
     # Next to a selection, the auto-regression with a lookback of its own only fills gaps.
     has_lookback = is_trained and model.selection_ is None
+    is_constant = is_trained and model.fitted.is_constant
     searched = has_lookback and len(model.criterion_path_) > 0
     value = float(model.criterion_path_[model.lookback_]) if searched else math.nan
     asked_order = None if config.diff_order == "kpss" else config.diff_order
@@ -189,6 +190,7 @@ def _summary(data: SeriesSet, options: ForecastOptions, model: AutoAR) -> dict[s
         "pooling": config.pooled_over if is_trained else None,
         "context_length": model.context_length_,
         "selection": selection_record(model.selection_),
+        "all_constant": is_constant,
         "lookback": model.lookback_ if has_lookback else None,
         "lookback_searched": searched,
         "max_lookback": config.max_lookback,

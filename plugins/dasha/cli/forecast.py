@@ -170,6 +170,8 @@ def _chosen(summary: dict[str, Any]) -> dict[str, object]:
             "differencing": "average of none and once" if order is None else _times(order),
             "seasons found": _seasons(summary["periods"]),
         }
+    if summary["all_constant"]:
+        return {"model": "all series are constant and are forecast as they are"}
     selection = summary["selection"]
     if selection is None:
         order = summary["diff_order"]

@@ -62,8 +62,9 @@ def read_layout(
 ) -> FileLayout:
     """Tell the columns of Parquet or CSV files apart.
 
-    The arguments mean what they mean for `dasha.tables.read_series`, with two differences: dates must be dates to
-    pyarrow, and missing steps are never refused, since the rows of a series are never seen together.
+    The arguments mean what they mean for `dasha.tables.read_series`, with these differences: dates must be dates to
+    pyarrow, and missing steps are never refused and rows never moved onto a grid, since the rows of a series are never
+    seen together.
 
     Args:
         source: A file, a folder of files, or an address that pyarrow can open.
@@ -161,7 +162,7 @@ def _frequency(schema: Any, times: pd.Series, ids: pd.Series | None, freq: str |
 
 def _date_step(times: pd.Series, freq: str | None, whose: str) -> str:
     try:
-        return frequency_of(build_timeline(times.reset_index(drop=True), freq).index)
+        return frequency_of(build_timeline(times.reset_index(drop=True), freq, may_move=False).index)
     except InvalidTableError as error:
         raise InvalidTableError(f"the first {len(times)} rows{whose}: {error}") from None
 

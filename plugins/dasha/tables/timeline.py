@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from dasha.errors import InvalidTableError
+from dasha.tables.grid import NOT_MOVED, place_on_grid, proposed, shown
 from dasha.tables.times import Reading, readings, stand_for_dates, whole_numbers
-
-# More grid points per row than this mean a wrong frequency, not gaps.
-_MAX_EXPANSION = 100
-_CAPITALS = {"q", "y", "w", "b", "d"}
-_OLD_NAMES = {"H": "h", "T": "min", "S": "s", "L": "ms", "A": "Y", "BH": "bh"}
-_ANCHORED = {"M": ("ME", "MS"), "Q": ("QE", "QS"), "Y": ("YE", "YS"), "BM": ("BME", "BMS"), "BQ": ("BQE", "BQS")}
 
 
 @dataclass(frozen=True)
@@ -26,13 +21,20 @@ class Timeline:
     Attributes:
         index: The grid, a ``DatetimeIndex`` with a frequency or a ``RangeIndex``, length ``T``.
         rows: Row of the file at every grid point, shape ``(T,)``; -1 where there is none.
-        notes: What was assumed, sorted or filled in.
+        notes: What was assumed, sorted, moved or filled in.
+        moved: How many rows were moved to the nearest time of the grid.
+        furthest: By how much at most.
     """
 
     index: pd.DatetimeIndex | pd.RangeIndex
     rows: np.ndarray
     notes: tuple[str, ...] = ()
+    moved: int = 0
+    furthest: pd.Timedelta = NOT_MOVED
 
+
+Beside = Callable[[], Sequence[pd.DatetimeIndex]]
+"""Gives the rising times of further series, which a proposed frequency must fit too."""
 
 Placed = tuple[list[Timeline], list[str]]
 """Timelines of one or several series, and notes on all of them."""
@@ -99,14 +101,17 @@ def frequency_of(index: pd.DatetimeIndex | pd.RangeIndex) -> str:
     return str(index.step) if isinstance(index, pd.RangeIndex) else str(index.freqstr)
 
 
-def build_timeline(column: pd.Series, freq: str | None) -> Timeline:
+def build_timeline(column: pd.Series, freq: str | None, *, may_move: bool = True, beside: Beside = tuple) -> Timeline:
     """Read the times of a file and find, or check, their frequency.
 
-    Rows out of order are sorted, with a note.
+    Rows out of order are sorted, and rows beside the grid of ``freq`` are moved onto it as
+    `dasha.tables.grid.place_on_grid` says, both with a note.
 
     Args:
         column: Dates, or whole numbers.
         freq: Pandas frequency to put the rows on (older names such as ``H`` and ``M`` too); None finds it.
+        may_move: Whether rows may be moved.
+        beside: Gives the times of further series, for the frequency that an error proposes.
 
     Raises:
         InvalidTableError: If times are missing, unreadable, duplicated or irregular, or ``freq`` is unknown or does
@@ -120,19 +125,28 @@ def build_timeline(column: pd.Series, freq: str | None) -> Timeline:
             f"time column {column.name!r} holds {column.iloc[0]!s}, but must hold dates or whole numbers; "
             "name another --time-column"
         )
-    timelines, notes = likeliest(column, lambda times: ([_date_timeline(str(column.name), times, freq)], []))
+
+    def place(times: pd.DatetimeIndex, moving: bool) -> Placed:
+        return [_date_timeline(str(column.name), times, freq, moving, beside)], []
+
+    timelines, notes = likeliest(column, place, freq, may_move=may_move)
     timeline = timelines[0]
-    return Timeline(timeline.index, timeline.rows, (*notes, *timeline.notes))
+    return replace(timeline, notes=(*notes, *timeline.notes))
 
 
-def likeliest(column: pd.Series, place: Callable[[pd.DatetimeIndex], Placed]) -> Placed:
+def likeliest(
+    column: pd.Series, place: Callable[[pd.DatetimeIndex, bool], Placed], freq: str | None, *, may_move: bool
+) -> Placed:
     """Timelines for the likeliest way to read a column as dates: the first that puts them on a regular grid.
 
-    Where days and months could be one another, the way that leaves fewer gaps.
+    Where days and months could be one another, the way that leaves fewer gaps. Rows are moved only where no way does
+    without.
 
     Args:
         column: Dates of any kind.
-        place: Makes timelines, and notes on them, from the dates.
+        place: Makes timelines, and notes on them, from the dates; the second argument says whether rows may be moved.
+        freq: As in `build_timeline`; rows are moved only where it is given.
+        may_move: Whether rows may be moved at all.
 
     Returns:
         The timelines; what was assumed in reading comes first among the notes.
@@ -140,9 +154,25 @@ def likeliest(column: pd.Series, place: Callable[[pd.DatetimeIndex], Placed]) ->
     Raises:
         InvalidTableError: If no way gives timelines, or days and months could be one another and nothing decides.
     """
+    known = readings(column)
+    try:
+        fitting = _fitting(known, lambda times: place(times, may_move and freq is None))
+    except InvalidTableError:
+        if freq is None or not may_move:
+            raise
+        fitting = _fitting(known, lambda times: place(times, True))
+    fitting.sort(key=lambda one: _gaps(one[1]))
+    if len(fitting) > 1 and _gaps(fitting[0][1]) == _gaps(fitting[1][1]):
+        _refuse_to_guess(str(column.name), fitting)
+    reading, (timelines, notes) = fitting[0]
+    return timelines, [*filter(None, [reading.note]), *notes]
+
+
+def _fitting(known: Sequence[Reading], place: Callable[[pd.DatetimeIndex], Placed]) -> list[tuple[Reading, Placed]]:
+    """Ways to read the column that give timelines; at least one."""
     fitting: list[tuple[Reading, Placed]] = []
     problems = []
-    for reading in readings(column):
+    for reading in known:
         if fitting and reading.order in ("", fitting[0][0].order):
             continue
         try:
@@ -151,11 +181,7 @@ def likeliest(column: pd.Series, place: Callable[[pd.DatetimeIndex], Placed]) ->
             problems.append(error)
     if not fitting:
         raise problems[0]
-    fitting.sort(key=lambda one: _gaps(one[1]))
-    if len(fitting) > 1 and _gaps(fitting[0][1]) == _gaps(fitting[1][1]):
-        _refuse_to_guess(str(column.name), fitting)
-    reading, (timelines, notes) = fitting[0]
-    return timelines, [*filter(None, [reading.note]), *notes]
+    return fitting
 
 
 def _gaps(placed: Placed) -> int:
@@ -177,17 +203,23 @@ def _refuse_to_guess(name: str, fitting: Sequence[tuple[Reading, Placed]]) -> No
     )
 
 
-def _date_timeline(name: str, times: pd.DatetimeIndex, freq: str | None) -> Timeline:
+def _date_timeline(name: str, times: pd.DatetimeIndex, freq: str | None, may_move: bool, beside: Beside) -> Timeline:
     order, notes = _order(name, times)
     ordered = times[order]
     if freq is not None:
-        grid = _grid(ordered, freq)
-        rows = np.full(len(grid), -1)
-        rows[grid.get_indexer(ordered)] = order
-        gaps = len(grid) - len(ordered)
-        if gaps:
-            notes.append(f"{gaps} times between the first and the last are not in the file and count as missing values")
-        return Timeline(grid, rows, tuple(notes))
+        placed = place_on_grid(ordered, freq, may_move=may_move, beside=beside)
+        rows = np.full(len(placed.grid), -1)
+        rows[placed.places] = order
+        if placed.moved:
+            notes.append(
+                f"{placed.moved} of {len(ordered)} rows were moved to the nearest time of the grid of "
+                f"{placed.grid.freqstr}, by at most {shown(placed.furthest)}"
+            )
+        if placed.missing:
+            notes.append(
+                f"{placed.missing} times between the first and the last are not in the file and count as missing values"
+            )
+        return Timeline(placed.grid, rows, tuple(notes), placed.moved, placed.furthest)
     if len(ordered) < 3:
         raise InvalidTableError(
             f"{len(ordered)} data row(s) are too few to tell how often values come; supply more history, or say it "
@@ -195,7 +227,7 @@ def _date_timeline(name: str, times: pd.DatetimeIndex, freq: str | None) -> Time
         )
     found = pd.infer_freq(ordered)
     if found is None:
-        raise _irregular(ordered)
+        raise _irregular(ordered, beside, may_move=may_move)
     return Timeline(pd.DatetimeIndex(ordered, freq=found), order, tuple(notes))
 
 
@@ -217,76 +249,27 @@ def _order(name: str, times: pd.Index) -> tuple[np.ndarray, list[str]]:
     return order, [f"rows were not in order of time (the first is data row {first}) and have been sorted"]
 
 
-def _grid(ordered: pd.DatetimeIndex, freq: str) -> pd.DatetimeIndex:
-    """The regular grid from the first to the last time that holds them all."""
-    misfits = []
-    for name in _spellings(freq, ordered[0]):
-        offset = _offset(name, freq)
-        step = (ordered[0] + offset) - ordered[0]
-        if (ordered[-1] - ordered[0]) / step > _MAX_EXPANSION * len(ordered) + 1000:
-            raise InvalidTableError(
-                f"--freq {freq} would leave more than {_MAX_EXPANSION} missing rows for each one in the file; "
-                f"choose a coarser one (the usual step is {_usual_step(ordered)})"
-            )
-        grid = pd.date_range(ordered[0], ordered[-1], freq=name)
-        off = ordered[~ordered.isin(grid)]
-        if len(off) == 0 and len(grid):
-            return grid
-        misfits.append((off[0] if len(off) else ordered[0], name))
-    # Of several anchors, the one on which the series gets furthest is what was meant.
-    time, name = max(misfits)
-    usual = f" (the usual step is {_usual_step(ordered)})" if len(ordered) > 1 else ""
-    raise InvalidTableError(
-        f"--freq {freq} does not fit: {time} is not on the grid of {name!r} that starts at {ordered[0]}; "
-        f"choose another frequency{usual} or round the times"
-    )
-
-
-def _offset(name: str, asked: str) -> pd.offsets.BaseOffset:
-    try:
-        offset = pd.tseries.frequencies.to_offset(name)
-        is_forward = offset is not None and pd.Timestamp(0) + offset > pd.Timestamp(0)
-    except ValueError:
-        is_forward = False
-    if not is_forward or offset is None:
-        raise InvalidTableError(
-            f"--freq is {asked!r}, but must be a pandas frequency such as 15min, h, D, B, W, MS, ME, QS or YS"
+def _irregular(ordered: pd.DatetimeIndex, beside: Beside, *, may_move: bool) -> InvalidTableError:
+    name = proposed([ordered, *beside()], may_move=may_move)
+    rows = "--row-numbers to take the rows as evenly spaced"
+    if name is None:
+        steps = ordered[1:] - ordered[:-1]
+        return InvalidTableError(
+            f"times are irregular, and no frequency fits them: steps lie between {shown(steps.min())} and "
+            f"{shown(steps.max())}, the median is {shown(steps.to_series().median())}; round the times, or pass {rows}"
         )
-    return offset
-
-
-def _spellings(freq: str, first: pd.Timestamp) -> list[str]:
-    """Current pandas names for a frequency; where it leaves the anchor open, every anchor the data may have."""
-    match = re.fullmatch(r"(\d*)([A-Za-z]+)", freq.strip())
-    if match is None:
-        return [freq.strip()]
-    count, unit = match[1], match[2].upper() if match[2] in _CAPITALS else match[2]
-    unit = _OLD_NAMES.get(unit, unit)
-    if unit == "W":
-        return [f"{count}W-{first.day_name()[:3].upper()}"]
-    if unit in _ANCHORED:
-        month = "" if unit.endswith("M") else f"-{first.month_name()[:3].upper()}"
-        return [f"{count}{name}{month}" for name in _ANCHORED[unit]]
-    return [f"{count}{unit}"]
-
-
-def _usual_step(ordered: pd.DatetimeIndex) -> str:
-    steps = pd.Series(ordered[1:] - ordered[:-1])
-    usual = steps.mode().iloc[0]
-    if pd.Timedelta(days=28) <= usual <= pd.Timedelta(days=31):
-        return "MS" if (ordered.day == 1).all() else "ME"
-    return str(pd.tseries.frequencies.to_offset(usual).freqstr)
-
-
-def _irregular(ordered: pd.DatetimeIndex) -> InvalidTableError:
-    steps = ordered[1:] - ordered[:-1]
-    usual = pd.Series(steps).mode().iloc[0]
-    odd = np.flatnonzero(steps != usual)
-    first = int(odd[0]) if odd.size else 0
+    placed = place_on_grid(ordered, name, may_move=may_move)
+    leave = " and leave the missing ones to the model, or " if placed.missing else ", or "
+    if placed.moved:
+        return InvalidTableError(
+            f"times are irregular: {placed.moved} of {len(ordered)} rows lie beside the grid of {name}, by up to "
+            f"{shown(placed.furthest)}; pass --freq {name} to move them onto it{leave}{rows}"
+        )
+    gap = int(np.flatnonzero(np.diff(placed.places) > 1)[0]) if placed.missing else 0
     return InvalidTableError(
-        f"times are irregular: {ordered[first + 1]} follows {ordered[first]}, but the usual step is {usual} "
-        f"({odd.size} of {len(steps)} steps differ); pass --freq {_usual_step(ordered)} to put the rows on a regular "
-        "grid and leave the missing ones to the model, or --row-numbers to take the rows as evenly spaced"
+        f"times are irregular: {ordered[gap + 1]} follows {ordered[gap]}, but the usual step is {name} "
+        f"({placed.missing} of {len(placed.grid)} times are not in the file); pass --freq {name} to put the rows on a "
+        f"regular grid{leave}{rows}"
     )
 
 

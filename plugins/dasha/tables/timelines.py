@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dasha.errors import InvalidTableError
+from dasha.tables.grid import proposed, shown
 from dasha.tables.timeline import (
+    Beside,
+    Placed,
     Timeline,
     anchored,
     build_timeline,
@@ -59,23 +62,36 @@ def build_timelines(column: pd.Series, groups: Sequence[Group], freq: str | None
     """
     numbers = whole_numbers(column)
     if numbers is not None and not stand_for_dates(numbers):
-        return _on_grids(str(column.name), pd.Index(numbers), groups, freq)
+        return _on_grids(str(column.name), pd.Index(numbers), groups, freq, may_move=False)
     if numbers is None and pd.api.types.is_numeric_dtype(column) and column.notna().all():
         build_timeline(column, freq)  # says what is wrong with such a column
-    return likeliest(column, lambda times: _on_grids(str(column.name), times, groups, freq))
+
+    def place(times: pd.DatetimeIndex, may_move: bool) -> Placed:
+        return _on_grids(str(column.name), times, groups, freq, may_move=may_move)
+
+    return likeliest(column, place, freq, may_move=True)
 
 
-def _on_grids(
-    name: str, times: pd.Index, groups: Sequence[Group], freq: str | None
-) -> tuple[list[Timeline], list[str]]:
+def _on_grids(name: str, times: pd.Index, groups: Sequence[Group], freq: str | None, *, may_move: bool) -> Placed:
     """Timelines for one way to read the times: dates or whole numbers, in the order of the file."""
     _refuse_duplicates(times, groups)
     longest = max(groups, key=lambda group: len(group.rows))
-    found = _build(name, times, longest, freq)
+
+    def every() -> list[pd.DatetimeIndex]:
+        return [pd.DatetimeIndex(times[group.rows]).sort_values() for group in groups]
+
+    def build(group: Group) -> Timeline:
+        try:
+            column = pd.Series(times[group.rows], name=name)
+            return build_timeline(column, freq, may_move=may_move, beside=every)
+        except InvalidTableError as error:
+            raise InvalidTableError(f"series {group.name!r}: {error}") from None
+
+    found = build(longest)
     if freq is None:
-        local = _like_the_longest(times, groups, longest, found)
+        local = _like_the_longest(times, groups, longest, found, every)
     else:
-        local = [_build(name, times, group, freq) for group in groups]
+        local = [build(group) for group in groups]
     timelines, unsorted, gaps = [], 0, []
     for group, timeline in zip(groups, local, strict=True):
         is_row = timeline.rows >= 0
@@ -88,10 +104,19 @@ def _on_grids(
             f"{sum(gaps)} times in {np.count_nonzero(gaps)} of {len(groups)} series, between the first and the last of "
             "the series, are not in the file and count as missing values"
         )
+    moved = [timeline for timeline in local if timeline.moved]
+    if moved:
+        rows, furthest = sum(timeline.moved for timeline in moved), max(timeline.furthest for timeline in moved)
+        notes.append(
+            f"{rows} rows in {len(moved)} of {len(groups)} series were moved to the nearest time of the grid of "
+            f"{freq}, by at most {shown(furthest)}"
+        )
     return timelines, notes
 
 
-def _like_the_longest(times: pd.Index, groups: Sequence[Group], longest: Group, found: Timeline) -> list[Timeline]:
+def _like_the_longest(
+    times: pd.Index, groups: Sequence[Group], longest: Group, found: Timeline, every: Beside
+) -> list[Timeline]:
     """Timelines of series that must have the frequency of the longest one, and no gaps."""
     orders = [np.argsort(times[group.rows].to_numpy(), kind="stable") for group in groups]
     ordered = [times[group.rows[order]] for group, order in zip(groups, orders, strict=True)]
@@ -110,16 +135,19 @@ def _like_the_longest(times: pd.Index, groups: Sequence[Group], longest: Group, 
     for group, grid, one, step_name in zip(groups, grids, ordered, steps, strict=True):
         off = np.flatnonzero(grid.to_numpy() != one.to_numpy())
         if off.size:
-            raise _other_frequency(group, one, int(off[0]), longest, step_name)
+            raise _other_frequency(group, one, int(off[0]), longest, step_name, every)
     return [Timeline(grid, order) for grid, order in zip(grids, orders, strict=True)]
 
 
-def _other_frequency(group: Group, ordered: pd.Index, place: int, longest: Group, step: str) -> InvalidTableError:
+def _other_frequency(
+    group: Group, ordered: pd.Index, place: int, longest: Group, step: str, every: Beside
+) -> InvalidTableError:
     what = f"{ordered[place]} follows {ordered[place - 1]}" if place else f"the first time is {ordered[0]}"
     way_out = "pass --row-numbers to take the rows as evenly spaced"
-    if isinstance(ordered, pd.DatetimeIndex) and place:
+    name = proposed(every(), may_move=True) if isinstance(ordered, pd.DatetimeIndex) else None
+    if name is not None:
         way_out = (
-            f"pass --freq {step} to put the rows on a regular grid and leave the missing ones to the model, or "
+            f"pass --freq {name} to put the rows on a regular grid and leave the missing ones to the model, or "
             "--row-numbers to take the rows as evenly spaced"
         )
     return InvalidTableError(
@@ -142,11 +170,3 @@ def _refuse_duplicates(times: pd.Index, groups: Sequence[Group]) -> None:
         f"{later + 1} ({repeated.size} such rows in all); remove the duplicates, or write times in UTC if clocks were "
         "changed"
     )
-
-
-def _build(name: str, times: pd.Index, group: Group, freq: str | None) -> Timeline:
-    """Timeline of one series by itself; an error says which series it is about."""
-    try:
-        return build_timeline(pd.Series(times[group.rows], name=name), freq)
-    except InvalidTableError as error:
-        raise InvalidTableError(f"series {group.name!r}: {error}") from None
