@@ -157,6 +157,16 @@ def test_numbers_come_back_in_their_units():
     np.testing.assert_allclose(own.model_(one_hot(encode(X_TEST))).detach()[:, 0], own.predict(X_TEST), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("low", "high"), [(2, 20), (20, 200), (200, 2000)])
+def test_counts_may_be_of_any_size(low, high):
+    rates = np.where(Y_TEST, high, low)
+    counts = np.random.default_rng(0).poisson(np.where(Y, high, low))
+    tuned = {"tune.trials": 3, "tune.lr": (0.003, 0.3), "tune.dropout": (0.0,), "retrain.epochs": 24}
+    own = DashaSequenceRegressor(**{**QUICK, "overrides": {**TINY, **tuned}}, loss="poisson").fit(X, counts)
+    assert own.score(X_TEST, rates) > 0.3
+    assert 0.6 < own.predict(X_TEST).mean() / rates.mean() < 1.5
+
+
 def test_validation_data_may_be_given():
     own = DashaSequenceClassifier(**QUICK).fit(X, Y, X_TEST, Y_TEST)
     assert own.run_.config.normalize is False
