@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -21,7 +20,7 @@ from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import on_device, read_fitted, write_fitted
 from genomics_adapter._inputs import batches_of, dataset_of, is_matrix, read_sequences
-from genomics_adapter._kept_cards import card_of_estimator, is_described, keep_card, part_of
+from genomics_adapter._kept_cards import is_described, keep_described, part_of
 from genomics_adapter._sklearn import (
     BaseEstimator,
     Tags,
@@ -31,7 +30,6 @@ from genomics_adapter._sklearn import (
 )
 from genomics_adapter._split import split_off
 from genomics_adapter.augment import Augmentation
-from genomics_adapter.card import ModelCard
 from genomics_adapter.encoding import Ambiguous, Crop
 from genomics_adapter.reverse_complement import StrandAverage
 
@@ -180,22 +178,12 @@ class DashaSequenceEstimator(BaseEstimator):
         self.run_.fit(*(dataset_of(*part, task, ambiguous=self.ambiguous) for part in (train, validation)))
         self._take(load_search(self.run_.run_dir).plan, self.run_.model)
         self.hyperparameters_ = self.run_.hyperparameters
-        if is_new:
-            given = [(X, "X"), (X, "X") if X_val is None else (X_val, "X_val")]
-            keep_card(self.run_.run_dir, partial(self._card, given, (train, validation), rows))
+        given = [(X, "X"), (X, "X") if X_val is None else (X_val, "X_val")]
+        parts = zip(given, (train, validation), rows, strict=True)
+        has_codes = train[0].ndim == 2  # shares of bases cannot be compared
+        described = [part_of(*origin, *part, own) for origin, part, own in parts] if has_codes else None
+        keep_described(self, described, with_card=is_new)
         return self
-
-    def _card(
-        self,
-        given: Sequence[tuple[Any, str]],
-        parts: Sequence[tuple[np.ndarray, np.ndarray]],
-        rows: Sequence[np.ndarray | None],
-    ) -> ModelCard:
-        """The card of a fit: what the user gave, the training and validation data in it, and their places there."""
-        if parts[0][0].ndim == 3:  # shares of bases have no codes to compare
-            return card_of_estimator(self, None)
-        described = zip(given, parts, rows, strict=True)
-        return card_of_estimator(self, [part_of(*origin, *part, own) for origin, part, own in described])
 
     def predict(self, X: Any) -> np.ndarray:
         """Classes, labels or numbers of sequences, in the form that ``y`` had."""

@@ -166,6 +166,16 @@ class SequenceData:
             )
         return replace(self, labels=labels, class_names=names)
 
+    def about(self) -> dict[str, Any]:
+        """How many there are, where they are from and how they were read, as plain values."""
+        return {
+            "count": len(self),
+            "shape": [4, self.length],
+            "source": str(self.source),
+            "notes": list(self.notes),
+            "description": self.describe(),
+        }
+
     def describe(self) -> str:
         """Lines on what was read, so that a misreading shows before any time is spent."""
         lines = [f"{len(self)} sequences of {self.length} bases from {self.source}", *self.notes]
