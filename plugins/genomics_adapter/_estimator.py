@@ -48,6 +48,9 @@ class DashaSequenceEstimator(BaseEstimator):
         metric: Name in `dasha.metrics.METRICS` that decides in tuning; by default MCC of classes, average precision of
             labels, mean squared error of numbers.
         loss: See `dasha.TaskSpec`; by default cross-entropy or the squared error.
+        class_weight: Weight of every class in the loss: None for equal ones, ``"balanced"`` for the same share of every
+            class, or a dictionary from classes to weights, where those left out have 1. Of several labels, that of
+            every column. For classes alone.
         length: Bases that a network sees; by default those of the longest training sequence. Others are cropped or
             padded.
         crop: What keeps its place then: ``"center"``, ``"start"`` or ``"end"``.
@@ -90,6 +93,7 @@ class DashaSequenceEstimator(BaseEstimator):
         overrides: Mapping[str, Any] | None = None,
         metric: str | None = None,
         loss: str | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         length: int | None = None,
         crop: Crop = "center",
         ambiguous: Ambiguous = "zeros",
@@ -109,6 +113,7 @@ class DashaSequenceEstimator(BaseEstimator):
         self.overrides = overrides
         self.metric = metric
         self.loss = loss
+        self.class_weight = class_weight
         self.length = length
         self.crop = crop
         self.ambiguous = ambiguous

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +51,36 @@ class Labels:
         """Outputs of the network."""
         return 1 if self.kind == "binary" else len(self.classes)
 
-    def task(self, *, metric: str | None, loss: str | None) -> TaskSpec:
+    def weights(self, given: Any, targets: np.ndarray) -> tuple[float, ...]:
+        """Weights of the classes or labels in the loss; none where all are equal.
+
+        Args:
+            given: None, ``"balanced"``, or weights by class, 1 for those left out.
+            targets: Of `encode`, whose classes are counted.
+
+        Raises:
+            InvalidArgumentError: If it is something else, or has a class that there is not.
+        """
+        if given is None:
+            return ()
+        if isinstance(given, str) and given == "balanced":
+            counts = targets.sum(0) if self.kind == "multilabel" else np.bincount(targets, minlength=len(self.classes))
+            return tuple((counts.mean() / counts.clip(min=1)).tolist())
+        known = self.classes.tolist()
+        if not isinstance(given, Mapping) or any(name not in known for name in given):
+            raise InvalidArgumentError(
+                f"class_weight is {given!r}, but must be None, 'balanced', or a dictionary with weights of the classes "
+                f"{', '.join(map(repr, known))}"
+            )
+        return tuple(float(given.get(name, 1.0)) for name in known)
+
+    def task(self, *, metric: str | None, loss: str | None, class_weights: tuple[float, ...] = ()) -> TaskSpec:
         """What the network learns; MCC decides, as in the GUE benchmark, or of labels average precision."""
         own = metric or ("average_precision" if self.kind == "multilabel" else "mcc")
         names = () if self.kind == "multilabel" else tuple(map(str, self.classes))
-        return TaskSpec(self.kind, 4, self.num_outputs, loss=loss or "", metric=own, class_names=names)
+        return TaskSpec(
+            self.kind, 4, self.num_outputs, loss=loss or "", metric=own, class_weights=class_weights, class_names=names
+        )
 
     def encode(self, y: Any) -> np.ndarray:
         """Targets of the network: numbers of the classes ``(N,)``, or 0 and 1 ``(N, num_outputs)``.

@@ -43,7 +43,9 @@ class DashaSequenceClassifier(ClassifierMixin, DashaSequenceEstimator):
 
     def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
         self.labels_ = Labels.of(y)
-        return self.labels_.encode(y), self.labels_.task(metric=self.metric, loss=self.loss)
+        targets = self.labels_.encode(y)
+        weights = self.labels_.weights(self.class_weight, targets)
+        return targets, self.labels_.task(metric=self.metric, loss=self.loss, class_weights=weights)
 
     def _encode(self, y: Any) -> np.ndarray:
         return self.labels_.encode(y)
@@ -66,6 +68,11 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
     """
 
     def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
+        if self.class_weight is not None:
+            raise InvalidArgumentError(
+                f"class_weight is {self.class_weight!r}, but {type(self).__name__} learns numbers, which have no "
+                "classes; leave it out"
+            )
         values = _numbers(y)
         if self.loss == "poisson" and (values < 0).any():
             raise InvalidArgumentError("y has negative values, but loss='poisson' is for counts")

@@ -151,6 +151,32 @@ def test_classes_labels_numbers_and_counts():
     np.testing.assert_allclose(own.model_(one_hot(encode(X_TEST))).exp().detach()[:, 0], own.predict(X_TEST), rtol=1e-5)
 
 
+def test_classes_have_the_weights_that_are_wanted(tmp_path):
+    rare = np.where(np.arange(len(X)) % 8 == 1, "bound", "free")
+    own = DashaSequenceClassifier(**QUICK, class_weight="balanced").fit(X, rare)
+    assert own.task_.class_weights == pytest.approx((4, 4 / 7))
+    assert own.run_.task.class_weights == own.task_.class_weights
+    own = DashaSequenceClassifier(**QUICK, class_weight={"bound": 1000.0}).fit(X, rare)
+    assert own.task_.class_weights == (1000, 1)
+    assert (own.predict(X_TEST) == "bound").all()
+    loaded = DashaSequenceClassifier.load(own.save(tmp_path / "words"))
+    assert loaded.class_weight == {"bound": 1000.0}
+    own = DashaSequenceClassifier(**QUICK, class_weight={0: 2}).fit(X, np.stack([Y, 1 - Y], 1))
+    assert own.task_.class_weights == (2, 1)
+    assert DashaSequenceClassifier.load(own.save(tmp_path / "numbers")).class_weight == {0: 2.0}
+    labels = np.stack([Y, np.arange(len(X)) % 4 == 0], 1).astype(int)
+    own = DashaSequenceClassifier(**QUICK, class_weight="balanced").fit(X, labels)
+    assert own.task_.class_weights == pytest.approx((0.75, 1.5))
+
+
+@pytest.mark.parametrize("weights", ["even", {"other": 2.0}, [1.0, 2.0]])
+def test_weights_are_of_classes(weights):
+    with pytest.raises(InvalidArgumentError, match=r"class_weight is .* with weights of the classes 0, 1"):
+        DashaSequenceClassifier(**QUICK, class_weight=weights).fit(X, Y)
+    with pytest.raises(InvalidArgumentError, match=r"class_weight is .* DashaSequenceRegressor learns numbers"):
+        DashaSequenceRegressor(**QUICK, class_weight=weights).fit(X, Y)
+
+
 def test_numbers_come_back_in_their_units():
     own = DashaSequenceRegressor(**LEARNING).fit(X, 1e6 + 1e3 * Y)
     assert own.score(X_TEST, 1e6 + 1e3 * Y_TEST) > 0.5
