@@ -29,6 +29,7 @@ from genomics_adapter._sklearn import (
     validate_data,
 )
 from genomics_adapter._split import split_off
+from genomics_adapter._targets import check_present
 from genomics_adapter.augment import Augmentation
 from genomics_adapter.encoding import Ambiguous, Crop
 from genomics_adapter.reverse_complement import StrandAverage
@@ -57,7 +58,7 @@ class DashaSequenceEstimator(BaseEstimator):
         ambiguous: How the network sees codes of bases that are not certain: ``"zeros"``, or ``"fractions"`` for a share
             of every base that a code allows; see `genomics_adapter.one_hot`.
         reverse_complement: Whether training shows either strand at random, and predictions are the mean of both.
-        shift: Training moves sequences by up to so many bases at random.
+        shift: Training moves sequences by up to so many bases at random; fewer than they have.
         validation_fraction: Share of the training data that everything is chosen on, where `fit` gets no validation
             data; the same sequence, on either strand, never is in both.
         n_seeds: Final trainings with different seeds; the model card shows their spread.
@@ -147,6 +148,9 @@ class DashaSequenceEstimator(BaseEstimator):
             raise InvalidArgumentError("X_val and y_val must be given together")
         if y is None:
             raise InvalidArgumentError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        for targets_given, name in ((y, "y"), (y_val, "y_val")):
+            if targets_given is not None:
+                check_present(targets_given, name)
         sequences = self._read(X, reset=True)
         targets, task = self._learn_targets(y)
         _check_lengths(sequences, targets, "")
@@ -164,7 +168,8 @@ class DashaSequenceEstimator(BaseEstimator):
         else:
             train, validation = (sequences, targets), (self._read(X_val), self._encode(y_val))
             _check_lengths(*validation, " of validation")
-        augmented = self.reverse_complement or self.shift
+        augment = Augmentation(reverse_complement=self.reverse_complement, shift=self.shift)
+        augment.check_length(self.length_)
         self.run_ = Dasha(
             task,
             self.run_dir,
@@ -176,7 +181,7 @@ class DashaSequenceEstimator(BaseEstimator):
             n_seeds=self.n_seeds,
             is_ensemble=self.is_ensemble,
             normalize=False,
-            augment=Augmentation(reverse_complement=self.reverse_complement, shift=self.shift) if augmented else None,
+            augment=augment if self.reverse_complement or self.shift else None,
             device=self.device,
             is_shown=self.verbose > 0,
         )

@@ -7,10 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import Kind, TaskSpec
 from genomics_adapter._sklearn import check_array, check_classification_targets, column_or_1d, type_of_target
+
+
+def check_present(y: Any, name: str) -> None:
+    """Refuse targets of which some are missing.
+
+    Raises:
+        InvalidArgumentError: If there is None or NaN among them; the message names the first row.
+    """
+    values = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)
+    missing = np.atleast_1d(pd.isna(values))
+    if missing.any():
+        rows = np.flatnonzero(missing.reshape(len(missing), -1).any(1))
+        raise InvalidArgumentError(
+            f"{name} has nothing in row {rows[0]} ({len(rows)} rows of {len(missing)} have None or NaN), but every "
+            "sequence needs a target; supply it, or drop the sequence"
+        )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
@@ -95,6 +96,20 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
 
 def _numbers(y: Any) -> np.ndarray:
     y = np.asarray(y)
+    if y.dtype.kind in "OSU" and y.ndim:
+        _refuse_words(y)
     if y.ndim == 2 and y.shape[1] == 1:
         return np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
     return np.asarray(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
+
+
+def _refuse_words(y: np.ndarray) -> None:
+    """Refuse targets ``(N,)`` or ``(N, T)`` that are no numbers; the message names the first row."""
+    values = y.reshape(-1).tolist()
+    wrong = pd.to_numeric(pd.Series(values), errors="coerce").isna().to_numpy()
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise InvalidArgumentError(
+            f"y has {values[first]!r} in row {first * len(y) // y.size} ({int(wrong.sum())} values are no numbers), "
+            "but DashaSequenceRegressor learns numbers; correct them, or fit DashaSequenceClassifier to classes"
+        )

@@ -177,6 +177,41 @@ def test_weights_are_of_classes(weights):
         DashaSequenceRegressor(**QUICK, class_weight=weights).fit(X, Y)
 
 
+def test_data_goes_through_cross_validation():
+    data = SequenceData(encode(X), Y)
+    assert data.shape == (160, 20)
+    assert len(data[3]) == 1
+    assert len(data[:7]) == 7
+    rows = np.array([5, 2])
+    assert data[rows, ...].labels.tolist() == data[rows].labels.tolist() == Y[rows].tolist()
+    assert data[rows].source.numbers.tolist() == [5, 2]
+    own = DashaSequenceClassifier(**QUICK)
+    np.testing.assert_array_equal(cross_val_score(own, data, Y, cv=2), cross_val_score(own, np.array(X), Y, cv=2))
+
+
+def test_categories_are_texts_as_any_others(fitted):
+    np.testing.assert_array_equal(fitted.predict(pd.Categorical(X_TEST)), fitted.predict(X_TEST))
+    with pytest.raises(InvalidArgumentError, match=r"X is empty, its shape is \(0,\); supply sequences"):
+        fitted.predict([])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("kind", [DashaSequenceClassifier, DashaSequenceRegressor])
+def test_a_missing_target_is_named_by_its_row(missing, kind):
+    y = [*Y[:5].tolist(), missing, *Y[6:].tolist()]
+    with pytest.raises(InvalidArgumentError, match=r"y has nothing in row 5 \(1 rows of 160 have None or NaN\)"):
+        kind(**QUICK).fit(X, y)
+    with pytest.raises(InvalidArgumentError, match="y_val has nothing in row 5"):
+        kind(**QUICK).fit(X, Y, X, np.array(y, dtype=object))
+
+
+def test_words_are_no_numbers():
+    with pytest.raises(InvalidArgumentError, match=r"y has 'a' in row 1 \(159 values are no numbers\).*Classifier"):
+        DashaSequenceRegressor(**QUICK).fit(X, ["1.5", *["a"] * 159])
+    with pytest.raises(InvalidArgumentError, match=r"y has 'b' in row 0 \(1 values"):
+        DashaSequenceRegressor(**QUICK).fit(X, [[1, "b"], *[[0, 1]] * 159])
+
+
 def test_numbers_come_back_in_their_units():
     own = DashaSequenceRegressor(**LEARNING).fit(X, 1e6 + 1e3 * Y)
     assert own.score(X_TEST, 1e6 + 1e3 * Y_TEST) > 0.5
@@ -342,6 +377,7 @@ def test_what_cannot_be_learnt_from(x, y, message):
         ({"budget": "huge"}, "budget='huge' must be one of"),
         ({"metric": "mse"}, "metric='mse' must be one of"),
         ({"crop": "left"}, "crop is 'left'"),
+        ({"shift": 20}, "shift is 20, but sequences have 20 bases"),
         ({"ambiguous": "half"}, "ambiguous is 'half', but must be 'zeros' or 'fractions'"),
         ({"device": "abacus"}, "device='abacus' cannot be used"),
         ({"overrides": {"tune.trails": 3}}, "did you mean 'trials'"),

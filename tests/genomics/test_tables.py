@@ -79,6 +79,11 @@ def test_other_columns(tmp_path):
     assert "no labels" in read_table(path, sequence="seq", label=None).describe()
 
 
+def test_a_table_may_be_packed_as_genomes_are(tmp_path):
+    (tmp_path / "a.csv.bgz").write_bytes(gzip.compress(ROWS.encode()))
+    assert read_table(tmp_path / "a.csv.bgz").labels.tolist() == [1, 0, 1]
+
+
 def test_names_and_chromosomes_have_no_blanks_around_them(tmp_path):
     path = write(tmp_path / "a.csv", "sequence,label,chr,id\nACGT,1,chr1 , a\nACGA,0, chr2,\nACGC,1,chr2,c\n")
     data = read_table(path, chromosome="chr", name="id")

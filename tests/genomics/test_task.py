@@ -464,6 +464,9 @@ def test_one_file_of_any_form_is_enough(tmp_path):
     rule = {"split": "chromosome", "chromosome": "where", "validation_chromosomes": ["chr1"]}
     parts = splits_of(tmp_path / "a.csv", **columns, **rule, test_chromosomes=["chr2"])
     assert [set(part.chromosomes.tolist()) for part in parts] == [{"chr0", "chr3"}, {"chr1"}, {"chr2"}]
+    (tmp_path / "b.csv").write_text((tmp_path / "a.csv").read_text().replace("chr", ""))
+    numbered = splits_of(tmp_path / "b.csv", **columns, **{**rule, "validation_chromosomes": [1]}, test_chromosomes=[2])
+    assert [set(part.chromosomes.tolist()) for part in numbered] == [{"0", "3"}, {"1"}, {"2"}]
     (tmp_path / "a.fa").write_text(
         "".join(
             f">s{number} label={label}\n{text}\n"

@@ -21,8 +21,9 @@ from genomics_adapter.sequences.data import SequenceData, Source, from_texts
 from genomics_adapter.sequences.labels import parse_labels
 from genomics_adapter.sequences.words import chromosomes_of, names_of
 
-_TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-_PARQUET = (".parquet", ".pq", ".parquet.gz", ".pq.gz")
+_PACKED = ("", ".gz", ".bgz")
+_TEXT = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("csv", "tsv", "txt"))
+_PARQUET = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("parquet", "pq"))
 SUFFIXES = (*_TEXT, *_PARQUET)
 """Endings of the files that can be read."""
 
