@@ -265,7 +265,7 @@ def prediction_of(task: TaskSpec, outputs: Tensor) -> Tensor:
         return outputs.sigmoid()
     if task.has_classes:
         return outputs.softmax(1)
-    return outputs.exp() if task.loss == "poisson" else outputs
+    return outputs.exp() if task.has_counts else outputs
 
 
 def score_of(task: TaskSpec, values: Mapping[str, float]) -> float:

@@ -111,9 +111,19 @@ class TaskSpec:
         return 2 if self.kind == "binary" else self.num_outputs
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether targets are numbers, counts or others."""
+        return self.kind in ("regression", "dense_regression")
+
+    @property
     def has_standard_targets(self) -> bool:
         """Whether the network learns targets of mean 0 and standard deviation 1: numbers, but counts."""
-        return self.kind in ("regression", "dense_regression") and self.loss != "poisson"
+        return self.has_numbers and not self.has_counts
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether targets are counts, of which the network gives the logarithm and learns shares of their mean."""
+        return self.loss == "poisson"
 
     @property
     def output(self) -> Literal["vector", "dense"]:

@@ -20,6 +20,7 @@ from dasha.search.cost import operations_of
 from dasha.search.model import load_members, together
 from genomics_adapter._inputs import read_sequences
 from genomics_adapter._intervals import over_trainings
+from genomics_adapter._known_parts import KnownParts
 from genomics_adapter.reverse_complement import StrandAverage
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class CardSource:
         members: The networks of all final trainings, alone.
         predicting: Makes of one of them what predicts.
         read: Sequences and targets as users have them, as codes or shares and as a tensor.
+        parts: What was learnt from and chosen on; None where that is not known.
     """
 
     told: Mapping[str, Any]
@@ -47,6 +49,7 @@ class CardSource:
     members: list[nn.Module]
     predicting: Callable[[nn.Module], nn.Module]
     read: Read
+    parts: KnownParts | None = None
 
 
 def source_of(run: Any, *, network: Any = None, length: int | None = None) -> CardSource:
@@ -65,19 +68,19 @@ def source_of(run: Any, *, network: Any = None, length: int | None = None) -> Ca
         return _of_task(run, length)  # type: ignore[arg-type]
     folder = _folder_of(run)
     record = read_record(folder)
-    told = _told_by(record)
+    told, parts = _told_by(record), KnownParts.read(folder)
     if hasattr(run, "model_"):
 
         def by_estimator(X: Any, y: Any) -> tuple[np.ndarray, Tensor]:
             return run._read(X), torch.as_tensor(run._encode(y))
 
         predicting = StrandAverage if run.reverse_complement else _same
-        return CardSource(told, run.model_, run.run_.members, predicting, by_estimator)
+        return CardSource(told, run.model_, run.run_.members, predicting, by_estimator, parts)
     if isinstance(run, Dasha):
-        return CardSource(told, run.model, run.members, _same, _plain)
+        return CardSource(told, run.model, run.members, _same, _plain, parts)
     members = load_members(run, network=network)
     model = together(members, is_ensemble=record.config["settings"]["is_ensemble"])
-    return CardSource(told, model, members, _same, _plain)
+    return CardSource(told, model, members, _same, _plain, parts)
 
 
 def _of_task(task: DashaSequenceTask, length: int | None) -> CardSource:
@@ -102,7 +105,8 @@ def _of_task(task: DashaSequenceTask, length: int | None) -> CardSource:
         "seconds": result.seconds,
         "validation": None,
     }
-    return CardSource(told, model, [network], StrandAverage if settings["reverse_complement"] else _same, _plain)
+    predicting = StrandAverage if settings["reverse_complement"] else _same
+    return CardSource(told, model, [network], predicting, _plain, task.parts)
 
 
 def _told_by(record: RunRecord) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -21,7 +20,7 @@ from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import on_device, read_fitted, write_fitted
 from genomics_adapter._inputs import batches_of, dataset_of, is_matrix, read_sequences
-from genomics_adapter._kept_cards import card_of_estimator, is_described, keep_card, part_of
+from genomics_adapter._kept_cards import is_described, keep_described, part_of
 from genomics_adapter._sklearn import (
     BaseEstimator,
     Tags,
@@ -30,8 +29,8 @@ from genomics_adapter._sklearn import (
     validate_data,
 )
 from genomics_adapter._split import split_off
+from genomics_adapter._targets import check_present
 from genomics_adapter.augment import Augmentation
-from genomics_adapter.card import ModelCard
 from genomics_adapter.encoding import Ambiguous, Crop
 from genomics_adapter.reverse_complement import StrandAverage
 
@@ -50,13 +49,16 @@ class DashaSequenceEstimator(BaseEstimator):
         metric: Name in `dasha.metrics.METRICS` that decides in tuning; by default MCC of classes, average precision of
             labels, mean squared error of numbers.
         loss: See `dasha.TaskSpec`; by default cross-entropy or the squared error.
+        class_weight: Weight of every class in the loss: None for equal ones, ``"balanced"`` for the same share of every
+            class, or a dictionary from classes to weights, where those left out have 1. Of several labels, that of
+            every column. For classes alone.
         length: Bases that a network sees; by default those of the longest training sequence. Others are cropped or
             padded.
         crop: What keeps its place then: ``"center"``, ``"start"`` or ``"end"``.
         ambiguous: How the network sees codes of bases that are not certain: ``"zeros"``, or ``"fractions"`` for a share
             of every base that a code allows; see `genomics_adapter.one_hot`.
         reverse_complement: Whether training shows either strand at random, and predictions are the mean of both.
-        shift: Training moves sequences by up to so many bases at random.
+        shift: Training moves sequences by up to so many bases at random; fewer than they have.
         validation_fraction: Share of the training data that everything is chosen on, where `fit` gets no validation
             data; the same sequence, on either strand, never is in both.
         n_seeds: Final trainings with different seeds; the model card shows their spread.
@@ -92,6 +94,7 @@ class DashaSequenceEstimator(BaseEstimator):
         overrides: Mapping[str, Any] | None = None,
         metric: str | None = None,
         loss: str | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         length: int | None = None,
         crop: Crop = "center",
         ambiguous: Ambiguous = "zeros",
@@ -111,6 +114,7 @@ class DashaSequenceEstimator(BaseEstimator):
         self.overrides = overrides
         self.metric = metric
         self.loss = loss
+        self.class_weight = class_weight
         self.length = length
         self.crop = crop
         self.ambiguous = ambiguous
@@ -144,6 +148,9 @@ class DashaSequenceEstimator(BaseEstimator):
             raise InvalidArgumentError("X_val and y_val must be given together")
         if y is None:
             raise InvalidArgumentError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        for targets_given, name in ((y, "y"), (y_val, "y_val")):
+            if targets_given is not None:
+                check_present(targets_given, name)
         sequences = self._read(X, reset=True)
         targets, task = self._learn_targets(y)
         _check_lengths(sequences, targets, "")
@@ -161,7 +168,8 @@ class DashaSequenceEstimator(BaseEstimator):
         else:
             train, validation = (sequences, targets), (self._read(X_val), self._encode(y_val))
             _check_lengths(*validation, " of validation")
-        augmented = self.reverse_complement or self.shift
+        augment = Augmentation(reverse_complement=self.reverse_complement, shift=self.shift)
+        augment.check_length(self.length_)
         self.run_ = Dasha(
             task,
             self.run_dir,
@@ -173,29 +181,19 @@ class DashaSequenceEstimator(BaseEstimator):
             n_seeds=self.n_seeds,
             is_ensemble=self.is_ensemble,
             normalize=False,
-            augment=Augmentation(reverse_complement=self.reverse_complement, shift=self.shift) if augmented else None,
+            augment=augment if self.reverse_complement or self.shift else None,
             device=self.device,
             is_shown=self.verbose > 0,
         )
         self.run_.fit(*(dataset_of(*part, task, ambiguous=self.ambiguous) for part in (train, validation)))
         self._take(load_search(self.run_.run_dir).plan, self.run_.model)
         self.hyperparameters_ = self.run_.hyperparameters
-        if is_new:
-            given = [(X, "X"), (X, "X") if X_val is None else (X_val, "X_val")]
-            keep_card(self.run_.run_dir, partial(self._card, given, (train, validation), rows))
+        given = [(X, "X"), (X, "X") if X_val is None else (X_val, "X_val")]
+        parts = zip(given, (train, validation), rows, strict=True)
+        has_codes = train[0].ndim == 2  # shares of bases cannot be compared
+        described = [part_of(*origin, *part, own) for origin, part, own in parts] if has_codes else None
+        keep_described(self, described, with_card=is_new)
         return self
-
-    def _card(
-        self,
-        given: Sequence[tuple[Any, str]],
-        parts: Sequence[tuple[np.ndarray, np.ndarray]],
-        rows: Sequence[np.ndarray | None],
-    ) -> ModelCard:
-        """The card of a fit: what the user gave, the training and validation data in it, and their places there."""
-        if parts[0][0].ndim == 3:  # shares of bases have no codes to compare
-            return card_of_estimator(self, None)
-        described = zip(given, parts, rows, strict=True)
-        return card_of_estimator(self, [part_of(*origin, *part, own) for origin, part, own in described])
 
     def predict(self, X: Any) -> np.ndarray:
         """Classes, labels or numbers of sequences, in the form that ``y`` had."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain
@@ -39,7 +39,7 @@ def write_fitted(folder: Path, estimator: DashaSequenceEstimator) -> Path:
     content = {
         "format": _FORMAT,
         "class": type(estimator).__name__,
-        "parameters": parameters,
+        "parameters": {**parameters, "class_weight": _as_pairs(parameters["class_weight"])},
         "length": estimator.length_,
         "n_features_in": getattr(estimator, "n_features_in_", None),
         "targets": _targets_dict(estimator),
@@ -68,7 +68,10 @@ def read_fitted(kind: type[Estimator], folder: Path, network: Any) -> Estimator:
     trained = load_model(folder, network=network)
     try:
         extra = {} if network is None else {"backbone": network}
-        estimator = kind(**{**content["parameters"], **extra})
+        parameters = content["parameters"]
+        if isinstance(weights := parameters.get("class_weight"), list):
+            parameters["class_weight"] = dict(weights)
+        estimator = kind(**{**parameters, **extra})
         targets = content["targets"]
         if "classes" in targets:
             classes = np.array(targets["classes"], dtype=targets["dtype"])
@@ -111,6 +114,13 @@ def on_device(network: nn.Module, name: str) -> Iterator[tuple[nn.Module, torch.
         network.to(held)
         for module, is_training in modes:
             module.training = is_training
+
+
+def _as_pairs(weights: Any) -> Any:
+    """Weights by class as JSON can hold them, where keys of objects are texts."""
+    if not isinstance(weights, Mapping):
+        return weights
+    return [[np.asarray(name).item(), float(weight)] for name, weight in weights.items()]
 
 
 def _targets_dict(estimator: DashaSequenceEstimator) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from genomics_adapter.encoding import ALPHABET, ANY, Ambiguous, Crop, encode, fi
 from genomics_adapter.row_hashes import strand_free_hashes
 from genomics_adapter.sequences.data import SequenceData
 
+_CODED = (SequenceData, SequenceDataset)
+
 
 def read_sequences(X: Any, *, length: int | None = None, crop: Crop = "center") -> np.ndarray:
     """Bring sequences into one form.
@@ -23,7 +25,7 @@ def read_sequences(X: Any, *, length: int | None = None, crop: Crop = "center") 
     Args:
         X: Texts ``(N,)`` or ``(N, 1)`` as a list, an array or a column; codes ``(N, L)`` of
             `genomics_adapter.encoding.encode`, of any numeric type; one-hot values ``(N, 4, L)``, order A, C, G, T,
-            where a column may hold shares; or an object with such codes as its attribute ``codes``.
+            where a column may hold shares; `SequenceData` or a `SequenceDataset`.
         length: Bases of every row; by default those of the longest sequence.
         crop: What keeps its place where sequences are cropped or padded.
 
@@ -33,7 +35,9 @@ def read_sequences(X: Any, *, length: int | None = None, crop: Crop = "center") 
     Raises:
         InvalidArgumentError: If these are no sequences.
     """
-    array = _array(getattr(X, "codes", X))
+    array = _array(X.codes if isinstance(X, _CODED) else X)
+    if not array.size:
+        raise InvalidArgumentError(f"X is empty, its shape is {array.shape}; supply sequences")
     if array.ndim == 3:
         array = _of_one_hot(array)
     elif array.ndim == 1 or (array.ndim == 2 and array.dtype.kind in "OSU"):
@@ -44,8 +48,6 @@ def read_sequences(X: Any, *, length: int | None = None, crop: Crop = "center") 
         raise InvalidArgumentError(
             f"X has shape {array.shape}, but must be texts (N,), codes (N, L) or one-hot values (N, 4, L)"
         )
-    if not array.size:
-        raise InvalidArgumentError(f"X is empty, its shape is {array.shape}; supply sequences")
     if length is None or array.shape[-1] == length:
         return array
     if array.ndim == 3:
@@ -55,7 +57,7 @@ def read_sequences(X: Any, *, length: int | None = None, crop: Crop = "center") 
 
 def is_matrix(X: Any) -> bool:
     """Whether this is a matrix of numbers, or a list or table that may become one."""
-    if isinstance(X, str | bytes) or hasattr(X, "codes"):
+    if isinstance(X, (str, bytes, *_CODED)):
         return False
     if hasattr(X, "dtypes") and hasattr(X, "iloc"):  # a data frame
         return X.ndim == 2 and all(getattr(kind, "kind", "O") in "biufc" for kind in X.dtypes)

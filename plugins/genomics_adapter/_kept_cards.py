@@ -18,11 +18,14 @@ from dasha.search.found import load_search
 from dasha.search.stages import PLAN_FILE, RESULT_FILE
 from genomics_adapter._card_source import source_of
 from genomics_adapter._intervals import over_trainings
+from genomics_adapter._known_parts import KnownParts
 from genomics_adapter.card import JSON_FILE, ModelCard, card_of, model_card
-from genomics_adapter.leaks import LeakReport, leak_report
+from genomics_adapter.leaks import LeakReport
 from genomics_adapter.sequences.data import SequenceData, SequenceSplits, Source
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
     from genomics_adapter._estimator import DashaSequenceEstimator
     from genomics_adapter.tasks import DashaSequenceTask
 
@@ -72,18 +75,26 @@ def part_of(X: Any, name: str, sequences: np.ndarray, targets: np.ndarray, rows:
     return SequenceData(sequences, targets, source=source, notes=notes)
 
 
-def card_of_estimator(estimator: DashaSequenceEstimator, parts: Sequence[SequenceData] | None) -> ModelCard:
-    """The card of an estimator that has just been fitted.
+def keep_described(estimator: DashaSequenceEstimator, parts: Sequence[SequenceData] | None, *, with_card: bool) -> None:
+    """Keep what an estimator that has just been fitted learnt from, and its card, in the folder of its run.
 
     Args:
         estimator: Fitted.
-        parts: Training and validation data, which are compared; None where they are no codes.
+        parts: Training and validation data; None where they are no codes.
+        with_card: Whether there is a card to write.
+
+    Warns:
+        DashaWarning: As `keep_card`.
     """
-    if parts is None:
-        return model_card(estimator)
-    train, validation = (replace(part, class_names=estimator.task_.class_names) for part in parts)
-    leaks = leak_report(train=train, validation=validation)
-    return model_card(estimator, splits=SequenceSplits(train, validation), leaks=leaks)
+    folder = estimator.run_.run_dir
+
+    def card() -> ModelCard | None:
+        if parts is not None:
+            named = (replace(part, class_names=estimator.task_.class_names) for part in parts)
+            KnownParts.of(SequenceSplits(*named)).write(folder)
+        return model_card(estimator) if with_card else None
+
+    keep_card(folder, card)
 
 
 def card_of_task(task: DashaSequenceTask, folder: Path) -> ModelCard | None:
@@ -93,22 +104,31 @@ def card_of_task(task: DashaSequenceTask, folder: Path) -> ModelCard | None:
     """
     if not (folder / PLAN_FILE).is_file() or json.dumps(load_search(folder).as_dict()) != task.hparams["found"]:
         return None
-    data = getattr(task.trainer, "datamodule", None)
-    data = getattr(data, "inner", None) or data
-    splits, leaks = getattr(data, "splits", None), getattr(data, "leaks", None)
-    shapes = read_record(folder).config["data"]
-    known = isinstance(splits, SequenceSplits)
+    data, shapes = _data_of(task.trainer), read_record(folder).config["data"]
+    leaks = getattr(data, "leaks", None)
     source = source_of(task, length=shapes["train"]["shape"][-1])
     measured = {name: task.trainer.callback_metrics.get(f"val_{name}") for name in metric_names(task.task.kind)}
     values = {name: float(value) for name, value in measured.items() if value is not None}
+    sizes = {name: {key: one[key] for key in ("count", "shape")} for name, one in shapes.items()}
     told = {
         **source.told,
-        "data": {} if known else {name: {key: one[key] for key in ("count", "shape")} for name, one in shapes.items()},
+        "data": {} if source.parts else sizes,
         "validation": over_trainings([values]) if values else {},
     }
     return card_of(
         replace(source, told=told),
-        splits=splits._replace(test=None) if isinstance(splits, SequenceSplits) else None,
-        leaks=leaks if known and isinstance(leaks, LeakReport) else None,
+        leaks=leaks if isinstance(leaks, LeakReport) else None,
         ambiguous=getattr(getattr(data, "train_data", None), "ambiguous", "zeros"),
     )
+
+
+def parts_of(trainer: Trainer) -> KnownParts | None:
+    """What a trainer learnt from and chose on; None where its datamodule does not tell."""
+    splits = getattr(_data_of(trainer), "splits", None)
+    return KnownParts.of(splits) if isinstance(splits, SequenceSplits) else None
+
+
+def _data_of(trainer: Trainer) -> Any:
+    """The datamodule with the parts, which that of files has inside."""
+    data = getattr(trainer, "datamodule", None)
+    return getattr(data, "inner", None) or data

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import Kind, TaskSpec
 from genomics_adapter._sklearn import check_array, check_classification_targets, column_or_1d, type_of_target
+
+
+def check_present(y: Any, name: str) -> None:
+    """Refuse targets of which some are missing.
+
+    Raises:
+        InvalidArgumentError: If there is None or NaN among them; the message names the first row.
+    """
+    values = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)
+    missing = np.atleast_1d(pd.isna(values))
+    if missing.any():
+        rows = np.flatnonzero(missing.reshape(len(missing), -1).any(1))
+        raise InvalidArgumentError(
+            f"{name} has nothing in row {rows[0]} ({len(rows)} rows of {len(missing)} have None or NaN), but every "
+            "sequence needs a target; supply it, or drop the sequence"
+        )
 
 
 @dataclass(frozen=True)
@@ -50,11 +68,36 @@ class Labels:
         """Outputs of the network."""
         return 1 if self.kind == "binary" else len(self.classes)
 
-    def task(self, *, metric: str | None, loss: str | None) -> TaskSpec:
+    def weights(self, given: Any, targets: np.ndarray) -> tuple[float, ...]:
+        """Weights of the classes or labels in the loss; none where all are equal.
+
+        Args:
+            given: None, ``"balanced"``, or weights by class, 1 for those left out.
+            targets: Of `encode`, whose classes are counted.
+
+        Raises:
+            InvalidArgumentError: If it is something else, or has a class that there is not.
+        """
+        if given is None:
+            return ()
+        if isinstance(given, str) and given == "balanced":
+            counts = targets.sum(0) if self.kind == "multilabel" else np.bincount(targets, minlength=len(self.classes))
+            return tuple((counts.mean() / counts.clip(min=1)).tolist())
+        known = self.classes.tolist()
+        if not isinstance(given, Mapping) or any(name not in known for name in given):
+            raise InvalidArgumentError(
+                f"class_weight is {given!r}, but must be None, 'balanced', or a dictionary with weights of the classes "
+                f"{', '.join(map(repr, known))}"
+            )
+        return tuple(float(given.get(name, 1.0)) for name in known)
+
+    def task(self, *, metric: str | None, loss: str | None, class_weights: tuple[float, ...] = ()) -> TaskSpec:
         """What the network learns; MCC decides, as in the GUE benchmark, or of labels average precision."""
         own = metric or ("average_precision" if self.kind == "multilabel" else "mcc")
         names = () if self.kind == "multilabel" else tuple(map(str, self.classes))
-        return TaskSpec(self.kind, 4, self.num_outputs, loss=loss or "", metric=own, class_names=names)
+        return TaskSpec(
+            self.kind, 4, self.num_outputs, loss=loss or "", metric=own, class_weights=class_weights, class_names=names
+        )
 
     def encode(self, y: Any) -> np.ndarray:
         """Targets of the network: numbers of the classes ``(N,)``, or 0 and 1 ``(N, num_outputs)``.

@@ -12,6 +12,7 @@ from dasha._optional import require
 from dasha.errors import InvalidArgumentError
 from genomics_adapter._fitted import on_device
 from genomics_adapter._inputs import batches_of, read_sequences
+from genomics_adapter.references import reference_maker, uncertain_allowed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,9 @@ def attribute(
     hypothetical: bool = False,
 ) -> Tensor:
     """Contribution of every base to one output of a network.
+
+    Bases that are not known, and padding, contribute nothing; shuffles leave them where they are, and the bases between
+    them among themselves.
 
     Args:
         model: A module from one-hot inputs ``(N, 4, L)`` to outputs ``(N, T)``, or a fitted estimator.
@@ -73,9 +77,9 @@ def attribute(
                 values: Tensor = own_method(own, inputs, **common)
             else:
                 own_method = require("tangermeme.deep_lift_shap", extra="genomics").deep_lift_shap
-                values = own_method(
-                    own, inputs, n_shuffles=n_shuffles, random_state=seed, warning_threshold=_DELTA, **common
-                )
+                common |= {"n_shuffles": n_shuffles, "random_state": seed, "warning_threshold": _DELTA}
+                with uncertain_allowed():
+                    values = own_method(own, inputs, references=reference_maker(inputs), only_warn=True, **common)
     finally:
         network.train(was_training)
     return values.detach().float().cpu()

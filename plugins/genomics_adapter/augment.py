@@ -39,6 +39,21 @@ class Augmentation:
                 f"shift={self.shift} would leave positions without a target; use shift=0 with targets of positions"
             )
 
+    def check_length(self, length: int) -> None:
+        """Refuse a shift that would leave nothing of a sequence.
+
+        Args:
+            length: Bases of a sequence.
+
+        Raises:
+            InvalidArgumentError: If it moves as far or further.
+        """
+        if self.shift >= length:
+            raise InvalidArgumentError(
+                f"shift is {self.shift}, but sequences have {length} bases, of which nothing would be left; take a "
+                "shift of a few bases"
+            )
+
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Change one-hot inputs ``(N, 4, L)`` and, if they belong to positions, their targets."""
         if self.reverse_complement:

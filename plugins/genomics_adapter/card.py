@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dasha import Dasha
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.runs import write_whole
 from dasha.search.units import Normalize, TargetScale
@@ -23,8 +24,9 @@ from genomics_adapter._card_source import CardSource, source_of
 from genomics_adapter._fitted import on_device
 from genomics_adapter._inputs import batches_of
 from genomics_adapter._intervals import finite, over_trainings, with_intervals
+from genomics_adapter._known_parts import KnownParts
 from genomics_adapter.encoding import Ambiguous
-from genomics_adapter.leaks import LeakReport
+from genomics_adapter.leaks import LeakReport, leak_report
 from genomics_adapter.reverse_complement import StrandAverage
 from genomics_adapter.sequences.data import SequenceData, SequenceSplits
 
@@ -90,8 +92,10 @@ def model_card(
             folder of a run.
         test: Sequences and targets on which nothing was chosen; by default the test part of ``splits``. Targets are as
             the estimator or the run was given them.
-        splits: The data, described by where it is from and how it was read.
-        leaks: What its parts share; `genomics_adapter.leaks.leak_report` makes it.
+        splits: The data, described by where it is from and how it was read; not needed where the run has kept that, as
+            those of the estimators have, and a task that has just been trained on a datamodule.
+        leaks: What its parts share, of `genomics_adapter.leaks.leak_report`; by default, they are compared here, test
+            data with them.
         name: Of the model.
         notes: A paragraph on what the model is for.
         resamples: Of the test data, for the intervals.
@@ -104,6 +108,9 @@ def model_card(
     Raises:
         InvalidArgumentError: If the run is not finished, or test data does not fit.
         StateFileError: If there is no run.
+
+    Warns:
+        DashaWarning: If test sequences were learnt from or chosen on.
     """
     return card_of(
         source_of(run, network=network, length=None if splits is None else splits.train.length),
@@ -137,18 +144,23 @@ def card_of(
     Nothing is measured without ``test``; the other arguments are those of `model_card`.
     """
     told, task = source.told, TaskSpec(**source.told["task"])
-    measured = None
+    measured, codes = None, None
     if test is not None:
-        measured = _measured(source, task, _pair(test), ambiguous, resamples=resamples, seed=seed, on=device)
+        read = source.read(*_pair(test))
+        measured = _measured(source, task, read, ambiguous, resamples=resamples, seed=seed, on=device)
+        codes = read[0] if read[0].ndim == 2 else None  # shares of bases cannot be compared
+    parts = source.parts if splits is None else KnownParts.of(splits)
+    leaks = _compared(parts, splits, codes) if leaks is None else leaks
     validation = told["validation"]
     if validation is None and splits is not None and splits.validation is not None:
-        found = _measured(source, task, _pair(splits.validation), ambiguous, resamples=0, seed=0, on=device)
+        read = source.read(*_pair(splits.validation))
+        found = _measured(source, task, read, ambiguous, resamples=0, seed=0, on=device)
         validation = over_trainings([{name: row["value"] for name, row in found["metrics"].items()}])
     content = {
         "name": name or f"{task.kind} of DNA sequences",
         "notes": notes,
         **told,
-        "data": _data(told["data"], splits),
+        "data": _data(told["data"], parts, splits),
         "leaks": None if leaks is None else {**leaks.as_dict(), "text": str(leaks)},
         "architecture": {
             **told["architecture"],
@@ -166,7 +178,7 @@ def card_of(
 def _measured(
     source: CardSource,
     task: TaskSpec,
-    test: tuple[Any, Any],
+    read: tuple[np.ndarray, Tensor],
     ambiguous: Ambiguous,
     *,
     resamples: int,
@@ -174,7 +186,7 @@ def _measured(
     on: str,
 ) -> dict[str, Any]:
     """Metrics of the model with intervals, and those of all trainings where there are several."""
-    sequences, targets = source.read(*test)
+    sequences, targets = read
     outputs, names = _outputs(source.model, sequences, ambiguous, on), metric_names(task.kind)
     values = with_intervals(task, outputs, targets, names=names, resamples=resamples, seed=seed)
     per_seed: list[dict[str, float]] = []
@@ -207,14 +219,30 @@ def _pair(test: Any) -> tuple[Any, Any]:
     return test[0], test[1]
 
 
-def _data(known: Mapping[str, Any], splits: SequenceSplits | None) -> dict[str, Any]:
-    parts: dict[str, Any] = {key: dict(value) for key, value in known.items()}
-    if splits is not None:
-        for key, part in splits._asdict().items():
-            if part is not None:
-                about = {"source": str(part.source), "notes": list(part.notes), "description": part.describe()}
-                parts.setdefault(key, {"count": len(part), "shape": [4, part.length]}).update(about)
-    return parts
+def _compared(parts: KnownParts | None, splits: SequenceSplits | None, test: np.ndarray | None) -> LeakReport | None:
+    """What the parts share with one another and with test sequences ``(N, L)``."""
+    if parts is None:
+        return None
+    report = parts.leaks
+    if splits is not None and splits.test is not None:
+        report = leak_report(**splits._asdict())  # shows some of them
+    elif test is not None:
+        report = LeakReport((*report.pairs, *parts.shared_with_test(test)))
+    shared = LeakReport(tuple(pair for pair in report.pairs if pair.second == "test"))
+    if shared.count:
+        warnings.warn(
+            f"test data is not apart from what was learnt from and chosen on:\n{shared}\nmeasure on other data",
+            DashaWarning,
+            stacklevel=4,
+        )
+    return report
+
+
+def _data(known: Mapping[str, Any], parts: KnownParts | None, splits: SequenceSplits | None) -> dict[str, Any]:
+    about = {} if parts is None else dict(parts.about)
+    if splits is not None and splits.test is not None:
+        about["test"] = splits.test.about()
+    return {key: {**about.get(key, {}), **known.get(key, {})} for key in dict.fromkeys([*known, *about])}
 
 
 def _layers(model: nn.Module, searched: Sequence[str]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class SequenceDataModule(_Base):
         batch_size: Sequences per batch.
         reverse_complement: Whether the strand of training sequences is random; by default as the LightningModule says
             by its hyperparameter of this name (`genomics_adapter.tasks.DashaSequenceTask` has it), and otherwise true.
-        shift: Training sequences move by up to so many bases.
+        shift: Training sequences move by up to so many bases; fewer than they have.
         ambiguous: How bases that are not certain are shown; see `genomics_adapter.one_hot`.
         num_workers: Processes that make batches; making them takes so little time that 0 is right nearly always.
         seed: Of random splits.
@@ -79,6 +79,7 @@ class SequenceDataModule(_Base):
         self.augment = Augmentation(reverse_complement is not False, shift, is_dense=task.is_dense)
         self.splits = _parts(data, seed)
         train, validation, test = self.splits
+        self.augment.check_length(train.length)
         self.leaks = leak_report(train=train, validation=validation, test=test)
         if fail_on_leak:
             self.leaks.check()

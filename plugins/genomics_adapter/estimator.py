@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
@@ -43,7 +44,9 @@ class DashaSequenceClassifier(ClassifierMixin, DashaSequenceEstimator):
 
     def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
         self.labels_ = Labels.of(y)
-        return self.labels_.encode(y), self.labels_.task(metric=self.metric, loss=self.loss)
+        targets = self.labels_.encode(y)
+        weights = self.labels_.weights(self.class_weight, targets)
+        return targets, self.labels_.task(metric=self.metric, loss=self.loss, class_weights=weights)
 
     def _encode(self, y: Any) -> np.ndarray:
         return self.labels_.encode(y)
@@ -66,6 +69,11 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
     """
 
     def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
+        if self.class_weight is not None:
+            raise InvalidArgumentError(
+                f"class_weight is {self.class_weight!r}, but {type(self).__name__} learns numbers, which have no "
+                "classes; leave it out"
+            )
         values = _numbers(y)
         if self.loss == "poisson" and (values < 0).any():
             raise InvalidArgumentError("y has negative values, but loss='poisson' is for counts")
@@ -88,6 +96,20 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
 
 def _numbers(y: Any) -> np.ndarray:
     y = np.asarray(y)
+    if y.dtype.kind in "OSU" and y.ndim:
+        _refuse_words(y)
     if y.ndim == 2 and y.shape[1] == 1:
         return np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
     return np.asarray(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
+
+
+def _refuse_words(y: np.ndarray) -> None:
+    """Refuse targets ``(N,)`` or ``(N, T)`` that are no numbers; the message names the first row."""
+    values = y.reshape(-1).tolist()
+    wrong = pd.to_numeric(pd.Series(values), errors="coerce").isna().to_numpy()
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise InvalidArgumentError(
+            f"y has {values[first]!r} in row {first * len(y) // y.size} ({int(wrong.sum())} values are no numbers), "
+            "but DashaSequenceRegressor learns numbers; correct them, or fit DashaSequenceClassifier to classes"
+        )

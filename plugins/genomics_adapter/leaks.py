@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -98,6 +99,15 @@ class LeakReport:
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
         return {"count": self.count, "pairs": [asdict(pair) for pair in self.pairs]}
+
+    @classmethod
+    def of_dict(cls, content: Mapping[str, Any]) -> LeakReport:
+        """What `as_dict` gave, also after JSON."""
+        pairs = (
+            PairLeaks(**{**pair, "examples": tuple(LeakExample(**one) for one in pair["examples"])})
+            for pair in content["pairs"]
+        )
+        return cls(tuple(pairs))
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.pairs)) or "there is one part only"

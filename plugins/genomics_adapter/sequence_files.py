@@ -39,7 +39,7 @@ class SequenceFiles(LightningDataModule):
         loss: As of the task.
         split: ``"files"`` for the parts as the files have them; ``"random"``, ``"chromosome"`` or ``"similarity"`` to
             put everything together and split it anew; ``"auto"`` for the parts of a folder, and at random for a file.
-        validation_chromosomes: For ``split="chromosome"``.
+        validation_chromosomes: For ``split="chromosome"``, names or numbers.
         test_chromosomes: Likewise; none for no test data.
         label: Where labels are, see `genomics_adapter.sequences.read_file`: a column, or several; by default the column
             ``label`` of a table, ``score`` of a BED file, and ``label=…`` in headers of a FASTA file.
@@ -69,8 +69,8 @@ class SequenceFiles(LightningDataModule):
         *,
         loss: str = "",
         split: Rule = "auto",
-        validation_chromosomes: Sequence[str] = (),
-        test_chromosomes: Sequence[str] = (),
+        validation_chromosomes: Sequence[str | int] = (),
+        test_chromosomes: Sequence[str | int] = (),
         label: int | list[int | str] | str | None = None,
         sequence: str | None = None,
         chromosome: str | None = None,
@@ -198,7 +198,7 @@ class SequenceFiles(LightningDataModule):
                 "split it by 'random', 'chromosome' or 'similarity'"
             )
         if rule == "chromosome":
-            return {"split": rule, **{name: list(options[name]) for name in _CHROMOSOMES}}
+            return {"split": rule, **{name: list(map(str, options[name])) for name in _CHROMOSOMES}}
         return {"split": rule} if rule == "files" else {"split": rule, "seed": options["seed"]}
 
     def _read(self, **more: Any) -> SequenceSplits:
@@ -209,15 +209,15 @@ class SequenceFiles(LightningDataModule):
         return SequenceSplits(read_file(place, **read)) if place.is_file() else read_splits(place, **read)
 
     def _split(self, parts: SequenceSplits) -> SequenceSplits:
-        options, rule = self.hparams, self._splitting()["split"]
+        own = self._splitting()
+        rule = own["split"]
         if rule == "files":
             return parts
         data = concatenated([part for part in parts if part is not None])
         if rule == "chromosome":
-            return chromosome_split(
-                data, validation=options["validation_chromosomes"], test=options["test_chromosomes"]
-            )
-        return (random_split if rule == "random" else similarity_split)(data, seed=options["seed"])
+            validation, test = (own[name] for name in _CHROMOSOMES)
+            return chromosome_split(data, validation=validation, test=test)
+        return (random_split if rule == "random" else similarity_split)(data, seed=self.hparams["seed"])
 
     def _unlabelled(self, length: int | None) -> SequenceData:
         place = Path(self.hparams["path"])

@@ -150,7 +150,7 @@ def _groups_of_equals(data: SequenceData) -> tuple[np.ndarray, np.ndarray]:
 def _strata(data: SequenceData) -> np.ndarray:
     """Number of the class of every sequence; 0 for all where labels are no classes."""
     labels = data.labels
-    if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu":
+    if labels is None or labels.ndim != 1 or (labels != np.floor(labels)).any():
         return np.zeros(len(data), np.int64)
     classes, numbers = np.unique(labels, return_inverse=True)
     return numbers if len(classes) <= max(10, len(data) // 10) else np.zeros(len(data), np.int64)

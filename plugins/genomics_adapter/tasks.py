@@ -24,7 +24,8 @@ from dasha.search.layout import fast_under_autocast
 from dasha.search.result import SearchResult
 from dasha.search.training import cosine_factor, make_sgd
 from dasha.tasks import Kind, TaskSpec
-from genomics_adapter._kept_cards import card_of_task, keep_card
+from genomics_adapter._kept_cards import card_of_task, keep_card, parts_of
+from genomics_adapter._known_parts import KnownParts
 from genomics_adapter._lightning import LightningModule
 from genomics_adapter.augment import Augmentation
 from genomics_adapter.reverse_complement import StrandAverage
@@ -64,6 +65,7 @@ class DashaSequenceTask(LightningModule):
     Attributes:
         writes_card: Whether a fit leaves a model card beside its search, in the same folder, from the first process;
             never in a dev run, nor where the network is from a checkpoint and its search elsewhere.
+        parts: What a fit learnt from and chose on, where its datamodule is one of sequences; for model cards.
 
     Raises:
         InvalidArgumentError: If a value is not allowed.
@@ -110,6 +112,7 @@ class DashaSequenceTask(LightningModule):
         self.result: SearchResult | None = None
         self._seen: list[tuple[Tensor, Tensor]] = []
         self._searched: Path | None = None
+        self.parts: KnownParts | None = None
         if found is not None:
             self._build(found)
 
@@ -140,8 +143,11 @@ class DashaSequenceTask(LightningModule):
             self._searched = None
 
     def on_fit_end(self) -> None:
-        """Write the model card, which says nothing about test data."""
-        if self.writes_card and self.trainer.is_global_zero and not is_dev_run(self.trainer):
+        """Remember the parts of the data, and write the model card, which says nothing about test data."""
+        if not self.trainer.is_global_zero or is_dev_run(self.trainer):
+            return
+        self.parts = parts_of(self.trainer)
+        if self.writes_card:
             folder = self._folder()
             keep_card(folder, lambda: card_of_task(self, folder))
 

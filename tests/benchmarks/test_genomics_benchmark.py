@@ -95,6 +95,24 @@ def test_all_tasks_of_the_nucleotide_transformer_are_read_from_folders(write_seq
         assert len(info_of(name).published) >= 5
 
 
+@pytest.mark.parametrize("place", ["nt_H3", "NT/H3", "data/NT/H3"])
+def test_tasks_of_the_nucleotide_transformer_may_be_fasta(place, tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / place
+    folder.mkdir(parents=True)
+    for part in ("train", "test"):
+        rows = [f">chr{number}:1-30|{number % 2}\n{''.join(rng.choice(list('ACGT'), 30))}\n" for number in range(60)]
+        (folder / f"{part}.fna").write_text("".join(rows))
+    assert names_there(tmp_path) == ["nt_H3"]
+    data = load("nt_H3", data_dir=tmp_path)
+    assert data.task.kind == "binary"
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [54, 6, 60]
+    assert data.validation.targets.bincount().tolist() == [3, 3]
+    (folder / "train.fna").write_text((folder / "train.fna").read_text().replace("|", "!"))
+    with pytest.raises(InvalidArgumentError, match=r"a FASTA file in its headers, >name\|1 .*label_pattern="):
+        load("nt_H3", data_dir=tmp_path)
+
+
 class Hub:
     """Stands in for ``datasets`` without a network."""
 

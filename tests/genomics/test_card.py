@@ -84,7 +84,7 @@ def test_a_card_of_a_folder_without_test_data(fitted):
     assert "final trainings" not in card.markdown
     assert "on validation data, where all choices were made: " in card.markdown
     assert "There is none: nothing here says" in card.markdown
-    assert "The parts were not compared." in card.markdown
+    assert "train and validation share no sequence" in card.markdown
     measured = model_card(fitted.run_, splits=SPLITS, resamples=2).content["test"]
     assert measured["samples"] == 60
 
@@ -140,6 +140,48 @@ def test_a_card_of_a_run_of_the_core(tmp_path):
     assert {"mcc", "accuracy", "auroc"} <= set(trainings) & set(found.metrics)
     searched = {layer["name"] for layer in content["architecture"]["layers"] if layer["is_searched"]}
     assert searched == set(run.architecture)  # also behind the normalisation of inputs
+
+
+def test_test_data_is_compared_with_what_a_run_learnt_from(tmp_path):
+    train, validation, test = SPLITS
+    own = DashaSequenceClassifier(**QUICK, run_dir=tmp_path / "run")
+    own.fit(train, train.labels, validation, validation.labels)
+    codes = np.concatenate([train.codes[:4], reverse_complement(validation.codes[:2]), test.codes[:14]])
+    labels = np.concatenate([train.labels[:4], validation.labels[:2], test.labels[:14]])
+    warned = r"test data is not apart.*\n20 % of test is in train: 4 sequences, and 0 more as reverse complements"
+    with pytest.warns(DashaWarning, match=warned):
+        model_card(own, test=(codes, labels), resamples=2).write(tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "model_card.json").read_text())
+    pairs = {(pair["first"], pair["second"]): (pair["exact"], pair["reverse_complement"]) for pair in leaks_of(content)}
+    assert pairs == {("train", "validation"): (0, 0), ("train", "test"): (4, 0), ("validation", "test"): (0, 2)}
+    assert content["data"]["train"]["source"] == "train.csv"
+    assert content["data"]["train"]["fingerprint"]
+    with pytest.warns(DashaWarning, match="test data is not apart"):
+        assert leaks_of(model_card(tmp_path / "run", test=(codes, labels), resamples=0).content) == leaks_of(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DashaWarning)
+        assert "train and test share no sequence" in model_card(own, test=test, resamples=0).markdown
+
+
+def test_the_parts_are_compared_by_sequences_where_they_are_there(fitted):
+    splits = SPLITS._replace(test=SPLITS.train.subset(range(10)))
+    with pytest.warns(DashaWarning, match=r"exact: train\.csv, sequence 0 and train\.csv, sequence 0"):
+        card = model_card(fitted.run_, splits=splits, resamples=0)
+    assert {pair["second"] for pair in leaks_of(card.content)} == {"validation", "test"}
+
+
+def test_a_run_that_kept_no_parts_says_so(tmp_path):
+    train, validation, test = SPLITS
+    own = DashaSequenceClassifier(**QUICK, run_dir=tmp_path).fit(train, train.labels, validation, validation.labels)
+    (tmp_path / "sequences.safetensors").write_bytes(b"cut off")
+    with pytest.raises(StateFileError, match=r"sequences\.safetensors"):
+        model_card(own, test=test, resamples=0)
+    (tmp_path / "sequences.safetensors").unlink()
+    assert "The parts were not compared." in model_card(own, test=test, resamples=0).markdown
+
+
+def leaks_of(content):
+    return content["leaks"]["pairs"]
 
 
 def texts(data):

@@ -14,7 +14,7 @@ from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.randomness import seeded
 from genomics_adapter.dataset import SequenceDataset
 from genomics_adapter.encoding import one_hot
-from genomics_adapter.sequences import SequenceSplits, read_arrays, read_table
+from genomics_adapter.sequences import SequenceData, SequenceSplits, read_arrays, read_table
 
 RNG = np.random.default_rng(0)
 BINARY = TaskSpec("binary", 4, 1)
@@ -195,12 +195,19 @@ def test_leaks_are_a_warning_or_an_error():
         module(splits, BINARY, fail_on_leak=True)
 
 
+def test_words_are_numbered_before_they_are_labels():
+    with pytest.raises(InvalidArgumentError, match=r"labels of sequences are <U1, .*read_arrays numbers words"):
+        SequenceData(some(2).codes, np.array(["p", "n"]))
+    assert module(read_arrays(some(50).codes, np.array(["p", "n"] * 25)), BINARY).splits.train.class_names == ("n", "p")
+
+
 def test_what_a_data_module_refuses():
     data = some(50)
     for options, message in (
         ({"batch_size": 0}, "batch_size is 0"),
         ({"num_workers": -1}, "num_workers is -1"),
         ({"shift": -1}, "shift is -1"),
+        ({"shift": 16}, "shift is 16, but sequences have 16 bases"),
     ):
         with pytest.raises(InvalidArgumentError, match=message):
             module(data, BINARY, **options)

@@ -151,10 +151,81 @@ def test_classes_labels_numbers_and_counts():
     np.testing.assert_allclose(own.model_(one_hot(encode(X_TEST))).exp().detach()[:, 0], own.predict(X_TEST), rtol=1e-5)
 
 
+def test_classes_have_the_weights_that_are_wanted(tmp_path):
+    rare = np.where(np.arange(len(X)) % 8 == 1, "bound", "free")
+    own = DashaSequenceClassifier(**QUICK, class_weight="balanced").fit(X, rare)
+    assert own.task_.class_weights == pytest.approx((4, 4 / 7))
+    assert own.run_.task.class_weights == own.task_.class_weights
+    own = DashaSequenceClassifier(**QUICK, class_weight={"bound": 1000.0}).fit(X, rare)
+    assert own.task_.class_weights == (1000, 1)
+    assert (own.predict(X_TEST) == "bound").all()
+    loaded = DashaSequenceClassifier.load(own.save(tmp_path / "words"))
+    assert loaded.class_weight == {"bound": 1000.0}
+    own = DashaSequenceClassifier(**QUICK, class_weight={0: 2}).fit(X, np.stack([Y, 1 - Y], 1))
+    assert own.task_.class_weights == (2, 1)
+    assert DashaSequenceClassifier.load(own.save(tmp_path / "numbers")).class_weight == {0: 2.0}
+    labels = np.stack([Y, np.arange(len(X)) % 4 == 0], 1).astype(int)
+    own = DashaSequenceClassifier(**QUICK, class_weight="balanced").fit(X, labels)
+    assert own.task_.class_weights == pytest.approx((0.75, 1.5))
+
+
+@pytest.mark.parametrize("weights", ["even", {"other": 2.0}, [1.0, 2.0]])
+def test_weights_are_of_classes(weights):
+    with pytest.raises(InvalidArgumentError, match=r"class_weight is .* with weights of the classes 0, 1"):
+        DashaSequenceClassifier(**QUICK, class_weight=weights).fit(X, Y)
+    with pytest.raises(InvalidArgumentError, match=r"class_weight is .* DashaSequenceRegressor learns numbers"):
+        DashaSequenceRegressor(**QUICK, class_weight=weights).fit(X, Y)
+
+
+def test_data_goes_through_cross_validation():
+    data = SequenceData(encode(X), Y)
+    assert data.shape == (160, 20)
+    assert len(data[3]) == 1
+    assert len(data[:7]) == 7
+    rows = np.array([5, 2])
+    assert data[rows, ...].labels.tolist() == data[rows].labels.tolist() == Y[rows].tolist()
+    assert data[rows].source.numbers.tolist() == [5, 2]
+    own = DashaSequenceClassifier(**QUICK)
+    np.testing.assert_array_equal(cross_val_score(own, data, Y, cv=2), cross_val_score(own, np.array(X), Y, cv=2))
+
+
+def test_categories_are_texts_as_any_others(fitted):
+    np.testing.assert_array_equal(fitted.predict(pd.Categorical(X_TEST)), fitted.predict(X_TEST))
+    with pytest.raises(InvalidArgumentError, match=r"X is empty, its shape is \(0,\); supply sequences"):
+        fitted.predict([])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("kind", [DashaSequenceClassifier, DashaSequenceRegressor])
+def test_a_missing_target_is_named_by_its_row(missing, kind):
+    y = [*Y[:5].tolist(), missing, *Y[6:].tolist()]
+    with pytest.raises(InvalidArgumentError, match=r"y has nothing in row 5 \(1 rows of 160 have None or NaN\)"):
+        kind(**QUICK).fit(X, y)
+    with pytest.raises(InvalidArgumentError, match="y_val has nothing in row 5"):
+        kind(**QUICK).fit(X, Y, X, np.array(y, dtype=object))
+
+
+def test_words_are_no_numbers():
+    with pytest.raises(InvalidArgumentError, match=r"y has 'a' in row 1 \(159 values are no numbers\).*Classifier"):
+        DashaSequenceRegressor(**QUICK).fit(X, ["1.5", *["a"] * 159])
+    with pytest.raises(InvalidArgumentError, match=r"y has 'b' in row 0 \(1 values"):
+        DashaSequenceRegressor(**QUICK).fit(X, [[1, "b"], *[[0, 1]] * 159])
+
+
 def test_numbers_come_back_in_their_units():
     own = DashaSequenceRegressor(**LEARNING).fit(X, 1e6 + 1e3 * Y)
     assert own.score(X_TEST, 1e6 + 1e3 * Y_TEST) > 0.5
     np.testing.assert_allclose(own.model_(one_hot(encode(X_TEST))).detach()[:, 0], own.predict(X_TEST), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high"), [(2, 20), (20, 200), (200, 2000)])
+def test_counts_may_be_of_any_size(low, high):
+    rates = np.where(Y_TEST, high, low)
+    counts = np.random.default_rng(0).poisson(np.where(Y, high, low))
+    tuned = {"tune.trials": 3, "tune.lr": (0.003, 0.3), "tune.dropout": (0.0,), "retrain.epochs": 24}
+    own = DashaSequenceRegressor(**{**QUICK, "overrides": {**TINY, **tuned}}, loss="poisson").fit(X, counts)
+    assert own.score(X_TEST, rates) > 0.3
+    assert 0.6 < own.predict(X_TEST).mean() / rates.mean() < 1.5
 
 
 def test_validation_data_may_be_given():
@@ -306,6 +377,7 @@ def test_what_cannot_be_learnt_from(x, y, message):
         ({"budget": "huge"}, "budget='huge' must be one of"),
         ({"metric": "mse"}, "metric='mse' must be one of"),
         ({"crop": "left"}, "crop is 'left'"),
+        ({"shift": 20}, "shift is 20, but sequences have 20 bases"),
         ({"ambiguous": "half"}, "ambiguous is 'half', but must be 'zeros' or 'fractions'"),
         ({"device": "abacus"}, "device='abacus' cannot be used"),
         ({"overrides": {"tune.trails": 3}}, "did you mean 'trials'"),

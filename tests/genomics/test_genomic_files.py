@@ -20,6 +20,11 @@ def write(path, content):
     return path
 
 
+def test_blanks_and_tabs_at_the_end_of_lines_are_no_bases(tmp_path):
+    path = write(tmp_path / "a.fa", ">a label=1\nACG \nT\t\n>b label=0\n AC GT\n")
+    assert decode(read_fasta(path).codes) == ["ACGT", "ACGT"]
+
+
 @pytest.mark.parametrize("name", ["a.fa", "a.fasta", "a.fna.gz", "a.fa.bgz"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_fasta_with_labels_in_headers(name, end, tmp_path):
@@ -228,7 +233,7 @@ def test_files_that_are_no_intervals_or_no_genome(genome_file, tmp_path):
     path = write(tmp_path / "a.bed", "chr1\t0\t10\n")
     with pytest.raises(InvalidTableError, match="line 1 has 3 columns, but column 5 is needed; say with label="):
         read_bed(path, genome_file)
-    with pytest.raises(InvalidArgumentError, match="label='colour' as the number of a column is 0"):
+    with pytest.raises(InvalidArgumentError, match="label is 'colour', but must be 'name', 'score', 'strand'"):
         read_bed(path, genome_file, label="colour")
     with pytest.raises(InvalidTableError, match="holds no intervals"):
         read_bed(write(tmp_path / "b.bed", "# nothing\n"), genome_file)

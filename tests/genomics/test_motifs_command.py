@@ -92,6 +92,17 @@ def reverse(text):
     return text.translate(str.maketrans("ACGT", "TGCA"))[::-1]
 
 
+def test_sequences_may_have_bases_that_are_not_known_and_other_lengths(files, capsys, monkeypatch):
+    monkeypatch.setattr("genomics_adapter.attribution.seqlets", stretches)
+    first, *others = (files / "a.fa").read_text().split("\n>")
+    header, text = first.split("\n")
+    (files / "b.fa").write_text("\n>".join([f"{header}\nN{text[1:]}", *others]) + f">short\n{text[3:-8]}\n")
+    assert main(["genomics", "motifs", "model", "b.fa", "--shuffles", "2", "--json"]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["explained"] == 61
+    assert outcome["motifs"]
+
+
 def test_what_cannot_be_explained_is_refused(files, capsys):
     words = ["genomics", "motifs", "model", "a.fa"]
     assert main([*words, "--target", "2"]) == 2

@@ -1,5 +1,7 @@
 """Parts of the data, and what they share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from dasha.errors import InvalidArgumentError
 from genomics_adapter.encoding import PAD, decode, reverse_complement
 from genomics_adapter.leaks import leak_report
 from genomics_adapter.row_hashes import row_hashes, strand_free_hashes
-from genomics_adapter.sequences import SequenceData, read_arrays, read_splits
+from genomics_adapter.sequences import SequenceData, read_arrays, read_splits, read_table
 from genomics_adapter.similarity import _packed, kmer_size, similarity_groups
 from genomics_adapter.splits import chromosome_split, random_split, similarity_split
 
@@ -28,6 +30,19 @@ def rows_of(splits, data):
     """Numbers of the sequences in every part."""
     assert splits.train.source.name == data.source.name
     return [part.source.numbers.tolist() for part in splits if part is not None]
+
+
+@pytest.mark.parametrize("split", [random_split, similarity_split])
+def test_classes_may_be_written_as_floats(split, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{''.join(rng.choice(list('ACGT'), 30))},{float(number < 20)}" for number in range(120)]
+    (tmp_path / "a.csv").write_text("sequence,label\n" + "\n".join(rows))
+    data = read_table(tmp_path / "a.csv")
+    assert data.labels.dtype == np.int64
+    for one in (data, replace(data, labels=data.labels.astype(float))):
+        assert [int(part.labels.sum()) for part in split(one)] == [16, 2, 2]
+    halves = replace(data, labels=data.labels + 0.5)
+    assert not any("class" in note for note in random_split(halves).train.notes)
 
 
 def test_a_random_split_is_stratified_and_complete():

@@ -1,6 +1,7 @@
 """Sequences in tables, folders and memory."""
 
 import gzip
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -58,11 +59,11 @@ def test_lists_of_labels_are_columns(tmp_path):
 def test_parquet_files(tmp_path):
     FRAME.to_parquet(tmp_path / "a.parquet")
     FRAME.astype({"sequence": "category", "label": "float64"}).to_parquet(tmp_path / "b.pq")
-    for name, kind in (("a.parquet", np.int64), ("b.pq", np.float32)):
+    for name in ("a.parquet", "b.pq"):
         data = read_table(tmp_path / name)
         assert decode(data.codes) == ["ACGT", "ACGN", "TTTT"]
         assert data.labels.tolist() == [1, 0, 1]
-        assert data.labels.dtype == kind
+        assert data.labels.dtype == np.int64
         assert data.source.place(2) == f"{tmp_path / name}, row 3"
 
 
@@ -76,6 +77,33 @@ def test_other_columns(tmp_path):
     assert "sequences have 2 to 4 bases: 1 are padded and 0 cropped to 4, centred" in data.describe()
     assert read_table(path, sequence="seq", label=None).labels is None
     assert "no labels" in read_table(path, sequence="seq", label=None).describe()
+
+
+def test_a_table_may_be_packed_as_genomes_are(tmp_path):
+    (tmp_path / "a.csv.bgz").write_bytes(gzip.compress(ROWS.encode()))
+    assert read_table(tmp_path / "a.csv.bgz").labels.tolist() == [1, 0, 1]
+
+
+def test_names_and_chromosomes_have_no_blanks_around_them(tmp_path):
+    path = write(tmp_path / "a.csv", "sequence,label,chr,id\nACGT,1,chr1 , a\nACGA,0, chr2,\nACGC,1,chr2,c\n")
+    data = read_table(path, chromosome="chr", name="id")
+    assert data.chromosomes.tolist() == ["chr1", "chr2", "chr2"]
+    assert data.names.tolist() == ["a", f"{path}, line 3", "c"]
+    assert read_arrays(["A", "C"], chromosomes=[" 1", 2.0]).chromosomes.tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_missing_chromosome_is_refused(tmp_path, ending):
+    frame = pd.DataFrame({"sequence": ["ACGT", "ACGA", "ACGC"], "label": [0, 1, 0], "chr": [1, 2, None]})
+    path = tmp_path / f"a.{ending}"
+    write_frame = partial(frame.to_csv, index=False) if ending == "csv" else frame.to_parquet
+    write_frame(path)
+    place = "line 4" if ending == "csv" else "row 3"
+    with pytest.raises(InvalidArgumentError, match=rf"a\.{ending}, {place} has no chromosome \(1 sequences have none"):
+        read_table(path, chromosome="chr")
+    frame["chr"] = [1.0, 2.0, 2.0]
+    write_frame(path)
+    assert read_table(path, chromosome="chr").chromosomes.tolist() == ["1", "2", "2"]
 
 
 def test_words_become_classes(tmp_path):

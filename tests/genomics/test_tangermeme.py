@@ -22,10 +22,11 @@ from dasha.randomness import seeded
 from dasha.search.model import Ensemble
 from dasha.search.supernet import apply_architecture
 from genomics_adapter.attribution import attribute, seqlets
-from genomics_adapter.encoding import encode, one_hot
+from genomics_adapter.encoding import ANY, PAD, encode, one_hot
 from genomics_adapter.logos import draw_attributions, draw_motifs
 from genomics_adapter.motifs import Motif, motifs
 from genomics_adapter.planted import MOTIFS, plant, recovery, similarity
+from genomics_adapter.references import stretches_shuffled
 from genomics_adapter.reverse_complement import StrandAverage
 
 LENGTH = 40
@@ -135,6 +136,44 @@ def test_attribute_leaves_the_network_as_it_was(wide):
     assert first.shape == (6, 4, LENGTH)
     assert torch.equal(first, second)
     assert not (first * (1 - X)).any()
+
+
+def uncertain():
+    """Sequences with an N, with padding at both ends, with an ambiguity code, with nothing known, and two without."""
+    codes = CODES.copy()
+    codes[0, 7] = ANY
+    codes[1, :10] = codes[1, -5:] = PAD
+    codes[2, 5] = 4
+    codes[3] = ANY
+    return codes
+
+
+@pytest.mark.parametrize("ambiguous", ["zeros", "fractions"])
+def test_bases_that_are_not_known_stay_where_they_are(wide, ambiguous):
+    x = one_hot(uncertain(), ambiguous=ambiguous)
+    values = attribute(wide, x, n_shuffles=3, seed=5, device="cpu")
+    assert torch.equal(values[4:], attribute(wide, x[4:], n_shuffles=3, seed=5, device="cpu"))
+    references = stretches_shuffled(x, n=3, random_state=5)
+    with torch.no_grad():
+        difference = wide(x)[:, 0] - torch.stack([wide(references[:, number])[:, 0] for number in range(3)]).mean(0)
+    torch.testing.assert_close(values.sum((1, 2)), difference, rtol=1e-3, atol=1e-5)
+    is_certain = x.amax(1) == 1
+    assert values.sum(1)[~is_certain].abs().max() < 1e-6
+
+
+def test_every_stretch_keeps_its_dinucleotides():
+    x = one_hot(uncertain())
+    references = stretches_shuffled(x, n=4, random_state=1)
+    assert torch.equal(references[:, 2:3], stretches_shuffled(x, n=1, random_state=3))
+    assert torch.equal(references.amax(2), x.amax(1)[:, None].expand(-1, 4, -1))
+    assert not torch.equal(references[0, 0], x[0])
+    for row, start, stop in ((0, 0, 7), (0, 8, LENGTH), (1, 10, LENGTH - 5), (2, 6, LENGTH), (4, 0, LENGTH)):
+        pairs = [dinucleotides(one[:, start:stop]) for one in (x[row], *references[row])]
+        assert all(torch.equal(pairs[0], one) for one in pairs[1:])
+
+
+def dinucleotides(columns):
+    return columns[:, :-1] @ columns[:, 1:].T
 
 
 @pytest.mark.parametrize("method", ["deep_lift_shap", "saturation_mutagenesis"])

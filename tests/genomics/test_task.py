@@ -18,6 +18,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from dasha import TaskSpec
 from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError
 from dasha.search.result import SearchResult
+from genomics_adapter.card import model_card
 from genomics_adapter.datamodules import SequenceDataModule
 from genomics_adapter.encoding import decode, one_hot, reverse_complement
 from genomics_adapter.sequence_files import SequenceFiles
@@ -121,6 +122,15 @@ def test_a_fit_leaves_a_card_beside_its_search(trained):
     assert content["architecture"]["flops"] > 0
     assert "There is none: nothing here says" in (folder / "dasha" / "model_card.md").read_text()
     assert not list(folder.glob("model_card*"))
+
+
+def test_a_card_compares_test_data_with_what_the_fit_saw(trained):
+    _, task, path = trained
+    seen = SPLITS.train.subset(range(8))
+    with pytest.warns(DashaWarning, match="100 % of test is in train: 8 sequences"):
+        content = model_card(task, test=seen, resamples=0).content
+    assert content["data"]["train"]["count"] == 96
+    assert model_card(DashaSequenceTask.load_from_checkpoint(path), test=seen, resamples=0).content["leaks"] is None
 
 
 def test_a_card_is_only_left_where_the_search_is(trained, tmp_path):
@@ -454,6 +464,9 @@ def test_one_file_of_any_form_is_enough(tmp_path):
     rule = {"split": "chromosome", "chromosome": "where", "validation_chromosomes": ["chr1"]}
     parts = splits_of(tmp_path / "a.csv", **columns, **rule, test_chromosomes=["chr2"])
     assert [set(part.chromosomes.tolist()) for part in parts] == [{"chr0", "chr3"}, {"chr1"}, {"chr2"}]
+    (tmp_path / "b.csv").write_text((tmp_path / "a.csv").read_text().replace("chr", ""))
+    numbered = splits_of(tmp_path / "b.csv", **columns, **{**rule, "validation_chromosomes": [1]}, test_chromosomes=[2])
+    assert [set(part.chromosomes.tolist()) for part in numbered] == [{"0", "3"}, {"1"}, {"2"}]
     (tmp_path / "a.fa").write_text(
         "".join(
             f">s{number} label={label}\n{text}\n"

@@ -8,6 +8,7 @@ import torch
 
 from dasha import Dasha, TaskSpec
 from dasha.search import load_model, load_search
+from dasha.search.model import read_plan
 from dasha.search.units import TargetScale
 
 TINY = {
@@ -60,10 +61,73 @@ def test_a_unit_changes_nothing_but_the_unit(kind, tmp_path):
     assert json.loads((tmp_path / "other" / "plan.json").read_text())["plan"]["target_scale"] == scale
 
 
-def test_counts_are_learnt_as_they_are(tmp_path):
-    counts = RNG.poisson(4, (90, 1))
-    run = run_of(TaskSpec("regression", 1, 1, loss="poisson"), tmp_path / "run")
-    assert run.search((X[:60], counts[:60]), (X[60:75], counts[60:75])).plan.target_scale == {}
+COUNTS = TaskSpec("regression", 1, 2, loss="poisson")
+RATES = np.exp(np.stack([X[:, 0, 4:8].mean(1), X[:, 0, :4].mean(1)], 1))
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_counts_are_learnt_as_shares_of_their_mean(scale, tmp_path):
+    y = np.random.default_rng(1).poisson(50 * RATES) * np.array([scale, 1])
+    run = run_of(COUNTS, tmp_path / "run").fit((X[:60], y[:60]), (X[60:75], y[60:75]))
+    plan = load_search(tmp_path / "run").plan
+    assert plan.target_scale == {"mean": pytest.approx(y[:60].mean(0))}
+    predicted = run.predict(X[75:])
+    assert np.abs(np.log(predicted.mean(0) / y[75:].mean(0))).max() < 0.5
+    # What is told is of counts, and what is kept gives the logarithm of counts.
+    outputs = load_model(tmp_path / "run")(torch.from_numpy(X[75:])).detach()
+    np.testing.assert_allclose(outputs.exp(), predicted, rtol=1e-5)
+    metrics = run.evaluate((X[75:], y[75:])).metrics
+    assert metrics["loss"] == pytest.approx(np.mean(predicted - y[75:] * np.log(predicted)), rel=1e-4)
+    assert metrics["mse"] == pytest.approx(np.mean((predicted - y[75:]) ** 2), rel=1e-3)
+
+
+def test_how_large_counts_are_changes_nothing_but_the_predictions(tmp_path):
+    y = np.random.default_rng(1).poisson(50 * RATES)
+    runs = [
+        run_of(COUNTS, tmp_path / str(unit)).fit((X[:60], unit * y[:60]), (X[60:75], unit * y[60:75]))
+        for unit in (1, 1000)
+    ]
+    small, large = (run.predict(X[75:]) for run in runs)
+    np.testing.assert_allclose(large / 1000, small, rtol=0.01)
+
+
+def test_a_run_whose_search_learnt_counts_as_they_are_goes_on_so(tmp_path):
+    y = np.random.default_rng(1).poisson(2 * RATES)
+    data = (X[:60], y[:60]), (X[60:75], y[60:75])
+    run_of(COUNTS, tmp_path / "run").search(*data)
+    file = tmp_path / "run" / "plan.json"
+    content = json.loads(file.read_text())
+    content["plan"]["target_scale"] = {}
+    file.write_text(json.dumps(content))
+    run = run_of(COUNTS, tmp_path / "run").fit(*data)
+    assert read_plan(tmp_path / "run").target_scale == {}
+    outputs = load_model(tmp_path / "run")(torch.from_numpy(X[75:])).detach()
+    np.testing.assert_allclose(outputs.exp(), run.predict(X[75:]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("gives_units", [True, False])
+def test_losses_of_counts(gives_units):
+    scale = TargetScale.of_task(COUNTS, {"mean": [8.0, 0.0]}, ndim=1)
+    outputs, counts = torch.randn(5, 2), torch.tensor([3.0, 0.0]).expand(5, 2)
+    given = scale(outputs) if gives_units else outputs
+    torch.testing.assert_close(scale(torch.zeros(1, 2)).exp(), torch.tensor([[8.0, 1.0]]))
+    told = scale.loss_function(COUNTS.loss_function(), gives_units=gives_units)(given, counts)
+    rates = outputs.exp() * torch.tensor([8.0, 1.0])
+    torch.testing.assert_close(told, (rates - counts * rates.log()).mean())
+    trained = scale.training_loss(COUNTS.loss_function(), gives_units=gives_units)(given, counts)
+    shares = counts / torch.tensor([8.0, 1.0])
+    torch.testing.assert_close(trained, (outputs.exp() - shares * outputs).mean())
+
+
+@pytest.mark.parametrize("loss", ["mse", "poisson"])
+def test_no_trial_is_lost_on_numbers_to_large_features(loss, tmp_path):
+    y = np.random.default_rng(1).poisson(50 * RATES)
+    changes = {**TINY, "tune.trials": 3, "tune.lr": (0.03, 0.3), "retrain.epochs": 1}
+    task = TaskSpec("regression", 1, 2, loss=loss)
+    run = Dasha(task, tmp_path / "run", backbone="peak_resnet_1d", budget="smoke", overrides=changes, is_shown=False)
+    run.fit((X[:60], y[:60]), (X[60:75], y[60:75]))
+    trials = json.loads((tmp_path / "run" / "tune.json").read_text())["trials"]
+    assert {trial["state"] for trial in trials} == {"complete"}
 
 
 def test_a_constant_target_has_a_spread_of_1(tmp_path):

@@ -32,8 +32,8 @@ class DataSummary:
         class_counts: Samples (positions, for dense targets) of every class or with every label; empty for numbers.
         mean: Of every channel.
         std: Of every channel, 1 for a constant one.
-        target_mean: Of every target, for numbers that are learnt in units of their spread; otherwise empty.
-        target_std: Likewise; 1 for a constant target.
+        target_mean: Of every target that is a number; otherwise empty.
+        target_std: Of every target that is learnt in units of its spread, 1 for a constant one; otherwise empty.
         is_partial: Whether the pass may have left out samples.
         fingerprint: Changes with any change of a value, of the shape or of the order; batches and types do not matter,
             but values that are kept as codes have another one than the same values by themselves.
@@ -120,7 +120,7 @@ def _of_codes(task: TaskSpec, split: CodedSplit, table: CodeTable, name: str) ->
 
 
 def _measure_targets(task: TaskSpec, targets: Tensor, scale: ChannelMoments) -> None:
-    if task.has_standard_targets:
+    if task.has_numbers:
         scale.add(targets.reshape(len(targets), task.num_outputs, -1))
 
 
@@ -142,7 +142,7 @@ def _summary(
         class_counts=tuple(classes.tolist()) if is_counted else (),
         mean=tuple(moments.mean.tolist()),
         std=tuple(moments.std.tolist()),
-        target_mean=tuple(scale.mean.tolist()) if task.has_standard_targets else (),
+        target_mean=tuple(scale.mean.tolist()) if task.has_numbers else (),
         target_std=tuple(scale.std.tolist()) if task.has_standard_targets else (),
         is_partial=split.is_partial,
         fingerprint=_fingerprint(shape, *digests),
@@ -262,7 +262,7 @@ def _check_targets(task: TaskSpec, inputs: Tensor, targets: Tensor, name: str) -
         raise InvalidArgumentError(f"{name} has labels other than 0 and 1, which is all that kind='multilabel' allows")
     elif not bool(torch.isfinite(targets.double()).all()):
         raise InvalidArgumentError(f"{name} has targets that are not finite (NaN or infinite); drop or fill them")
-    elif task.loss == "poisson" and bool((targets < 0).any()):
+    elif task.has_counts and bool((targets < 0).any()):
         raise InvalidArgumentError(f"{name} has negative targets, but loss='poisson' is for counts")
 
 

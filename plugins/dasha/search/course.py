@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -19,6 +19,9 @@ from dasha.search.training import Diverged, Learning, cosine_factor, evaluate, m
 from dasha.search.trials import Hyperparameters
 
 MakeNetwork = Callable[[Hyperparameters], nn.Module]
+# Gradients of numbers are clipped to this length in trials, as in the other stages: unlike those of classes, which have
+# bounds, they grow with the error, and of a network with large features nearly every setting would be lost.
+_MAX_NORM = 1.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Course:
         network.to(work.learning.device)
         names = ("lr", "momentum", "weight_decay")
         optimizer = make_sgd(network, **{name: hyperparameters[name] for name in names})
+        self._learning = replace(work.learning, max_norm=_MAX_NORM) if work.learning.task.has_numbers else work.learning
         self._network, self._optimizer, self._scaler = network, optimizer, work.learning.scaler()
         self._parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "scaler": self._scaler}
 
@@ -125,5 +129,5 @@ class Course:
         if settings.schedule == "cosine":
             set_rate(self._optimizer, self._lr * cosine_factor((epoch - 0.5) / settings.max_resource, warmup=0.0))
         with seeded(derive_seed(work.seed, "trial", self.number, epoch)):
-            train_epoch(self._network, self._optimizer, self._split, work.learning, scaler=self._scaler)
+            train_epoch(self._network, self._optimizer, self._split, self._learning, scaler=self._scaler)
         return score_of(work.learning.task, evaluate(self._network, work.validation, work.learning, only_deciding=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -30,7 +30,8 @@ class NetworkPlan:
         options: Further options of the backbone.
         architecture: Kernel size and dilation of every searched layer; empty for the backbone's own kernels.
         normalization: ``mean`` and ``std`` of every channel; empty where inputs go in as they are.
-        target_scale: ``mean`` and ``std`` of every target; empty where outputs are what they are.
+        target_scale: ``mean`` and ``std`` of every target, of counts ``mean`` alone; empty where outputs are what they
+            are.
         label_smoothing: In training, where the task has classes and no share of its own.
     """
 
@@ -78,7 +79,8 @@ class NetworkPlan:
 
     def training_loss(self, device: torch.device | str = "cpu") -> Loss:
         """What training makes small, as it was searched with: the loss, with smoothed labels where there were such."""
-        return replace(self, task=self.task.smoothed(self.label_smoothing)).loss_function(device)
+        loss_of = self.task.smoothed(self.label_smoothing).loss_function(device)
+        return self._scale().training_loss(loss_of, gives_units=True) if self.target_scale else loss_of
 
     def loss_function(self, device: torch.device | str = "cpu") -> Loss:
         """Loss of the network in the units of the data."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,11 +15,13 @@ from dasha.data.split import Counted, Split, as_split
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict, stored_precision
 from dasha.search.devices import deterministic, precision_of
+from dasha.search.found import load_search
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
 from dasha.search.outputs import check_outputs
 from dasha.search.own_objects import described
 from dasha.search.run import Run
 from dasha.search.run_folder import RunFolder
+from dasha.search.stages import PLAN_FILE
 from dasha.search.supernet import Rule, is_ordinary
 from dasha.search.training import Augment, Learning
 from dasha.search.tune import Space
@@ -114,7 +116,8 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         config=config,
         budget=budget,
         learning=learning,
-        **splits,
+        train=splits["train"],
+        validation=splits["validation"],
         summary=summaries["train"],
         folder=folder,
         is_searched=setup.is_searched,
@@ -124,9 +127,9 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     if run.normalization:
         normalize = Normalize(**run.normalization, ndim=ndim).to(setup.device)
         run = replace(run, learning=replace(run.learning, normalize=normalize))
-    if run.target_scale:
-        scale = TargetScale.of_task(task, run.target_scale, ndim=ndim).to(setup.device)
-        run = replace(run, learning=replace(run.learning, target_scale=scale))
+    if values := _target_scale(folder, summaries["train"]):
+        scale = TargetScale.of_task(task, values, ndim=ndim).to(setup.device)
+        run = replace(run, target_scale=values, learning=replace(run.learning, target_scale=scale))
     # The shape of outputs does not depend on the width.
     for source in sources:
         check_outputs(source, run.learning, shape, width=min(budget.width, budget.search.width))
@@ -134,6 +137,14 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict(), "own": setup.own}
         claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})
         yield run, sources
+
+
+def _target_scale(folder: RunFolder, train: DataSummary) -> Mapping[str, Sequence[float]]:
+    """What targets are learnt in: as the training data has it, or as it was in a search that is finished already."""
+    if folder.has(PLAN_FILE):
+        return load_search(folder.path).plan.target_scale
+    measured = {"mean": list(train.target_mean), "std": list(train.target_std)}
+    return {name: values for name, values in measured.items() if values}
 
 
 def _described(summary: DataSummary) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dasha.data.inspection import DataSummary
 from dasha.data.split import Split
@@ -30,6 +30,7 @@ class Run:
         is_searched: Which convolutions take part.
         space: Values that a trial suggests; None for the paper's.
         is_shown: Whether progress is shown.
+        target_scale: Of `dasha.search.units.TargetScale`, of every target; empty where they are learnt as they are.
     """
 
     config: RunConfig
@@ -42,6 +43,7 @@ class Run:
     is_searched: Rule
     space: Space | None
     is_shown: bool
+    target_scale: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def ndim(self) -> int:
@@ -52,10 +54,3 @@ class Run:
     def normalization(self) -> Mapping[str, Sequence[float]]:
         """Mean and standard deviation of every channel of the training data; empty where they are not wanted."""
         return {"mean": list(self.summary.mean), "std": list(self.summary.std)} if self.config.normalize else {}
-
-    @property
-    def target_scale(self) -> Mapping[str, Sequence[float]]:
-        """Mean and standard deviation of every target of the training data; empty where they are learnt as they are."""
-        if not self.learning.task.has_standard_targets:
-            return {}
-        return {"mean": list(self.summary.target_mean), "std": list(self.summary.target_std)}

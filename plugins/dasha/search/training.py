@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +49,8 @@ class Learning:
         label_smoothing: In training, where the task has classes and no share of its own.
         augment: Changes training batches ``(inputs, targets)``, on the device; draws from torch's global generator.
         normalize: Applied to inputs before the network, after ``augment``; None for nothing.
-        target_scale: Of targets that the network learns with mean 0 and standard deviation 1, and the loss is of; None
-            for targets as they are.
+        target_scale: Of numbers and counts, which the network learns in a unit of its own; None for targets as they
+            are.
         gives_units: Whether the network brings its outputs to the units of the targets itself.
     """
 
@@ -74,7 +74,9 @@ class Learning:
 
     def training_loss(self) -> Loss:
         """What training makes small: the loss, with smoothed labels where they are wanted."""
-        return replace(self, task=self.task.smoothed(self.label_smoothing)).loss_function(self.device)
+        loss_of = self.task.smoothed(self.label_smoothing).loss_function(self.device)
+        scale = self.target_scale
+        return loss_of if scale is None else scale.training_loss(loss_of, gives_units=self.gives_units)
 
     def loss_function(self, device: torch.device | str = "cpu") -> Loss:
         """Loss of what the network gives and targets in the units of the data."""

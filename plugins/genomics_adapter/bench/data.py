@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dasha.bench.files import find_folder, folders_of
 from dasha.bench.search import BenchData
@@ -17,6 +18,7 @@ from genomics_adapter.dataset import SequenceDataset
 from genomics_adapter.leaks import leak_report
 from genomics_adapter.reverse_complement import StrandAverage
 from genomics_adapter.sequences.data import SequenceSplits
+from genomics_adapter.sequences.files import is_fasta
 from genomics_adapter.sequences.folders import read_splits
 from genomics_adapter.sequences.hub import read_hugging_face
 from genomics_adapter.splits import random_split
@@ -27,6 +29,8 @@ _UCI = {"splice_uci": "accuracy", "promoters_uci": "mcc"}
 _PREFIXES = {"gue_": GUE, "nt_": NT}
 # Folders of GUE as it is published, GUE/mouse/0, and what comes before their names in those of tasks, gue_mouse_0.
 _GROUPS = {"EMP": "", "mouse": "mouse_", "prom": "", "splice": "splice_", "tf": "tf_", "virus": "virus_"}
+# In headers of FASTA files: label=1 or class=1, or the last word after |, as in those of the Nucleotide Transformer.
+_LABEL = r"(?:(?:^|[\s|;,])(?:label|class)[=:]|\|(?=\w+$))([^\s|;,]+)"
 _UNPUBLISHED = {(GUE, "virus_covid"): "f1"}  # arXiv 2306.15006: macro F1 of the variants, MCC of all others
 _VALIDATION = 0.1  # of the training data, where none is published
 _MEAN = "mean of "
@@ -99,17 +103,17 @@ def names_there(data_dir: Path | None, *, hub: str | None = None) -> list[str]:
     Raises:
         InvalidTableError: If there is no such folder, or it has none of the tasks.
     """
-    found = (
-        []
-        if hub and data_dir is None
-        else sorted({*folders_of(data_dir, "gue_*"), *_as_published(data_dir)}) + folders_of(data_dir, "nt_*")
-    )
+    found: list[str] = []
+    if data_dir is not None or not hub:
+        for prefix in _PREFIXES:
+            unpacked = (name for name in _as_published(data_dir) if name.startswith(prefix))
+            found += sorted({*folders_of(data_dir, f"{prefix}*"), *unpacked})
     found += [name for name in _UCI if data_dir is not None and folders_of(data_dir, name)]
     found += [name for name in nt_names() if hub and name not in found]
     if not found:
         raise InvalidTableError(
-            f"--data-dir {str(data_dir)!r} has no folder gue_…, GUE/…, nt_…, {' or '.join(_UCI)}; give the folder that "
-            "holds them"
+            f"--data-dir {str(data_dir)!r} has no folder gue_…, GUE/…, nt_…, NT/…, {' or '.join(_UCI)}; give the "
+            "folder that holds them"
         )
     return found
 
@@ -120,7 +124,7 @@ def load(name: str, *, data_dir: Path | None, hub: str | None = None) -> BenchDa
     Args:
         name: See `info_of`.
         data_dir: Folder with the task's folder, perhaps further down; those of GUE as it is published, such as
-            ``GUE/mouse/0`` for ``gue_mouse_0``, do as well.
+            ``GUE/mouse/0`` for ``gue_mouse_0``, do as well, and ``NT/H3`` for ``nt_H3``.
         hub: Name on Hugging Face of the tasks ``nt_…`` that are not in ``data_dir``; needs ``datasets``.
 
     Raises:
@@ -134,7 +138,11 @@ def load(name: str, *, data_dir: Path | None, hub: str | None = None) -> BenchDa
     assert parts[2] is not None
     labels = splits.train.labels
     if labels is None or labels.ndim > 1 or labels.dtype.kind not in "iu":
-        raise InvalidArgumentError(f"{splits.train.source} must have one class for every sequence in the column label")
+        raise InvalidArgumentError(
+            f"{splits.train.source} must have one class for every sequence, a whole number or a word: a table in its "
+            "column label, a FASTA file in its headers, >name|1 or >name label=1; write others with what "
+            "genomics_adapter.read_fasta reads by label_pattern="
+        )
     classes = int(labels.max()) + 1
     kind, outputs = ("binary", 1) if classes == 2 else ("multiclass", classes)
     task = TaskSpec(kind, 4, outputs, metric=info.metric, class_names=splits.train.class_names)  # type: ignore[arg-type]
@@ -158,13 +166,19 @@ def load(name: str, *, data_dir: Path | None, hub: str | None = None) -> BenchDa
 
 
 def _as_published(data_dir: Path | None) -> dict[str, Path]:
-    """Folders of GUE as it is published, by the names of their tasks; the first by path if there are several."""
+    """Folders as they are published, by the names of their tasks; the first by path if there are several."""
     if data_dir is None:
         return {}
     root = data_dir.resolve()
-    archives = [root] if root.name == "GUE" else [path for path in root.rglob("GUE") if path.is_dir()]
-    places = [path for archive in archives for group in _GROUPS for path in archive.glob(f"{group}/*") if path.is_dir()]
-    return {f"gue_{_GROUPS[path.parent.name]}{path.name}": path for path in sorted(places, reverse=True)}
+    gue = [(path, f"gue_{_GROUPS[path.parent.name]}") for path in _inside(root, "GUE", [f"{one}/*" for one in _GROUPS])]
+    nt = [(path, "nt_") for path in _inside(root, "NT", ["*"]) if f"nt_{path.name}" in nt_names()]
+    return {f"{begin}{path.name}": path for path, begin in sorted([*gue, *nt], reverse=True)}
+
+
+def _inside(root: Path, archive: str, patterns: Iterable[str]) -> list[Path]:
+    """Folders of an archive that was unpacked somewhere below a folder, or is that folder."""
+    homes = [root] if root.name == archive else [path for path in root.rglob(archive) if path.is_dir()]
+    return [path for home in homes for pattern in patterns for path in home.glob(pattern) if path.is_dir()]
 
 
 def _folder_of(name: str, data_dir: Path | None) -> Path:
@@ -174,14 +188,16 @@ def _folder_of(name: str, data_dir: Path | None) -> Path:
 
 
 def _splits(info: TaskInfo, data_dir: Path | None, hub: str | None) -> tuple[SequenceSplits, str]:
-    is_here = data_dir is not None and info.name in folders_of(data_dir, info.name)
+    is_here = data_dir is not None and info.name in {*folders_of(data_dir, info.name), *_as_published(data_dir)}
     if hub and not is_here and info.name.startswith("nt_"):
         read = partial(read_hugging_face, hub, config=info.task)
         splits = SequenceSplits(read(split="train"), None, read(split="test"))
     else:
-        splits = read_splits(_folder_of(info.name, data_dir))
+        folder = _folder_of(info.name, data_dir)
+        options: dict[str, Any] = {"label_pattern": _LABEL} if any(map(is_fasta, folder.glob("train.*"))) else {}
+        splits = read_splits(folder, **options)
     if splits.test is None:
-        raise InvalidArgumentError(f"{info.name} has no test data; put test.csv beside train.csv")
+        raise InvalidArgumentError(f"{info.name} has no test data; put test.csv, or test.fna, beside the training data")
     if splits.validation is not None:
         return splits, "as in its folder"
     drawn = random_split(splits.train, fractions=(1 - _VALIDATION, _VALIDATION, 0.0), seed=0)

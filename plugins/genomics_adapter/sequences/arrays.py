@@ -12,6 +12,7 @@ from dasha.errors import InvalidArgumentError
 from genomics_adapter.encoding import ALPHABET, ANY, Crop
 from genomics_adapter.sequences.data import SequenceData, Source, from_texts
 from genomics_adapter.sequences.labels import parse_labels
+from genomics_adapter.sequences.words import chromosomes_of, names_of
 
 
 def read_arrays(
@@ -42,9 +43,10 @@ def read_arrays(
     """
     origin = Source(source)
     rows: dict[str, Any] = {}
-    for key, values in (("names", names), ("chromosomes", chromosomes)):
-        if values is not None:
-            rows[key] = np.asarray(values, dtype=str)
+    if names is not None:
+        rows["names"] = names_of(np.asarray(names, dtype=object), origin)
+    if chromosomes is not None:
+        rows["chromosomes"] = chromosomes_of(np.asarray(chromosomes, dtype=object), origin)
     if labels is not None:
         rows["labels"], rows["class_names"] = _labels(np.asarray(labels), origin, class_names)
     if isinstance(sequences, np.ndarray) and sequences.ndim > 1:

@@ -96,8 +96,14 @@ def read_bed(
 
 def _number(label: str | int) -> int:
     """Number of a column, counted from 1."""
-    column = label if isinstance(label, int) else _COLUMNS.get(label, 0)
-    return whole_number(f"label={label!r} as the number of a column", column, minimum=4)
+    if isinstance(label, str):
+        if label not in _COLUMNS:
+            raise InvalidArgumentError(
+                f"label is {label!r}, but must be {', '.join(map(repr, _COLUMNS))}, or the number of a column, counted "
+                f"from 1;{close_matches(label, list(_COLUMNS)) or ' columns of a BED file have no other names'}"
+            )
+        return _COLUMNS[label]
+    return whole_number("label as the number of a column", label, minimum=4)
 
 
 def _read_lines(path: Path, labels: Sequence[int]) -> _Intervals:

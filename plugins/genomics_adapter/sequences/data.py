@@ -107,6 +107,10 @@ class SequenceData:
                 f"codes are {self.codes.dtype} of shape {self.codes.shape}, but must be uint8 (N, L); make them with "
                 "genomics_adapter.encode"
             )
+        if self.labels is not None and (kind := np.asarray(self.labels).dtype).kind not in "biuf":
+            raise InvalidArgumentError(
+                f"labels of {self.source} are {kind}, but must be numbers; genomics_adapter.read_arrays numbers words"
+            )
         for name in _ROWS:
             values = getattr(self, name)
             if values is not None and len(values) != len(self.codes):
@@ -116,6 +120,21 @@ class SequenceData:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> SequenceData:
+        """Some of the sequences: ``data[rows]``, or ``data[rows, ...]``, as scikit-learn takes the rows of a matrix.
+
+        Args:
+            rows: Numbers, truth values or a slice; one number gives data of one sequence.
+        """
+        if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is ...:
+            rows = rows[0]
+        return self.subset(np.atleast_1d(np.arange(len(self))[rows]))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sequences and bases."""
+        return len(self), self.length
 
     @property
     def length(self) -> int:
@@ -165,6 +184,16 @@ class SequenceData:
                 f"{', '.join(names)}; read all parts with the same class_names="
             )
         return replace(self, labels=labels, class_names=names)
+
+    def about(self) -> dict[str, Any]:
+        """How many there are, where they are from and how they were read, as plain values."""
+        return {
+            "count": len(self),
+            "shape": [4, self.length],
+            "source": str(self.source),
+            "notes": list(self.notes),
+            "description": self.describe(),
+        }
 
     def describe(self) -> str:
         """Lines on what was read, so that a misreading shows before any time is spent."""

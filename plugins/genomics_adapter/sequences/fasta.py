@@ -81,7 +81,7 @@ def _records(path: Path) -> tuple[list[str], list[str], Source]:
     for record in text[before + 1 :].split("\n>"):
         header, _, body = record.partition("\n")
         headers.append(header)
-        sequences.append(body.replace("\n", "").replace(" ", ""))
+        sequences.append("".join(body.split()))
         lines.append(line)
         line += 2 + body.count("\n") if "\n" in record else 1
     return headers, sequences, Source(str(path), np.array(lines), "record in line")

@@ -73,6 +73,11 @@ def is_bed(path: str | Path) -> bool:
     return str(path).lower().endswith(bed.SUFFIXES)
 
 
+def is_fasta(path: str | Path) -> bool:
+    """Whether labels are in headers, or in a table beside the file."""
+    return str(path).lower().endswith(fasta.SUFFIXES)
+
+
 def _kind(path: Path) -> str:
     name = path.name.lower()
     for kind, suffixes in (("table", table.SUFFIXES), ("FASTA", fasta.SUFFIXES), ("BED", bed.SUFFIXES)):

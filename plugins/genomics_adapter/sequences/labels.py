@@ -13,6 +13,7 @@ from genomics_adapter.sequences.data import Source
 
 # More different words than this share of the sequences are names rather than classes.
 _MOST_CLASSES = 0.2
+_MOST = 2**53  # up to here, floats have every whole number
 _NO_LABEL = "has no label; supply it or drop the row"
 
 
@@ -27,8 +28,8 @@ def parse_labels(
         class_names: Names of the classes; by default the words that occur, in alphabetical order.
 
     Returns:
-        int64 where all are whole numbers, float32 otherwise, shape ``(N,)`` or ``(N, len(columns))``; and the names of
-        the classes, none where labels are numbers.
+        int64 where all are whole numbers, also as ``1.0``, float32 otherwise, shape ``(N,)`` or ``(N, len(columns))``;
+        and the names of the classes, none where labels are numbers.
 
     Raises:
         InvalidArgumentError: If a label is empty, not finite, an unknown word, or a word among numbers.
@@ -70,7 +71,8 @@ def _finite(numbers: np.ndarray, words: pd.Series[str], source: Source) -> np.nd
             f"{source.place(index)} has label {words.iloc[index]!r}, which is no finite number, although others are "
             "numbers; correct or drop it"
         )
-    return numbers.astype(np.int64 if numbers.dtype.kind in "iu" else np.float32)
+    is_whole = (numbers == np.floor(numbers)).all() and np.abs(numbers).max(initial=0) < _MOST
+    return numbers.astype(np.int64 if is_whole else np.float32)
 
 
 def _classes(words: np.ndarray, source: Source, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:

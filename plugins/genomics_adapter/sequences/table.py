@@ -19,9 +19,11 @@ from dasha.tables.files import decode, read_content
 from genomics_adapter.encoding import Crop
 from genomics_adapter.sequences.data import SequenceData, Source, from_texts
 from genomics_adapter.sequences.labels import parse_labels
+from genomics_adapter.sequences.words import chromosomes_of, names_of
 
-_TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-_PARQUET = (".parquet", ".pq", ".parquet.gz", ".pq.gz")
+_PACKED = ("", ".gz", ".bgz")
+_TEXT = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("csv", "tsv", "txt"))
+_PARQUET = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("parquet", "pq"))
 SUFFIXES = (*_TEXT, *_PARQUET)
 """Endings of the files that can be read."""
 
@@ -43,15 +45,16 @@ def read_table(
         path: The file.
         sequence: Column of the sequences.
         label: Column of the labels, or several; None if there are none. Whole numbers stay, words become classes.
-        name: Column of names.
-        chromosome: Column of chromosomes, for `genomics_adapter.splits.chromosome_split`.
+        name: Column of names; what has none is called by its place.
+        chromosome: Column of chromosomes, for `genomics_adapter.splits.chromosome_split`; every row needs one.
         class_names: Names of the classes, where labels are words; by default those that occur.
         length: Bases of every sequence; by default those of the longest.
         crop: Which part of a sequence of another length keeps its place; see `genomics_adapter.encode`.
 
     Raises:
         InvalidTableError: If the file cannot be read, or a column is missing.
-        InvalidArgumentError: If a sequence or label is not allowed; the message names file, line and value.
+        InvalidArgumentError: If a sequence or label is not allowed, or a chromosome is missing; the message names file,
+            line and value.
     """
     labels = [] if label is None else [label] if isinstance(label, str) else list(label)
     wanted = [sequence, *labels, *(column for column in (name, chromosome) if column is not None)]
@@ -88,9 +91,10 @@ def data_of_table(
     rows: dict[str, Any] = {}
     if labels and len(table):
         rows["labels"], rows["class_names"] = labels_of(table, source, labels, class_names)
-    for key, column in (("names", name), ("chromosomes", chromosome)):
-        if column is not None:
-            rows[key] = np.array(table.column(column).to_pylist(), dtype=str)
+    if name is not None:
+        rows["names"] = names_of(table.column(name).to_pylist(), source)
+    if chromosome is not None:
+        rows["chromosomes"] = chromosomes_of(table.column(chromosome).to_pylist(), source)
     return from_texts(_stripped(sequences), source, length=length, crop=crop, **rows)
 
 
