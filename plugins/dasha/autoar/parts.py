@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class ChannelParts:
         positions: Which stretches are long, shape ``(N,)``, rising.
         long: Those stretches.
         bridged: Rows that bridge a gap, counted from the newest row 0 on, falling; only of rows that are still kept.
+        bridges: Number of all rows that bridge a gap.
     """
 
     max_length: int
@@ -41,6 +42,7 @@ class ChannelParts:
     positions: IntArray
     long: tuple[LongStretch, ...]
     bridged: IntArray
+    bridges: int
 
     @property
     def rows(self) -> int:
@@ -144,6 +146,7 @@ def _bridged(earlier: P, later: P, between: int) -> tuple[P, P]:
         positions=none,
         long=(),
         bridged=np.arange(between)[::-1],
+        bridges=between,
     )
     before = replace(
         earlier,
@@ -153,9 +156,10 @@ def _bridged(earlier: P, later: P, between: int) -> tuple[P, P]:
     return before, _seamless(gap, replace(later, gaps=np.append(0, later.gaps[1:])))
 
 
-def _bridges(earlier: P, later: P) -> IntArray:
-    """Rows that bridge a gap, counted from the newest row of both."""
-    return np.concatenate([earlier.bridged + later.rows, later.bridged])
+def _bridges(earlier: P, later: P) -> dict[str, Any]:
+    """Rows of both that bridge a gap, counted from the newest."""
+    rows = np.concatenate([earlier.bridged + later.rows, later.bridged])
+    return {"bridged": rows, "bridges": earlier.bridges + later.bridges}
 
 
 def _side_by_side(earlier: P, later: P) -> P:
@@ -168,7 +172,7 @@ def _side_by_side(earlier: P, later: P) -> P:
         values=np.concatenate([earlier.values, later.values]),
         positions=np.concatenate([earlier.positions, later.positions + len(earlier.lengths)]),
         long=earlier.long + later.long,
-        bridged=_bridges(earlier, later),
+        **_bridges(earlier, later),
     )
 
 
@@ -194,5 +198,5 @@ def _seamless(earlier: P, later: P) -> P:
             [earlier.positions[:before_seam], [seam] * len(joint), later.positions[after_seam:] + seam]
         ).astype(np.int64),
         long=earlier.long[:before_seam] + joint + later.long[after_seam:],
-        bridged=_bridges(earlier, later),
+        **_bridges(earlier, later),
     )

@@ -35,8 +35,8 @@ class ChannelSummary(ChannelParts):
 
     @property
     def count(self) -> int:
-        """Number of values, those that bridge a short gap included."""
-        return int(self.lengths.sum())
+        """Number of observed values."""
+        return int(self.lengths.sum()) - self.bridges
 
     @property
     def low(self) -> float:
@@ -148,7 +148,7 @@ def gap(rows: int, max_length: int, *, kpss_lags: int = KPSS_LAGS) -> ChannelSum
     max_length = whole_number("max_length", max_length, minimum=1)
     lags = max(max_length, whole_number("kpss_lags", kpss_lags, minimum=0), _MIN_LAGS)
     none = np.empty(0, dtype=np.int64)
-    return ChannelSummary(max_length, lags, none, np.array([rows]), np.empty(0), none, (), none)
+    return ChannelSummary(max_length, lags, none, np.array([rows]), np.empty(0), none, (), none, 0)
 
 
 def merge(earlier: ChannelSummary, later: ChannelSummary) -> ChannelSummary:
@@ -193,12 +193,14 @@ def _of_block(block: np.ndarray, empty: ChannelSummary, start: int) -> ChannelSu
     known = ~np.isnan(filled)
     edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
     starts, stops = edges[::2], edges[1::2]
+    rows = np.flatnonzero(known & np.isnan(values))
     parts = replace(
         empty,
         lengths=stops - starts,
         gaps=np.append(starts, len(values)) - np.append(0, stops),
         values=values if known.all() and filled is values else filled[known],
-        bridged=len(values) - 1 - np.flatnonzero(known & np.isnan(values)),
+        bridged=len(values) - 1 - rows,
+        bridges=len(rows),
     )
     return tidied(parts)
 

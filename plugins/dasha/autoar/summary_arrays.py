@@ -21,7 +21,7 @@ def to_arrays(summary: ChannelSummary) -> dict[str, np.ndarray]:
     """Arrays of int64 and float64 that hold the whole summary."""
     long = summary.long
     return {
-        "sizes": np.array([summary.max_length, summary.lags]),
+        "sizes": np.array([summary.max_length, summary.lags, summary.bridges]),
         "lengths": summary.lengths,
         "gaps": summary.gaps,
         "values": summary.values,
@@ -41,12 +41,13 @@ def from_arrays(arrays: Mapping[str, Any]) -> ChannelSummary:
         StateFileError: If an array is missing, or they do not belong together.
     """
     try:
-        max_length, lags = (int(size) for size in arrays["sizes"])
+        max_length, lags, bridges = (int(size) for size in arrays["sizes"])
         summary = ChannelSummary(
             max_length,
             lags,
             **{name: np.array(arrays[name]) for name in ("lengths", "gaps", "values", "positions", "bridged")},
             long=_long_stretches(arrays),
+            bridges=bridges,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise StateFileError(f"the summary is incomplete or damaged ({error}); make it again") from error
