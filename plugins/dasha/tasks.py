@@ -141,6 +141,21 @@ class TaskSpec:
             return partial(_label_loss, weights)
         return partial(_number_loss, _MEASURES[self.loss])
 
+    def weight_of(self, targets: Tensor) -> float:
+        """What the loss of a batch weighs in a mean over batches, which is that of all samples together then.
+
+        Args:
+            targets: Of the batch, as the data gives them.
+
+        Returns:
+            The number of samples, less what is not counted of their positions, times the mean weight of their classes.
+        """
+        if not self.has_classes or (not self.class_weights and self.ignore_index is None):
+            return float(len(targets))
+        weights = torch.tensor(self.class_weights or self.classes * (1.0,), dtype=torch.float64, device=targets.device)
+        positions = max(1, targets[:1].numel())
+        return float(_counted_weights(self, weights, targets.long()).sum()) / positions
+
     def _check_kind(self) -> None:
         kinds = get_args(Kind)
         if self.kind not in kinds:
@@ -213,19 +228,27 @@ def _class_loss(task: TaskSpec, weights: Tensor | None, outputs: Tensor, target:
         outputs = torch.cat([torch.zeros_like(outputs), outputs], 1)
     target = target.long().reshape(outputs.shape[:1] + outputs.shape[2:])
     weights = outputs.new_ones(outputs.shape[1]) if weights is None else weights.to(outputs)
-    ignored = _NONE_IGNORED if task.ignore_index is None else task.ignore_index
+    ignored = _ignored(task)
     share = task.label_smoothing or 0.0
     errors = functional.cross_entropy(
         outputs, target, weights, ignore_index=ignored, label_smoothing=share, reduction="none"
     )
-    is_counted = target != ignored
-    weight = torch.where(is_counted, weights[target.where(is_counted, 0)], 0.0)
     if task.loss == "focal":
         plain = functional.cross_entropy(outputs, target, ignore_index=ignored, reduction="none")
         errors = errors * (1 - (-plain).exp()) ** _FOCUS
-    total = weight.sum()
+    total = _counted_weights(task, weights, target).sum()
     # The mean over nothing would be NaN; smoothed labels are errors of samples without weight, too.
     return errors.sum() / total.where(total > 0, math.inf)
+
+
+def _counted_weights(task: TaskSpec, weights: Tensor, target: Tensor) -> Tensor:
+    """Weight of the class of every sample or position, 0 where it does not count."""
+    is_counted = target != _ignored(task)
+    return torch.where(is_counted, weights[target.where(is_counted, 0)], 0.0)
+
+
+def _ignored(task: TaskSpec) -> int:
+    return _NONE_IGNORED if task.ignore_index is None else task.ignore_index
 
 
 def _label_loss(weights: Tensor | None, outputs: Tensor, target: Tensor) -> Tensor:
