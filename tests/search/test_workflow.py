@@ -143,7 +143,8 @@ def test_several_seeds_have_an_interval(finished):
     first, second = (one["loss"] for one in evaluation.per_seed)
     # Student's t with one degree of freedom; the deviation of two values is their distance over the root of two.
     assert evaluation.interval["loss"] == pytest.approx(12.7062 * abs(first - second) / 2, rel=1e-4)
-    assert evaluation["loss"] != pytest.approx((first + second) / 2, rel=1e-9)  # of the ensemble
+    assert evaluation.mean["loss"] == pytest.approx((first + second) / 2)
+    assert evaluation["loss"] != pytest.approx(evaluation.mean["loss"], rel=1e-9)  # of the ensemble
     assert json.loads((path / "evaluation.json").read_text())["count"] == 10
     assert np.sum(evaluation.confusion) == 10
 
