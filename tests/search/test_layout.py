@@ -135,13 +135,39 @@ def test_narrow_inputs_are_convolved_in_bfloat16_without_garbage(size, stride, k
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "is_exact"),
-    [((9, 2), 2, True), ((9, 1), 1, False), ((9, 3), 2, False), ((9, 1), (2, 1), True), ((1, 9), 2, False)],
+    ("length", "kernel", "dilation", "stride"),
+    [(64, 3, 15, 2), (64, 7, 5, 2), (101, 9, 7, 2), (65, 11, 3, 2), (90, 11, 5, 3), (206, 3, 15, 5), (64, 5, 7, 2)],
 )
-def test_only_outputs_of_width_1_behind_a_stride_are_computed_in_float32(size, stride, is_exact):
+def test_strided_wide_kernels_have_right_gradients_in_bfloat16(length, kernel, dilation, stride):
     torch.manual_seed(0)
-    conv, x = nn.Conv2d(8, 16, 3, stride=stride, padding=1), torch.randn(4, 8, *size)
-    with torch.no_grad(), ChannelsLast(), torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = conv(x)
+    x, weight = torch.randn(2, 32, length), torch.randn(32, 32, kernel) / (32 * kernel) ** 0.5
+    options = {"stride": stride, "padding": dilation * (kernel // 2), "dilation": dilation}
+    low, full = (convolved(x, weight, is_last=is_last, **options) for is_last in (True, False))
+    for one, other in zip(low, full, strict=True):
+        assert float((one - other).abs().max()) <= 0.03 * float(other.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "dilation", "is_exact"),
+    [
+        ((9, 2), 2, 1, True),
+        ((9, 1), 1, 1, False),
+        ((9, 3), 2, 1, False),
+        ((9, 1), (2, 1), 1, True),
+        ((1, 9), 2, 1, False),
+        ((9, 64), 2, 15, False),
+        ((64,), 2, 14, False),
+        ((64,), 2, 15, True),
+        ((64,), 1, 15, False),
+    ],
+)
+def test_only_what_goes_wrong_in_bfloat16_is_computed_in_float32(size, stride, dilation, is_exact):
+    torch.manual_seed(0)
+    conv = nn.Conv1d if len(size) == 1 else nn.Conv2d
+    layer, x = conv(8, 16, 3, stride=stride, padding=dilation, dilation=dilation), torch.randn(4, 8, *size)
+    with torch.no_grad(), ChannelsLast():
+        full = layer(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = layer(x)
     assert outputs.dtype == torch.bfloat16
-    assert torch.equal(outputs, conv(x).bfloat16()) == is_exact
+    assert torch.equal(outputs, full.bfloat16()) == is_exact
