@@ -340,5 +340,17 @@ def test_no_run_and_a_damaged_one(tmp_path, folder):
         run_page(tmp_path / "none")
     path = folder(config=config())
     (path / "tune.json").write_text('{"score": ')
-    with pytest.raises(StateFileError, match=r"cannot read \S+tune.json"):
+    with pytest.raises(StateFileError, match=r"cannot use \S+tune.json: .*; delete it to repeat that stage, or begin"):
+        run_page(path)
+    (path / "config.json").write_text('{"task": ')
+    with pytest.raises(StateFileError, match=r"cannot use \S+config.json: .*; put back a copy of it, or begin the run"):
+        run_page(path)
+
+
+@pytest.mark.parametrize("name", ["config", "search", "tune", "result", "evaluation"])
+@pytest.mark.parametrize("content", [{}, {"trials": 3, "architecture": 3, "metrics": 3, "task": 3}])
+def test_files_that_hold_something_else_are_named(folder, name, content):
+    whole = {"config": config(), "search": SEARCH, "tune": tune(), "result": result(), "evaluation": evaluation()}
+    path = folder(**{**whole, name: content})
+    with pytest.raises(StateFileError, match=rf"cannot use \S+{name}\.json: .* in another folder"):
         run_page(path)
