@@ -272,6 +272,18 @@ def test_a_batch_weighs_what_its_loss_is_divided_by(spec, target, weight):
         ("multiclass", {"class_weights": (1.0, -1.0, 1.0)}, "must be finite, not negative, and not all zero"),
         ("multiclass", {"class_weights": (1.0, math.nan, 1.0)}, "must be finite, not negative, and not all zero"),
         ("multiclass", {"class_weights": (0.0, 0.0, 0.0)}, "must be finite, not negative, and not all zero"),
+        (
+            "multiclass",
+            {"class_weights": "balanced"},
+            "class_weights='balanced' must be a sequence of numbers, .*balanced_",
+        ),
+        (
+            "multiclass",
+            {"class_weights": ("a", "b", "c")},
+            r"class_weights=\('a', 'b', 'c'\) must be a sequence of numbers",
+        ),
+        ("multiclass", {"class_weights": 3}, "class_weights=3 must be a sequence of numbers"),
+        ("multiclass", {"label_smoothing": "a"}, "label_smoothing='a' must be 0, or below 1"),
         ("multiclass", {"label_smoothing": 1.0}, "label_smoothing=1.0 must be 0, or below 1"),
         (
             "segmentation",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -184,6 +185,7 @@ class TaskSpec:
     def _check_lengths(self) -> None:
         if isinstance(self.class_names, str):
             raise InvalidArgumentError(f"class_names={self.class_names!r} must be a sequence of names, not one string")
+        _check_weights(self.class_weights)
         counts = {
             "class_weights": self.classes if self.has_classes else self.num_outputs,
             "class_names": self.classes if self.has_classes else self.num_outputs,
@@ -204,7 +206,11 @@ class TaskSpec:
                 f"class_weights={self.class_weights} must be finite, not negative, and not all zero"
             )
         share = self.label_smoothing or 0.0
-        if not 0.0 <= share < 1.0 or (share and self.kind not in ("binary", "multiclass")):
+        if (
+            not isinstance(share, Real)
+            or not 0.0 <= share < 1.0
+            or (share and self.kind not in ("binary", "multiclass"))
+        ):
             raise InvalidArgumentError(
                 f"label_smoothing={self.label_smoothing!r} must be 0, or below 1 with kind='binary' or 'multiclass'"
             )
@@ -219,6 +225,15 @@ class TaskSpec:
             isinstance(self.ignore_index, bool) or not isinstance(self.ignore_index, int)
         ):
             raise InvalidArgumentError(f"ignore_index={self.ignore_index!r} must be an integer or None")
+
+
+def _check_weights(weights: Any) -> None:
+    """Refuse weights that are no numbers, such as the word that the command line knows."""
+    if isinstance(weights, str) or not isinstance(weights, Iterable) or not all(isinstance(w, Real) for w in weights):
+        raise InvalidArgumentError(
+            f"class_weights={weights!r} must be a sequence of numbers, one for every class or label; balanced ones are "
+            "dasha.data.inspection.inspect(task, split, 'train').balanced_weights"
+        )
 
 
 def _class_loss(task: TaskSpec, weights: Tensor | None, outputs: Tensor, target: Tensor) -> Tensor:

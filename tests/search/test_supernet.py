@@ -397,6 +397,7 @@ def test_frozen_convolutions_stay_as_they_are_unless_they_are_chosen():
     [
         ((), {}, r"kernel_sizes=\(\) must be different whole numbers"),
         ((3, 3), {}, r"kernel_sizes=\(3, 3\) must be different"),
+        (3, {}, r"kernel_sizes=3 must be several whole numbers, such as \(3, 5\)"),
         ((3, 0), {}, r"kernel_sizes\[1\] is 0, but must be an integer of at least 1"),
         ((3, 2.5), {}, r"kernel_sizes\[1\] is 2.5, but must be an integer"),
         ((3,), {"temperature": 0.0}, "temperature=0.0 must be above 0"),

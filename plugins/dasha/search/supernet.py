@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -207,6 +207,8 @@ def _replaced(model: nn.Module, is_replaced: Rule, make: Callable[[str, nn.Modul
 
 
 def _candidates(values: Sequence[int], name: str) -> tuple[int, ...]:
+    if not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"{name}={values!r} must be several whole numbers, such as (3, 5)")
     given = tuple(whole_number(f"{name}[{i}]", value, minimum=1) for i, value in enumerate(values))
     if not given or len(set(given)) < len(given):
         raise InvalidArgumentError(f"{name}={given} must be different whole numbers, at least one of them")
