@@ -232,6 +232,23 @@ def test_every_loss_is_differentiable_in_every_precision(kind, dtype):
 
 
 @pytest.mark.parametrize(
+    ("spec", "target", "weight"),
+    [
+        (task("multiclass"), [0, 1, 2], 3),
+        (task("multiclass", class_weights=(1, 2, 4)), [0, 1, 2, 2], 11),
+        (task("binary", class_weights=(1, 20)), [[0], [1]], 21),
+        (task("multilabel", class_weights=(1, 2, 4)), [[0, 0, 1]], 1),
+        (task("regression"), [[0.5], [2.0]], 2),
+        (task("segmentation"), [[[0, 1], [2, 2]]], 1),
+        (task("segmentation", ignore_index=255), [[[0, 1], [255, 2]], [[255, 255], [255, 255]]], 0.75),
+        (task("segmentation", ignore_index=-1, class_weights=(1, 2, 4)), [[[[0, 1], [-1, 2]]]], 1.75),
+    ],
+)
+def test_a_batch_weighs_what_its_loss_is_divided_by(spec, target, weight):
+    assert spec.weight_of(torch.tensor(target)) == weight
+
+
+@pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
         ("multi-class", {}, "kind='multi-class' must be one of 'binary', .*; did you mean 'multiclass'"),
@@ -255,6 +272,18 @@ def test_every_loss_is_differentiable_in_every_precision(kind, dtype):
         ("multiclass", {"class_weights": (1.0, -1.0, 1.0)}, "must be finite, not negative, and not all zero"),
         ("multiclass", {"class_weights": (1.0, math.nan, 1.0)}, "must be finite, not negative, and not all zero"),
         ("multiclass", {"class_weights": (0.0, 0.0, 0.0)}, "must be finite, not negative, and not all zero"),
+        (
+            "multiclass",
+            {"class_weights": "balanced"},
+            "class_weights='balanced' must be a sequence of numbers, .*balanced_",
+        ),
+        (
+            "multiclass",
+            {"class_weights": ("a", "b", "c")},
+            r"class_weights=\('a', 'b', 'c'\) must be a sequence of numbers",
+        ),
+        ("multiclass", {"class_weights": 3}, "class_weights=3 must be a sequence of numbers"),
+        ("multiclass", {"label_smoothing": "a"}, "label_smoothing='a' must be 0, or below 1"),
         ("multiclass", {"label_smoothing": 1.0}, "label_smoothing=1.0 must be 0, or below 1"),
         (
             "segmentation",

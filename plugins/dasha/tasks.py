@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -151,6 +152,21 @@ class TaskSpec:
             return partial(_label_loss, weights)
         return partial(_number_loss, _MEASURES[self.loss])
 
+    def weight_of(self, targets: Tensor) -> float:
+        """What the loss of a batch weighs in a mean over batches, which is that of all samples together then.
+
+        Args:
+            targets: Of the batch, as the data gives them.
+
+        Returns:
+            The number of samples, less what is not counted of their positions, times the mean weight of their classes.
+        """
+        if not self.has_classes or (not self.class_weights and self.ignore_index is None):
+            return float(len(targets))
+        weights = torch.tensor(self.class_weights or self.classes * (1.0,), dtype=torch.float64, device=targets.device)
+        positions = max(1, targets[:1].numel())
+        return float(_counted_weights(self, weights, targets.long()).sum()) / positions
+
     def _check_kind(self) -> None:
         kinds = get_args(Kind)
         if self.kind not in kinds:
@@ -179,6 +195,7 @@ class TaskSpec:
     def _check_lengths(self) -> None:
         if isinstance(self.class_names, str):
             raise InvalidArgumentError(f"class_names={self.class_names!r} must be a sequence of names, not one string")
+        _check_weights(self.class_weights)
         counts = {
             "class_weights": self.classes if self.has_classes else self.num_outputs,
             "class_names": self.classes if self.has_classes else self.num_outputs,
@@ -199,7 +216,11 @@ class TaskSpec:
                 f"class_weights={self.class_weights} must be finite, not negative, and not all zero"
             )
         share = self.label_smoothing or 0.0
-        if not 0.0 <= share < 1.0 or (share and self.kind not in ("binary", "multiclass")):
+        if (
+            not isinstance(share, Real)
+            or not 0.0 <= share < 1.0
+            or (share and self.kind not in ("binary", "multiclass"))
+        ):
             raise InvalidArgumentError(
                 f"label_smoothing={self.label_smoothing!r} must be 0, or below 1 with kind='binary' or 'multiclass'"
             )
@@ -216,6 +237,15 @@ class TaskSpec:
             raise InvalidArgumentError(f"ignore_index={self.ignore_index!r} must be an integer or None")
 
 
+def _check_weights(weights: Any) -> None:
+    """Refuse weights that are no numbers, such as the word that the command line knows."""
+    if isinstance(weights, str) or not isinstance(weights, Iterable) or not all(isinstance(w, Real) for w in weights):
+        raise InvalidArgumentError(
+            f"class_weights={weights!r} must be a sequence of numbers, one for every class or label; balanced ones are "
+            "dasha.data.inspection.inspect(task, split, 'train').balanced_weights"
+        )
+
+
 def _class_loss(task: TaskSpec, weights: Tensor | None, outputs: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy, or the focal loss, of one class per sample or position: the weighted mean, 0 of nothing."""
     if task.kind == "binary":
@@ -223,19 +253,27 @@ def _class_loss(task: TaskSpec, weights: Tensor | None, outputs: Tensor, target:
         outputs = torch.cat([torch.zeros_like(outputs), outputs], 1)
     target = target.long().reshape(outputs.shape[:1] + outputs.shape[2:])
     weights = outputs.new_ones(outputs.shape[1]) if weights is None else weights.to(outputs)
-    ignored = _NONE_IGNORED if task.ignore_index is None else task.ignore_index
+    ignored = _ignored(task)
     share = task.label_smoothing or 0.0
     errors = functional.cross_entropy(
         outputs, target, weights, ignore_index=ignored, label_smoothing=share, reduction="none"
     )
-    is_counted = target != ignored
-    weight = torch.where(is_counted, weights[target.where(is_counted, 0)], 0.0)
     if task.loss == "focal":
         plain = functional.cross_entropy(outputs, target, ignore_index=ignored, reduction="none")
         errors = errors * (1 - (-plain).exp()) ** _FOCUS
-    total = weight.sum()
+    total = _counted_weights(task, weights, target).sum()
     # The mean over nothing would be NaN; smoothed labels are errors of samples without weight, too.
     return errors.sum() / total.where(total > 0, math.inf)
+
+
+def _counted_weights(task: TaskSpec, weights: Tensor, target: Tensor) -> Tensor:
+    """Weight of the class of every sample or position, 0 where it does not count."""
+    is_counted = target != _ignored(task)
+    return torch.where(is_counted, weights[target.where(is_counted, 0)], 0.0)
+
+
+def _ignored(task: TaskSpec) -> int:
+    return _NONE_IGNORED if task.ignore_index is None else task.ignore_index
 
 
 def _label_loss(weights: Tensor | None, outputs: Tensor, target: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import dasha
 from dasha import Dasha, TaskSpec, manager
@@ -353,6 +354,40 @@ def test_options_of_the_loss(data, tmp_path):
     np.savez(tmp_path / "masks.npz", x_train=x, y_train=masks, x_val=x, y_val=masks)
     spec = told(tmp_path / "masks.npz", ("task", "segmentation"), ("ignore_index", 255))
     assert (spec.num_outputs, spec.ignore_index) == (3, 255)
+
+
+def test_a_folder_of_one_class_is_refused(tmp_path):
+    for number in range(8):
+        path = tmp_path / "sea" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), number).save(path)
+    with pytest.raises(
+        InvalidArgumentError, match=r"\S+ has one class only \(sea\); there is nothing to tell apart: give"
+    ):
+        told(tmp_path)
+
+
+def images(path, *shape):
+    x, y = np.zeros(shape, np.uint8), np.arange(shape[0]) % 2
+    np.savez(path, x_train=x, y_train=y, x_val=x, y_val=y)
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_whose_channels_come_last_are_refused_unless_their_channels_are_named(tmp_path, channels):
+    path = images(tmp_path / "last.npz", 4, 64, 32, channels)
+    with pytest.raises(
+        InvalidArgumentError, match=r"looks like \(N, H, W, C\), .* x\.transpose\(0, 3, 1, 2\), or say --in"
+    ):
+        told(path)
+    assert told(path, ("in_channels", 64)).in_channels == 64
+    with pytest.raises(InvalidArgumentError, match=r"--in-channels is 7, but inputs have shape .* with 64 channels"):
+        told(path, ("in_channels", 7))
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 64, 32), (4, 3, 64, 3), (4, 1, 64, 1), (4, 64, 32, 2), (4, 64, 3)])
+def test_channels_after_the_samples_are_taken_as_they_are(tmp_path, shape):
+    assert told(images(tmp_path / "first.npz", *shape)).in_channels == shape[1]
 
 
 def test_changes_are_read_as_numbers_words_or_lists():

@@ -162,6 +162,18 @@ def test_messages_name_the_split(data):
         inspect(task(in_channels=3), as_split(data, "validation"), "validation")
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_of_unequal_shapes_are_told_with_the_part_and_the_place(workers):
+    pairs = [(torch.zeros(1, 12), 0)] * 5 + [(torch.zeros(1, 9), 1)]
+    loader = DataLoader(pairs, batch_size=4, num_workers=workers)
+    match = r"validation, in the batch after 4 samples: samples of a batch have unequal shapes.*; resize, .* collate_fn"
+    with pytest.raises(InvalidArgumentError, match=match):
+        inspect(TaskSpec("multiclass", 1, 2), as_split(loader, "validation"), "validation")
+    match = r"train, in the batch after 0 samples: inputs have unequal shapes, .* \(1, 9\) of sample 5 after it"
+    with pytest.raises(InvalidArgumentError, match=match):
+        inspect(TaskSpec("multiclass", 1, 2), as_split(pairs, "train"), "train")
+
+
 def test_images_of_unequal_size_are_found_between_batches_too():
     batches = [(X[:4], Y[:4]), (X[:4, :, :5], Y[:4])]
     split = LoaderSplit(DataLoader(batches, batch_size=None))

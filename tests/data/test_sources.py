@@ -1,5 +1,7 @@
 """Data from files: what is read, how it is split, and what is said to files that are broken."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -72,11 +74,15 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(InvalidArgumentError, match="does not exist"):
         read_source(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("x,y\n")
-    with pytest.raises(InvalidArgumentError, match=r"cannot be read as \.npz"):
+    with pytest.raises(InvalidArgumentError, match=r"text\.npz is no \.npz file; save arrays with numpy\.savez"):
         read_source(tmp_path / "text.npz")
     np.save(tmp_path / "lone.npy", np.zeros(3))
-    with pytest.raises(InvalidArgumentError, match=r"cannot be read as \.npz"):
+    with pytest.raises(InvalidArgumentError, match=r"lone\.npy is no \.npz file"):
         read_source(tmp_path / "lone.npy")
+    with zipfile.ZipFile(tmp_path / "other.npz", "w") as file:
+        file.writestr("x_train.npy", "none")
+    with pytest.raises(InvalidArgumentError, match=r"other\.npz (has no|cannot be read as)"):
+        read_source(tmp_path / "other.npz")
 
 
 def test_images_are_drawn_within_every_class(classes):

@@ -334,7 +334,10 @@ def test_what_is_not_data(data, message):
         ([(X[0],)], "samples are tuple, but must be pairs"),
         ([{"image": X[0], "class": 1}], "samples are mappings with 'image', 'class', but must have one of 'image'"),
         ([(X[0], "forest")], "a target is not numeric"),
-        ([(X[0], 1), (X[0, :, :2], 1)], r"inputs have unequal shapes, among them \(2, 2\) and \(2, 3\); resize, pad"),
+        (
+            [(X[0], 1), (X[0, :, :2], 1)],
+            r"inputs have unequal shapes, \(2, 3\) of the first sample and \(2, 2\) of sample 1 after it; resize, pad",
+        ),
         ([(X[0], Y[:1]), (X[0], Y[:2])], "targets have unequal shapes"),
     ],
     ids=range(6),

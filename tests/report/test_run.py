@@ -88,13 +88,23 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("is_ensemble", "text"), [(False, "Mean over 2 final trainings"), (True, "The ensemble of 2 final trainings")]
+    ("is_ensemble", "text", "row"),
+    [
+        (False, "Mean over 2 final trainings", ["0.8", "± 0.02"]),
+        (True, "The ensemble of 2 final trainings", ["0.8", "0.7 ± 0.02"]),
+    ],
 )
-def test_the_page_says_what_the_test_values_are_of(folder, is_ensemble, text):
+def test_the_page_says_what_the_test_values_are_of(folder, is_ensemble, text, row):
     settings = config()
     settings["settings"]["is_ensemble"] = is_ensemble
-    spread = evaluation(interval={"accuracy": 0.02}, per_seed=[{}, {}])
+    per_seed = [{"accuracy": 0.65, "loss": None}, {"accuracy": 0.75, "loss": 0.2}]
+    spread = evaluation(interval={"accuracy": 0.02}, per_seed=per_seed)
     path = folder(config=settings, search=SEARCH, tune=tune(), result=result(), evaluation=spread)
+    table = run_page(path).sections[0].tables[0]
+    assert text in table.caption
+    assert ["mean of single networks" in name for name in table.columns] == [False, False, is_ensemble]
+    assert [cell.text for cell in table.rows[0][1:]] == row
+    assert [cell.text for cell in table.rows[1][1:]] == ["0.1", "– ± –" if is_ensemble else "± –"]
     assert text in write_report(path).read_text(encoding="utf-8")
 
 
@@ -330,5 +340,17 @@ def test_no_run_and_a_damaged_one(tmp_path, folder):
         run_page(tmp_path / "none")
     path = folder(config=config())
     (path / "tune.json").write_text('{"score": ')
-    with pytest.raises(StateFileError, match=r"cannot read \S+tune.json"):
+    with pytest.raises(StateFileError, match=r"cannot use \S+tune.json: .*; delete it to repeat that stage, or begin"):
+        run_page(path)
+    (path / "config.json").write_text('{"task": ')
+    with pytest.raises(StateFileError, match=r"cannot use \S+config.json: .*; put back a copy of it, or begin the run"):
+        run_page(path)
+
+
+@pytest.mark.parametrize("name", ["config", "search", "tune", "result", "evaluation"])
+@pytest.mark.parametrize("content", [{}, {"trials": 3, "architecture": 3, "metrics": 3, "task": 3}])
+def test_files_that_hold_something_else_are_named(folder, name, content):
+    whole = {"config": config(), "search": SEARCH, "tune": tune(), "result": result(), "evaluation": evaluation()}
+    path = folder(**{**whole, name: content})
+    with pytest.raises(StateFileError, match=rf"cannot use \S+{name}\.json: .* in another folder"):
         run_page(path)

@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from dasha.backbones import AlignedResNet1d, PeakResNet1d, UNet1d, UNet2d, WideResNet1d, WideResNet2d
 from dasha.search.layout import ChannelsLast, fast_under_autocast
@@ -100,3 +101,73 @@ def test_the_order_changes_under_autocast_alone(is_reduced):
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_reduced), fast_under_autocast(torch.device("cpu")):
         sequences = nn.Conv1d(3, 4, 3)(torch.randn(2, 3, 9))
     assert sequences.transpose(1, 2).is_contiguous() == is_reduced
+
+
+def convolved(x, weight, *, is_last, **options):
+    """Outputs, and gradients of inputs and weights, in bfloat16 or in float32."""
+    x, weight = x.clone().requires_grad_(), weight.clone().requires_grad_()
+    convolve = functional.conv1d if x.ndim == 3 else functional.conv2d
+    if is_last:
+        junk = [torch.full((size,), float("nan")) for size in (1000, 20_000, 300_000)]
+        del junk  # what reads memory that is not its own finds this
+        with ChannelsLast(), torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = convolve(x, weight, **options)
+    else:
+        outputs = convolve(x, weight, **options)
+    return [outputs.detach().float(), *torch.autograd.grad(outputs.float().square().sum(), [x, weight])]
+
+
+NARROW = [
+    *[(size, stride) for size in [(1, 1), (2, 1), (6, 2), (32, 2), (64, 1)] for stride in (2, 3, (1, 2), (2, 1))],
+    *[((32, 3), 3), ((8, 8), 2), ((1,), 2), ((2,), 2), ((2,), 3), ((3,), 4), ((9,), 2)],
+]
+
+
+@pytest.mark.parametrize(("size", "stride"), NARROW)
+@pytest.mark.parametrize("kernel", [3, 7])
+def test_narrow_inputs_are_convolved_in_bfloat16_without_garbage(size, stride, kernel):
+    torch.manual_seed(0)
+    x, weight = torch.randn(8, 64, *size), torch.randn(64, 64, *len(size) * (kernel,)) / (8 * kernel)
+    options = {"stride": stride, "padding": kernel // 2, "bias": torch.randn(64)}
+    low, full = (convolved(x, weight, is_last=is_last, **options) for is_last in (True, False))
+    for one, other in zip(low, full, strict=True):
+        assert float((one - other).abs().max()) <= 0.02 * float(other.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("length", "kernel", "dilation", "stride"),
+    [(64, 3, 15, 2), (64, 7, 5, 2), (101, 9, 7, 2), (65, 11, 3, 2), (90, 11, 5, 3), (206, 3, 15, 5), (64, 5, 7, 2)],
+)
+def test_strided_wide_kernels_have_right_gradients_in_bfloat16(length, kernel, dilation, stride):
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 32, length), torch.randn(32, 32, kernel) / (32 * kernel) ** 0.5
+    options = {"stride": stride, "padding": dilation * (kernel // 2), "dilation": dilation}
+    low, full = (convolved(x, weight, is_last=is_last, **options) for is_last in (True, False))
+    for one, other in zip(low, full, strict=True):
+        assert float((one - other).abs().max()) <= 0.03 * float(other.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "dilation", "is_exact"),
+    [
+        ((9, 2), 2, 1, True),
+        ((9, 1), 1, 1, False),
+        ((9, 3), 2, 1, False),
+        ((9, 1), (2, 1), 1, True),
+        ((1, 9), 2, 1, False),
+        ((9, 64), 2, 15, False),
+        ((64,), 2, 14, False),
+        ((64,), 2, 15, True),
+        ((64,), 1, 15, False),
+    ],
+)
+def test_only_what_goes_wrong_in_bfloat16_is_computed_in_float32(size, stride, dilation, is_exact):
+    torch.manual_seed(0)
+    conv = nn.Conv1d if len(size) == 1 else nn.Conv2d
+    layer, x = conv(8, 16, 3, stride=stride, padding=dilation, dilation=dilation), torch.randn(4, 8, *size)
+    with torch.no_grad(), ChannelsLast():
+        full = layer(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = layer(x)
+    assert outputs.dtype == torch.bfloat16
+    assert torch.equal(outputs, full.bfloat16()) == is_exact

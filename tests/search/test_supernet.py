@@ -331,11 +331,73 @@ def test_which_layers_are_ordinary(layer, expected):
     assert is_ordinary("layer", layer) == expected
 
 
+def hooked(conv):
+    conv.register_forward_hook(lambda module, inputs, output: 2 * output)
+    return conv
+
+
+def legacy_weight_norm(conv):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return torch.nn.utils.weight_norm(conv)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (hooked, "'0', which has hooks, as of torch.nn.utils.spectral_norm or your own, .*; leave it out"),
+        (torch.nn.utils.spectral_norm, "'0', which has a weight that is computed from others"),
+        (legacy_weight_norm, "'0', which has a weight that is computed from others"),
+        (torch.nn.utils.parametrizations.weight_norm, "'0', which has a weight that is computed from others"),
+    ],
+)
+def test_what_would_be_lost_is_not_searched(change, message):
+    network = nn.Sequential(change(nn.Conv2d(2, 2, 3, padding=1)), nn.Conv2d(2, 2, 3, padding=1))
+    assert not is_ordinary("0", network[0])
+    with pytest.raises(InvalidArgumentError, match=message):
+        to_supernet(network, KERNELS, DILATIONS, is_searched=lambda name, module: name == "0")
+    if change is not legacy_weight_norm:
+        supernet = to_supernet(network, KERNELS, DILATIONS).eval()
+        assert list(supernet.mixtures) == ["1"]
+        x = torch.randn(2, 2, 8, 8)
+        torch.testing.assert_close(to_fixed(supernet)[0].eval()(x), network.eval()[0](x))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"padding": 1, "padding_mode": "reflect"}, "'', which has padding_mode='reflect', where searched kernels pad"),
+        ({}, r"'', which has kernel_size=\(3, 3\), dilation=\(1, 1\) and padding=\(0, 0\), where .* leave it out"),
+    ],
+)
+def test_convolutions_that_a_searched_kernel_cannot_replace_are_refused(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        to_supernet(nn.Conv2d(2, 2, 3, **options), KERNELS, DILATIONS, is_searched=lambda name, module: True)
+
+
+def test_what_cannot_be_copied_is_told_what_to_take_instead():
+    network = nn.Sequential(legacy_weight_norm(nn.Linear(2, 2)), nn.Conv1d(2, 2, 3, padding=1))
+    with pytest.raises(
+        InvalidArgumentError, match=r"Sequential cannot be copied .*utils\.parametrizations\.weight_norm"
+    ):
+        to_supernet(network, KERNELS, DILATIONS)
+
+
+def test_frozen_convolutions_stay_as_they_are_unless_they_are_chosen():
+    network = nn.Sequential(nn.Conv1d(2, 2, 3, padding=1).requires_grad_(False), nn.Conv1d(2, 2, 3, padding=1))
+    supernet = to_supernet(network, KERNELS, DILATIONS)
+    assert list(supernet.mixtures) == ["1"]
+    assert not supernet.network[0].weight.requires_grad
+    chosen = to_supernet(network, KERNELS, DILATIONS, is_searched=lambda name, module: name == "0")
+    assert all(weight.requires_grad for weight in chosen.mixtures["0"].parameters())
+
+
 @pytest.mark.parametrize(
     ("kernels", "options", "message"),
     [
         ((), {}, r"kernel_sizes=\(\) must be different whole numbers"),
         ((3, 3), {}, r"kernel_sizes=\(3, 3\) must be different"),
+        (3, {}, r"kernel_sizes=3 must be several whole numbers, such as \(3, 5\)"),
         ((3, 0), {}, r"kernel_sizes\[1\] is 0, but must be an integer of at least 1"),
         ((3, 2.5), {}, r"kernel_sizes\[1\] is 2.5, but must be an integer"),
         ((3,), {"temperature": 0.0}, "temperature=0.0 must be above 0"),

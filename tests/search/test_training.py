@@ -45,6 +45,54 @@ def test_accumulated_batches_equal_large_ones(count):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
+def unlike(kind):
+    """A task whose samples or positions do not count alike, and data of it."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(20, 1, 12, generator=generator)
+    if kind == "segmentation":
+        positions = torch.rand(20, 12, generator=generator)
+        labels = (positions < 0.2 + 0.03 * torch.arange(20)[:, None]).long()
+        labels[positions > 0.5 + 0.02 * torch.arange(20)[:, None]] = 255
+        labels[8:12] = 255
+        return TaskSpec(kind, 1, 2, ignore_index=255, class_weights=(1, 3)), x, labels
+    options = {"binary": (1, {"loss": "focal"}), "multiclass": (2, {"label_smoothing": 0.1})}
+    outputs, others = options[kind]
+    return TaskSpec(kind, 1, outputs, class_weights=(1, 20), **others), x, (torch.arange(20) % 7 == 0).long()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "segmentation"])
+def test_losses_and_accumulated_gradients_do_not_depend_on_batches_where_samples_count_differently(kind):
+    task, x, y = unlike(kind)
+    output = "dense" if kind == "segmentation" else "vector"
+
+    def of_batches(size, accumulate):
+        learning, split = Learning(task, size, CPU, accumulate=accumulate), as_split((x, y), "train")
+        with seeded(0):
+            network = Tiny(in_channels=1, num_outputs=task.num_outputs, output=output, norm=False)
+            measured = evaluate(network, split, learning, size=size)["loss"]
+            optimizer = make_sgd(network, lr=0.1, momentum=0.0, weight_decay=0.0)
+            return measured, train_epoch(network, optimizer, split, learning), list(network.parameters())
+
+    measured, loss, weights = of_batches(20, 1)
+    assert measured == pytest.approx(loss, rel=1e-5)
+    for size, accumulate in [(4, 5), (3, 7)]:
+        of_small, small_loss, small_weights = of_batches(size, accumulate)
+        assert (of_small, small_loss) == pytest.approx((measured, loss), rel=1e-5)
+        for one, other in zip(small_weights, weights, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+def test_a_pass_in_which_nothing_counts_teaches_nothing():
+    task, x, y = unlike("segmentation")
+    network = Tiny(in_channels=1, num_outputs=2, output="dense", norm=False)
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    optimizer = make_sgd(network, lr=0.1, momentum=0.0, weight_decay=0.0)
+    nothing = as_split((x, torch.full_like(y, 255)), "train")
+    assert train_epoch(network, optimizer, nothing, Learning(task, 4, CPU, accumulate=2)) == 0
+    assert all(torch.equal(one, other) for one, other in zip(before, network.parameters(), strict=True))
+    assert evaluate(network, nothing, Learning(task, 4, CPU), only_deciding=True)["loss"] == 0
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_lower_precision_trains_float32_weights(precision):
     network, loss = trained(Learning(TASK, 8, CPU, precision=precision))

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -143,7 +144,8 @@ def test_several_seeds_have_an_interval(finished):
     first, second = (one["loss"] for one in evaluation.per_seed)
     # Student's t with one degree of freedom; the deviation of two values is their distance over the root of two.
     assert evaluation.interval["loss"] == pytest.approx(12.7062 * abs(first - second) / 2, rel=1e-4)
-    assert evaluation["loss"] != pytest.approx((first + second) / 2, rel=1e-9)  # of the ensemble
+    assert evaluation.mean["loss"] == pytest.approx((first + second) / 2)
+    assert evaluation["loss"] != pytest.approx(evaluation.mean["loss"], rel=1e-9)  # of the ensemble
     assert json.loads((path / "evaluation.json").read_text())["count"] == 10
     assert np.sum(evaluation.confusion) == 10
 
@@ -194,6 +196,14 @@ def turned_around(x, y):
     return x.flip(-1), y
 
 
+@dataclass
+class Times:
+    factor: float
+
+    def __call__(self, x, y):
+        return self.factor * x, y
+
+
 def as_it_is(x, y):
     return x, y
 
@@ -211,7 +221,7 @@ def test_other_modules_and_functions_are_refused_by_name(tmp_path):
     refused(r"\(own\.backbone\.weights: '\w{16}' there", backbone=layers(nn.ReLU(), seed=1))
     refused(r"own\.augment: '.*\.as_it_is' there, '.*\.turned_around' now", augment=turned_around)
     refused(r"own\.augment: '.*\.as_it_is' there, None now", augment=None)
-    refused(r"own\.augment: .* 'FlipsAndTurns\(is_dense=True\)' now", augment=FlipsAndTurns(is_dense=True))
+    refused(r"own\.augment: .* 'Times\(factor=2\)' now", augment=Times(2))
     refused(r"own\.space: None there, '.*_slow_space' now", space=_slow_space)
     refused(r"own\.is_searched: None there, 'tests\.search\.", is_searched=lambda name, module: name == "0")
     with pytest.raises(InvalidArgumentError, match="augment"):
@@ -524,6 +534,105 @@ def test_augmentation_and_a_space_of_ones_own_are_used():
     assert 0.01 <= run.hyperparameters["lr"] <= 0.02
 
 
+def _fails(*given):
+    raise ValueError("own\nmistake")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"space": {"lr": 0.1}}, r"space=\{'lr': 0.1\} must be a function"),
+        ({"augment": 3}, "augment=3 must be a function"),
+        ({"is_searched": "all"}, "is_searched='all' must be a function"),
+        ({"backbone": 3}, "backbone=3 must be a function"),
+    ],
+)
+def test_what_is_no_function_is_refused_at_once(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        run_of(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"space": lambda trial: {"lr": 0.1}}, "space gives no momentum, weight_decay, seed; a trial needs lr"),
+        (
+            {"space": lambda trial: 0.1},
+            "space gives float, but it is called with an Optuna trial and must return a map",
+        ),
+        ({"space": _fails}, r"space fails on a trial \(ValueError: own\); it is called with an Optuna trial"),
+        ({"space": lambda trial: {**_slow_space(trial), "lr": "low"}}, "space gives lr='low', but must give a number"),
+        (
+            {"augment": _fails},
+            r"augment fails on inputs and targets of shape \(2, 1, 12\) and \(2,\) \(ValueError: own",
+        ),
+        (
+            {"augment": lambda x, y: None},
+            r"augment gives NoneType, but it is called with inputs \(N, C, …\) and targets",
+        ),
+        ({"augment": lambda x, y: x}, "augment gives Tensor, but it is called"),
+        ({"augment": lambda x, y: (x[:1], y)}, r"augment turns inputs .* into \(1, 1, 12\) and \(2,\); it is called"),
+        ({"augment": lambda x, y: (x[:, 0], y)}, r"augment turns inputs .* into \(2, 12\) and \(2,\)"),
+        (
+            {"is_searched": lambda module: True},
+            r"is_searched fails on '', a Tiny \(TypeError: .*; it is called with the",
+        ),
+    ],
+)
+def test_functions_of_ones_own_are_tried_before_anything_is_searched(tmp_path, options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        run_of(tmp_path, overrides=FEW, **options).fit(TRAIN, VALIDATION)
+    assert not list(tmp_path.glob("*.json*"))
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ({"lrr": 1}, r"tune\.first has 'lrr'; did you mean 'lr'\? trials suggest 'lr', 'weight_decay', .*'kernels'$"),
+        (
+            {"lr": "big"},
+            r"tune\.first\['lr'\]='big' must be a number from 1e-05 to 0.5; change it, or what trials draw",
+        ),
+        ({"lr": 99.0}, r"tune\.first\['lr'\]=99.0 must be a number from"),
+        ({"dropout": 0.7}, r"tune\.first\['dropout'\]=0.7 must be one of 0.0, 0.05, 0.1"),
+        ({"seed": -1}, r"tune\.first\['seed'\]=-1 must be a whole number from 0 to 499"),
+        ({"kernels": "mine"}, r"tune\.first\['kernels'\]='mine' must be one of 'searched', 'own'"),
+    ],
+)
+def test_values_that_the_first_trial_cannot_take_are_refused(first, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        run_of(overrides={**FEW, "tune.lr": (1e-5, 0.5), "tune.first": first}).fit(TRAIN, VALIDATION)
+
+
+def test_values_that_a_space_of_ones_own_does_not_ask_for_are_warned_of():
+    run = run_of(overrides={**FEW, "tune.first": {"lr": 0.05, "seed": 3}}, search="off", space=_slow_space)
+    with pytest.warns(DashaWarning, match=r"tune\.first has 'lr'; trials suggest 'seed'; the first trial does without"):
+        run.search(TRAIN, VALIDATION)
+
+
+def test_a_module_that_is_frozen_as_a_whole_is_refused():
+    module = Tiny(in_channels=1, num_outputs=2).requires_grad_(False)
+    with pytest.raises(InvalidArgumentError, match=r"backbone Tiny has no parameter to train; call requires_grad_\(\)"):
+        run_of(backbone=module).fit(TRAIN, VALIDATION)
+    module.head.requires_grad_()
+    run = run_of(backbone=module, search="off", overrides=FEW).fit(TRAIN, VALIDATION)
+    assert torch.equal(run.model[1].first.weight, module.first.weight)
+    assert not torch.equal(run.model[1].head.weight, module.head.weight)
+
+
+def test_trying_functions_changes_neither_data_nor_generators(monkeypatch):
+    before, generators = TRAIN[0].copy(), states_of_generators()
+
+    def augment(x, y):
+        return x.add_(torch.rand(len(x), 1, 1)), y
+
+    monkeypatch.setattr("dasha.search.workflow.find_network", _fails)
+    with pytest.raises(ValueError, match="own"):
+        run_of(augment=augment, space=_slow_space).fit(TRAIN, VALIDATION)
+    assert np.array_equal(TRAIN[0], before)
+    assert states_of_generators() == generators
+
+
 def test_a_module_is_tuned_without_the_dropout_it_takes_no_notice_of(tmp_path):
     module = Tiny(in_channels=1, num_outputs=2, dropout=0.3)
     few = {**FEW, "tune.trials": 2}
@@ -658,10 +767,10 @@ def test_shares_and_limits_hold_for_loaders_of_unknown_length():
     limits = {"search.batch_fraction": 0.5, "search.max_cost": 1e-12, "tune.max_cost": 1e-12, "retrain.max_cost": 1e-12}
     run_of(overrides={**FEW, **limits}, augment=counted).fit(loader, VALIDATION)
     assert stream.passes[0] == 20
-    assert trained == [2, 2, 2]  # drawn from whole passes
+    assert trained == [2, 2, 2, 2]  # two samples that tell whether it works, and others, drawn from whole passes
     trained.clear()
     run_of(overrides={**FEW, "search.batch_fraction": 0.5}, search="on", augment=counted).search(loader, VALIDATION)
-    assert sum(trained) == 10 + 20
+    assert sum(trained) == 2 + 10 + 20
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "segmentation"])

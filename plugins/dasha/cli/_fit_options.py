@@ -53,6 +53,14 @@ class RunOptions:
             show_default=False,
         ),
     ] = None
+    in_channels: Annotated[
+        int | None,
+        typer.Option(
+            help="Channels of the inputs, (N, C, L) or (N, C, H, W), for arrays that look as if channels came last. "
+            "[default: as the arrays have]",
+            show_default=False,
+        ),
+    ] = None
     metric: Annotated[
         str | None, typer.Option(help="Metric that decides. [default: by the task]", show_default=False)
     ] = None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # More classes than this share of the samples are rather counts, ages or numbers of items.
 _MOST_CLASSES = 0.2
 _BALANCED = "balanced"
+# Channels of pictures, with which the last axis is taken for that of channels.
+_LAST = (1, 3, 4)
 
 
 def task_of(data: SourceData, options: FitOptions) -> TaskSpec:
@@ -34,7 +36,12 @@ def task_of(data: SourceData, options: FitOptions) -> TaskSpec:
     names = ("metric", "loss", "label_smoothing", "ignore_index")
     given: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
     if data.spec is None:
-        spec = _task_of_arrays(data, options.task, given)
+        spec = _task_of_arrays(data, options.task, given, in_channels=options.in_channels)
+    elif options.in_channels not in (None, data.spec.in_channels):
+        raise InvalidArgumentError(
+            f"--in-channels is {options.in_channels}, but {data.path!r} is a registered task with "
+            f"{data.spec.in_channels}; leave --in-channels out"
+        )
     elif options.task in (None, data.spec.kind):
         spec = replace(data.spec, **given)
     else:
@@ -67,19 +74,44 @@ def _weights(spec: TaskSpec, data: SourceData, text: str) -> tuple[float, ...]:
         ) from None
 
 
-def _task_of_arrays(data: SourceData, kind: str | None, given: dict[str, Any]) -> TaskSpec:
+def _task_of_arrays(data: SourceData, kind: str | None, given: dict[str, Any], *, in_channels: int | None) -> TaskSpec:
     targets = [np.asarray(part[1]) for part in (data.train, data.validation)]
     shape = data.train[0].shape
     if len(shape) not in (3, 4):
         raise InvalidArgumentError(
             f"inputs have shape {shape}, but must be (N, C, L) or (N, C, H, W), with channels after the samples"
         )
+    if len(data.class_names) == 1:
+        raise InvalidArgumentError(
+            f"{data.path} has one class only ({data.class_names[0]}); there is nothing to tell apart: give a folder of "
+            "images for every class"
+        )
+    if not data.class_names:  # images of a folder are read with channels first
+        _check_channels(shape, in_channels)
     known = infer_kind(targets) if kind is None else kind
     if known not in get_args(Kind):
         raise InvalidArgumentError(f"--task is {kind!r}, but must be one of {', '.join(get_args(Kind))}")
     names = data.class_names if known in ("binary", "multiclass") else ()
     outputs = _outputs(known, targets, names, given.get("ignore_index"))
     return TaskSpec(known, shape[1], outputs, class_names=names, **given)  # type: ignore[arg-type]
+
+
+def _check_channels(shape: tuple[int, ...], in_channels: int | None) -> None:
+    """Refuse channels that are not there, and images that look as if channels came last.
+
+    Raises:
+        InvalidArgumentError: If the inputs have other channels, or none are named and there are fewer along the last
+            axis than after the samples: 1, 3 or 4.
+    """
+    if in_channels is not None and shape[1] != in_channels:
+        raise InvalidArgumentError(
+            f"--in-channels is {in_channels}, but inputs have shape {shape}, with {shape[1]} channels after the samples"
+        )
+    if in_channels is None and len(shape) == 4 and shape[-1] in _LAST and shape[-1] < shape[1]:
+        raise InvalidArgumentError(
+            f"inputs have shape {shape}, which looks like (N, H, W, C), but must be (N, C, H, W); save them as "
+            f"x.transpose(0, 3, 1, 2), or say --in-channels {shape[1]} if they have so many"
+        )
 
 
 def infer_kind(targets: list[np.ndarray]) -> str:

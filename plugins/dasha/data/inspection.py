@@ -93,7 +93,7 @@ def _of_batches(task: TaskSpec, split: Split, name: str) -> DataSummary:
     digests = hashlib.sha256(), hashlib.sha256()
     classes = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
     moments, scale = ChannelMoments(task.in_channels), ChannelMoments(task.num_outputs)
-    for inputs, targets in _on_cpu(split):
+    for inputs, targets in _on_cpu(split, name):
         shape = _checked_shape(task, inputs, shape, name)
         _check_values(inputs, name, count)
         _check_targets(task, inputs, targets, name)
@@ -212,9 +212,15 @@ def _check_scored(task: TaskSpec, names: Sequence[str], train: DataSummary, vali
         )
 
 
-def _on_cpu(split: Split) -> Iterator[Batch]:
-    for inputs, targets in split.batches(_BATCH, shuffle=False):
-        yield inputs.cpu(), targets.cpu()
+def _on_cpu(split: Split, name: str) -> Iterator[Batch]:
+    """Batches in order; what is wrong with one is said with the name of the split and how far it was read."""
+    count = 0
+    try:
+        for inputs, targets in split.batches(_BATCH, shuffle=False):
+            yield inputs.cpu(), targets.cpu()
+            count += len(inputs)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{name}, in the batch after {count} samples: {error}") from error
 
 
 def _plain(task: TaskSpec, targets: Tensor) -> Tensor:

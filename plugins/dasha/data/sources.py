@@ -176,6 +176,11 @@ def read_npz(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()
     """
     if not path.exists():
         raise InvalidArgumentError(f"{path} does not exist; give an .npz file or a folder of images")
+    if not zipfile.is_zipfile(path):
+        raise InvalidArgumentError(
+            f"{path} is no .npz file; save arrays with numpy.savez(path, {', '.join(f'{name}=…' for name in needed)}), "
+            "or give a folder of images"
+        )
     load: Callable[..., Any] = np.load
     try:
         with load(path, allow_pickle=False) as file:

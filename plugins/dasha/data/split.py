@@ -18,6 +18,11 @@ from dasha.errors import DashaWarning, InvalidArgumentError
 
 Batch = tuple[Tensor, Tensor]
 
+_ONE_SHAPE = "resize, pad or crop them to one shape"
+# What torch says of samples that do not fit into one batch.
+_UNEQUAL = "stack expects each tensor to be equal size"
+_UNEQUAL_IN_WORKER = "Trying to resize storage that is not resizable"
+
 _INPUTS = ("image", "input", "x")
 _TARGETS = ("label", "mask", "target", "y")
 
@@ -151,7 +156,7 @@ class LoaderSplit:
 
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
-        with _reseeded(self.loader):
+        with _reseeded(self.loader), _naming_unequal_shapes():
             for batch in islice(self.loader, self.max_batches):
                 prepared = batch if self.prepare is None else self.prepare(batch)
                 inputs, targets = pair_of(prepared, is_dense=self._is_dense)
@@ -358,6 +363,20 @@ def _reseeded(loader: DataLoader[Any]) -> Iterator[None]:
             generator.set_state(state)
 
 
+@contextmanager
+def _naming_unequal_shapes() -> Iterator[None]:
+    """Say in words of our own that samples of a loader do not fit into one batch; its workers' errors are long."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(said in str(error) for said in (_UNEQUAL, _UNEQUAL_IN_WORKER)):
+            raise
+        sizes = str(error).partition(_UNEQUAL)[2].partition("\n")[0]
+        raise InvalidArgumentError(
+            f"samples of a batch have unequal shapes{sizes}; {_ONE_SHAPE}, or give the loader a collate_fn"
+        ) from error
+
+
 def _sampler_of(loader: DataLoader[Any]) -> Any:
     """What draws single samples, or None: beside a batch sampler that draws by itself, torch puts one without use."""
     batches = getattr(loader, "batch_sampler", None)
@@ -396,11 +415,12 @@ def _warn_of_dropped(loader: DataLoader[Any], name: str) -> None:
 def _collate(samples: list[Any], *, is_dense: bool) -> Batch:
     pairs = [pair_of(sample, is_dense=is_dense) for sample in samples]
     for place, what in enumerate(("inputs", "targets")):
-        shapes = sorted({tuple(pair[place].shape) for pair in pairs})
-        if len(shapes) > 1:
+        shapes = [tuple(pair[place].shape) for pair in pairs]
+        other = next((number for number, shape in enumerate(shapes) if shape != shapes[0]), None)
+        if other is not None:
             raise InvalidArgumentError(
-                f"{what} have unequal shapes, among them {shapes[0]} and {shapes[-1]}; resize, pad or crop them to one "
-                "shape"
+                f"{what} have unequal shapes, {shapes[0]} of the first sample and {shapes[other]} of sample {other} "
+                f"after it; {_ONE_SHAPE}"
             )
     return _as_float(torch.stack([pair[0] for pair in pairs])), torch.stack([pair[1] for pair in pairs])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from dasha.metrics import METRICS
@@ -20,8 +20,11 @@ from dasha.report.run_plots import MAX_LAYERS, coefficient_figure, curve_figure,
 from dasha.report.run_record import Content, RunRecord, read_record
 from dasha.report.run_tables import cost_table, facts_of, trial_table
 from dasha.runs import write_whole
+from dasha.search.run_folder import CONFIG_FILE, RunFolder
 
 REPORT_FILE = "report.html"
+PLAN_FILE = "plan.json"
+RESULT_FILE = "result.json"
 
 
 def write_report(folder: str | Path, target: str | Path | None = None) -> Path:
@@ -46,12 +49,19 @@ def run_page(folder: str | Path) -> Page:
     """The page about a run, from the JSON files of its folder alone; stages that are missing are left out.
 
     Raises:
-        StateFileError: If the folder holds no run, or a file of it is damaged.
+        StateFileError: If the folder holds no run, or a file of it is damaged or holds something else.
     """
     record = read_record(folder)
-    parts = (_test, _kernels, _search, _tuning, _training, _cost)
-    sections = [section for part in parts for section in part(record)]
-    return Page(f"Run {record.path.absolute().name}", _lead(record), sections, facts_of(record))
+    files = RunFolder(record.path)
+    with files.reading(CONFIG_FILE):
+        facts = facts_of(record)
+    sections: list[Section] = []
+    for part, name in _PARTS:
+        with files.reading(name):
+            sections += part(record)
+    with files.reading(PLAN_FILE if record.result is None else RESULT_FILE):
+        lead = _lead(record)
+    return Page(f"Run {record.path.absolute().name}", lead, sections, facts)
 
 
 def _lead(record: RunRecord) -> str:
@@ -208,6 +218,17 @@ def _cost(record: RunRecord) -> Iterator[Section]:
     operations = f"{result['flops']:,} floating-point operations a sample" if result["flops"] else "operations unknown"
     text = [f"{result['parameters']:,} parameters, {operations}."]
     yield Section("Cost", text, tables=[cost_table(result["seconds"])])
+
+
+# What makes the sections, in order, and the file that each is about.
+_PARTS: tuple[tuple[Callable[[RunRecord], Iterator[Section]], str], ...] = (
+    (_test, "evaluation.json"),
+    (_kernels, "search.json"),
+    (_search, "search.json"),
+    (_tuning, "tune.json"),
+    (_training, RESULT_FILE),
+    (_cost, RESULT_FILE),
+)
 
 
 def _listed(values: list[int]) -> str:

@@ -102,23 +102,33 @@ def scatter_figure(pairs: Sequence[Sequence[float]]) -> Figure:
 
 
 def metric_table(evaluation: Mapping[str, Any], decisive: str, *, is_ensemble: bool) -> Table:
-    """Every metric on the test data, with the 95 % interval over the seeds where there are several."""
-    intervals = evaluation["interval"]
+    """Every metric on the test data, with the 95 % interval of the mean over the seeds where there are several."""
+    intervals, per_seed = evaluation["interval"], evaluation["per_seed"]
+    is_apart = is_ensemble and bool(intervals)  # the interval is about another number than the metric
     names = sorted(evaluation["metrics"], key=lambda name: name != decisive)
     rows = []
     for name in names:
         title = METRICS[name].title if name in METRICS else name
         row = [Cell(title), Cell(number_text(evaluation["metrics"][name]), numeric=True)]
         if intervals:
-            row.append(Cell(f"± {number_text(intervals.get(name))}", numeric=True))
+            mean = f"{number_text(_mean([one.get(name) for one in per_seed]))} " if is_apart else ""
+            row.append(Cell(f"{mean}± {number_text(intervals.get(name))}", numeric=True))
         rows.append(row)
-    columns = ["metric", "test", "95 % interval of the mean"] if intervals else ["metric", "test"]
+    columns = ["metric", "test"]
+    if intervals:
+        columns.append("mean of single networks, 95 % interval" if is_apart else "95 % interval of the mean")
     caption = f"{evaluation['count']:,} samples that nothing was chosen on."
     if intervals:
-        count = len(evaluation["per_seed"])
+        count = len(per_seed)
         what = f"The ensemble of {count} final trainings" if is_ensemble else f"Mean over {count} final trainings"
-        caption += f" {what}; interval by Student's t."
+        caption += f" {what}; interval by Student's t{' of what they come to one by one' if is_apart else ''}."
     return Table(columns, rows, caption, marked=[0])
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of values that are all known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def count_text(count: int) -> str:

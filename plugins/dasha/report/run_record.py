@@ -10,6 +10,7 @@ from typing import Any
 
 from dasha.errors import StateFileError
 from dasha.metrics import METRICS
+from dasha.search.run_folder import CONFIG_FILE, RunFolder
 from dasha.search.settings import KERNELS, OWN, SEARCHED
 
 Content = Mapping[str, Any]
@@ -51,7 +52,8 @@ class RunRecord:
     @property
     def kernels(self) -> str:
         """Which kernels the network has: ``"searched"``, ``"own"`` or ``"random"``."""
-        tuned = {} if self.tune is None else self.tune["hyperparameters"]
+        with RunFolder(self.path).reading("tune.json"):
+            tuned = {} if self.tune is None else self.tune["hyperparameters"]
         return kernels_of(str(self.config["settings"]["search"]), tuned)
 
     @property
@@ -115,21 +117,13 @@ def read_record(path: str | Path) -> RunRecord:
         StateFileError: If there is no run, or a file of it is damaged.
     """
     folder = Path(path)
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG_FILE).is_file():
         raise StateFileError(f"{folder} holds no run (there is no config.json); give the folder of a run")
     names = ("source", "backbone", "search", "tune", "plan", "result", "evaluation")
-    files = {name: _read(folder / f"{name}.json") for name in names}
-    return RunRecord(folder, _read(folder / "config.json") or {}, events=_read_log(folder / "log.jsonl"), **files)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StateFileError(f"cannot read {path}: {error}; resume the run, or start it again") from error
-    return content
+    stored = RunFolder(folder)
+    config = stored.read_json(CONFIG_FILE)
+    files = {name: stored.read_json(f"{name}.json") if stored.has(f"{name}.json") else None for name in names}
+    return RunRecord(folder, config, events=_read_log(folder / "log.jsonl"), **files)
 
 
 def _read_log(path: Path) -> list[Content]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -115,6 +115,8 @@ def _out_channels(weights: Sequence[Tensor]) -> int:
 
 
 def _dilations(dilations: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(dilations, Iterable):
+        raise InvalidArgumentError(f"dilations is {dilations!r}, but must be several integers, such as (1, 3)")
     if len(dilations) == 0:
         raise InvalidArgumentError("dilations is empty, but must name at least one; (1,) means plain kernels")
     return tuple(whole_number(f"dilations[{j}]", d, minimum=1) for j, d in enumerate(dilations))

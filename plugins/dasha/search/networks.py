@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -13,6 +12,7 @@ from dasha.backbones.heads import Output
 from dasha.errors import InvalidArgumentError
 from dasha.manager import get_manager
 from dasha.registry import close_matches
+from dasha.search.copies import copied
 from dasha.tasks import TaskSpec
 
 Factory = Callable[..., nn.Module]
@@ -78,7 +78,7 @@ def network_sources(
         module = backbone
 
         def make_copy(**arguments: Any) -> nn.Module:
-            return copy.deepcopy(module).cpu()
+            return copied(module).cpu()
 
         return [NetworkSource(type(module).__name__, False, make_copy, task, is_copied=True)]
     if not isinstance(backbone, str):

@@ -18,6 +18,7 @@ from dasha.search.devices import deterministic, precision_of
 from dasha.search.found import load_search
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
 from dasha.search.outputs import check_outputs
+from dasha.search.own_functions import check_augment, check_callable, check_rule, check_space
 from dasha.search.own_objects import described
 from dasha.search.run import Run
 from dasha.search.run_folder import RunFolder
@@ -55,6 +56,12 @@ class Setup:
     device: torch.device
     is_shown: bool
 
+    def __post_init__(self) -> None:
+        """Refuse what is no function where one is needed."""
+        check_callable(augment=self.augment, space=self.space, is_searched=self.is_searched)
+        if not isinstance(self.backbone, str):
+            check_callable(backbone=self.backbone)
+
     @property
     def own(self) -> dict[str, Any]:
         """What tells the user's own objects from others; None where there are none."""
@@ -74,8 +81,8 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         validation: Likewise.
 
     Raises:
-        InvalidArgumentError: If data or a network does not fit the task, or the folder belongs to other data,
-            settings, networks or functions.
+        InvalidArgumentError: If data or a network does not fit the task, a function of the user's own fails, or the
+            folder belongs to other data, settings, networks or functions.
     """
     task, config = setup.task, setup.config
     data = {"train": train, "validation": validation}
@@ -130,9 +137,16 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     if values := _target_scale(folder, summaries["train"]):
         scale = TargetScale.of_task(task, values, ndim=ndim).to(setup.device)
         run = replace(run, target_scale=values, learning=replace(run.learning, target_scale=scale))
-    # The shape of outputs does not depend on the width.
+    # Neither the shape of outputs nor the names of modules depend on the width.
+    width = min(budget.width, budget.search.width)
     for source in sources:
-        check_outputs(source, run.learning, shape, width=min(budget.width, budget.search.width))
+        check_outputs(source, run.learning, shape, width=width)
+        if setup.is_searched is not is_ordinary and config.search != "off":
+            check_rule(setup.is_searched, source, width=width)
+    first = config.overrides.get("tune.first", {})
+    check_space(setup.space, budget.tune, first, seed=config.seed, chooses_kernels=config.search == "auto")
+    if setup.augment is not None:
+        check_augment(setup.augment, run.train, run.learning)
     with folder.locked(), deterministic(config.is_deterministic):
         about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict(), "own": setup.own}
         claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})

@@ -96,9 +96,10 @@ class Evaluation:
     """Metrics on data that nothing was chosen on, each computed once over all predictions.
 
     Attributes:
-        metrics: Of the model; the mean over the seeds where there are several and no ensemble.
+        metrics: Of the model: of the ensemble where there is one, otherwise the mean over the seeds.
         per_seed: Of every seed.
-        interval: Half-width of the 95 % interval of the mean over the seeds (Student's t); empty for one seed.
+        interval: Half-width of the 95 % interval of the ``mean`` over the seeds (Student's t), not of what an ensemble
+            came to; empty for one seed.
         count: Samples.
         confusion: Counts of true classes (rows) and predicted ones; empty where targets are no classes.
         scatter: Some targets and their predictions, from all samples, where targets are numbers.
@@ -118,6 +119,11 @@ class Evaluation:
     def __getitem__(self, metric: str) -> float:
         """One of the metrics."""
         return self.metrics[metric]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean of every metric over the seeds, in the middle of its ``interval``; of an ensemble not its metrics."""
+        return over_seeds(self.per_seed)[0]
 
     def as_dict(self) -> dict[str, Any]:
         """All values, for JSON."""

@@ -126,9 +126,10 @@ class RunFolder:
             raise
         except Exception as error:
             why = (str(error) or type(error).__name__).splitlines()[0]
+            way_out = "put back a copy of it" if name == CONFIG_FILE else "delete it to repeat that stage"
             raise StateFileError(
-                f"cannot use {self.path / name}: {type(error).__name__}: {why}; delete it to repeat that stage, or "
-                "begin the run again in another folder"
+                f"cannot use {self.path / name}: {type(error).__name__}: {why}; {way_out}, or begin the run again in "
+                "another folder"
             ) from error
 
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from dasha.randomness import derive_seed
+from dasha.registry import close_matches
 from dasha.search.settings import TuneSettings
 from dasha.search.trials import TrialRecord
 
@@ -52,6 +53,41 @@ def open_study(journal: Path, settings: TuneSettings, *, seed: int) -> Study:
             study_name=_STUDY,
             load_if_exists=True,
         )
+
+
+def trial_apart(settings: TuneSettings, *, seed: int) -> Trial:
+    """A trial of no study that is kept, which suggests what the first of a run does.
+
+    Args:
+        settings: Give values of the first trial.
+        seed: Of all other values.
+    """
+    with _quiet():
+        return optuna.create_study(sampler=_ByNumber(seed, settings.first)).ask()
+
+
+def misfits(first: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> Iterator[str]:
+    """Why values of the first trial would be drawn nevertheless.
+
+    Args:
+        first: Values by name.
+        distributions: What trials draw from, by name.
+    """
+    for name, value in first.items():
+        if name not in distributions:
+            known = list(distributions)
+            yield f"tune.first has {name!r};{close_matches(name, known)} trials suggest {', '.join(map(repr, known))}"
+        elif not _has(distributions[name], value):
+            allowed = _allowed(distributions[name])
+            yield f"tune.first[{name!r}]={value!r} must be {allowed}; change it, or what trials draw {name!r} from"
+
+
+def _allowed(distribution: BaseDistribution) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return f"one of {', '.join(map(repr, distribution.choices))}"
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    what = "whole number" if isinstance(distribution, IntDistribution) else "number"
+    return f"a {what} from {distribution.low:g} to {distribution.high:g}"
 
 
 def next_trial(study: Study) -> Trial:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from dasha.arguments import whole_number
-from dasha.backbones.searchable import Conv, is_centred, is_plain
+from dasha.backbones.searchable import Conv, hindrance, is_centred, is_plain
 from dasha.backbones.searchable import is_ordinary as is_ordinary
 from dasha.errors import InvalidArgumentError
+from dasha.search.copies import copied
 from dasha.search.mixed_layers import Choice, MixedConv, same_conv
 
 Architecture = dict[str, Choice]
@@ -103,7 +103,8 @@ def to_supernet(
     """Open the kernels of a network; the network handed in is not modified.
 
     Args:
-        model: Any module with ordinary convolutions.
+        model: Any module with ordinary convolutions. Those of them that are frozen stay as they are, unless
+            ``is_searched`` chooses them; then they are trained.
         kernel_sizes: Candidates of every searched convolution, each at least 1.
         dilations: Candidates, each at least 1; every pair of the two takes part.
         is_searched: Tells from name and module which convolutions take part.
@@ -114,7 +115,8 @@ def to_supernet(
         The supernet; weights and logits of its mixtures are drawn from torch's global generator.
 
     Raises:
-        InvalidArgumentError: If candidates are malformed, or no convolution takes part.
+        InvalidArgumentError: If candidates are malformed, no convolution takes part, or one that is chosen does more
+            than a searched kernel can: with hooks, padding by other values than zeros, or outputs of another size.
     """
     sizes, dilations = _candidates(kernel_sizes, "kernel_sizes"), _candidates(dilations, "dilations")
     if not temperature > 0:
@@ -125,13 +127,15 @@ def to_supernet(
             raise InvalidArgumentError(
                 f"is_searched chooses {name!r}, a {type(conv).__name__}, but only Conv1d and Conv2d can be searched"
             )
+        if why_not := hindrance(conv):
+            raise InvalidArgumentError(f"is_searched chooses {name!r}, which {why_not}; leave it out")
         return MixedConv(conv, sizes, dilations, is_depthwise=is_depthwise, temperature=temperature)
 
     supernet = Supernet(_replaced(model, is_searched, open_up))
     if not supernet.mixtures:
         raise InvalidArgumentError(
             f"{type(model).__name__} has no convolution to search: none is a plain Conv1d or Conv2d with an odd kernel "
-            "above 1 and 'same' padding; pass is_searched= to choose others"
+            "above 1 and 'same' padding with zeros, without hooks and not frozen; pass is_searched= to choose others"
         )
     return supernet
 
@@ -199,11 +203,12 @@ def _replaced(model: nn.Module, is_replaced: Rule, make: Callable[[str, nn.Modul
     """A copy of the network with other modules in the place of some; one that is used twice stays one."""
     made = {id(module): make(name, module) for name, module in model.named_modules() if is_replaced(name, module)}
     # What is known to a deep copy as copied already, it puts in every place of the old.
-    network: nn.Module = copy.deepcopy(model, dict[int, Any](made))
-    return network
+    return copied(model, made)
 
 
 def _candidates(values: Sequence[int], name: str) -> tuple[int, ...]:
+    if not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"{name}={values!r} must be several whole numbers, such as (3, 5)")
     given = tuple(whole_number(f"{name}[{i}]", value, minimum=1) for i, value in enumerate(values))
     if not given or len(set(given)) < len(given):
         raise InvalidArgumentError(f"{name}={given} must be different whole numbers, at least one of them")

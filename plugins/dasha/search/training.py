@@ -173,7 +173,7 @@ def train_epoch(
         before_step: Called when the gradients are there, before they are clipped.
 
     Returns:
-        Mean loss of the samples.
+        Mean loss of all samples together, whatever the size of the batches.
 
     Raises:
         Diverged: If the loss or a gradient is not finite, or the loss explodes.
@@ -183,17 +183,17 @@ def train_epoch(
     network.train()
     scaler = scaler or learning.scaler()
     loss_of = learning.training_loss()
-    total = seen = first = 0.0
-    pending = samples = number = largest = 0
+    total = counted = waiting = first = 0.0
+    pending = number = largest = seen = 0
     full = learning.batch_size * learning.accumulate
 
     def step() -> None:
         scaler.unscale_(optimizer)
-        if learning.accumulate > 1 and samples != full:
-            # The mean over the samples there are: fewer at the end of a pass.
+        if learning.accumulate > 1 and waiting not in (full, 0.0):
+            # The mean over what counts: fewer samples at the end of a pass, others where classes have weights.
             for parameter in network.parameters():
                 if parameter.grad is not None:
-                    parameter.grad.mul_(full / samples)
+                    parameter.grad.mul_(full / waiting)
         if before_step is not None:
             before_step()
         norm = float(nn.utils.clip_grad_norm_(network.parameters(), learning.max_norm or math.inf))
@@ -216,13 +216,14 @@ def train_epoch(
         first = first or value
         if not math.isfinite(value) or value > _EXPLODED * max(1.0, abs(first)):
             raise Diverged(f"loss is {value:.3g} in batch {number}")
-        share = len(inputs) / full if learning.accumulate > 1 else 1.0
+        weight = learning.task.weight_of(targets)
+        share = weight / full if learning.accumulate > 1 else 1.0
         scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
-        pending, samples = pending + 1, samples + len(inputs)
+        pending, waiting = pending + 1, waiting + weight
         if pending == learning.accumulate:
             step()
-            pending = samples = 0
-        total, seen = total + value * len(inputs), seen + len(inputs)
+            pending, waiting = 0, 0.0
+        total, counted, seen = total + value * weight, counted + weight, seen + len(inputs)
     if pending:
         step()
     if not number:
@@ -232,7 +233,7 @@ def train_epoch(
             "every batch of train has one sample, but the network normalises over the values of a batch, of which it "
             "needs several; raise batch_size, or supply a loader with larger batches"
         )
-    return total / seen
+    return total / (counted or 1.0)
 
 
 def _training_outputs(network: nn.Module, inputs: Tensor, learning: Learning) -> Tensor | None:
@@ -293,7 +294,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Metrics of a split in the units of the data, each computed once over all predictions, and the mean ``loss``.
 
-    All of them are NaN if any output is not finite: decisions among such outputs would look like a score.
+    None depends on the size of the batches. All of them are NaN if any output is not finite: decisions among such
+    outputs would look like a score.
 
     Args:
         network: Is put into evaluation mode meanwhile.
@@ -305,20 +307,21 @@ def evaluate(
     names = [learning.task.metric] if only_deciding else list(metric_names(learning.task.kind))
     metrics = Metrics(learning.task, names)
     loss_of = learning.loss_function()
-    sum_of_losses, count, is_finite = 0.0, 0, True
+    sum_of_losses, counted, is_finite = 0.0, 0.0, True
 
     def use(outputs: Tensor, targets: Tensor) -> None:
-        nonlocal sum_of_losses, count, is_finite
+        nonlocal sum_of_losses, counted, is_finite
         is_finite = is_finite and bool(torch.isfinite(outputs).all())
         if is_finite:
             metrics.update(learning.in_units(outputs), targets)
-            sum_of_losses += float(loss_of(outputs, targets)) * len(outputs)
-            count += len(outputs)
+            weight = learning.task.weight_of(targets)
+            sum_of_losses += float(loss_of(outputs, targets)) * weight
+            counted += weight
 
     predict(network, split, learning, use, size=size)
     if not is_finite:
         return dict.fromkeys([*names, "loss"], math.nan)
-    return {**metrics.compute(), "loss": sum_of_losses / max(count, 1)}
+    return {**metrics.compute(), "loss": sum_of_losses / (counted or 1.0)}
 
 
 @dataclass

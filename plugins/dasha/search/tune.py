@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 from optuna.study import Study
@@ -55,7 +56,7 @@ def without_dropout(space: Space) -> Space:
     return suggest
 
 
-def _choosing_kernels(space: Space) -> Space:
+def choosing_kernels(space: Space) -> Space:
     """The same space, where a trial also takes the searched kernels or the backbone's own."""
 
     def suggest(trial: Trial) -> Mapping[str, Any]:
@@ -90,14 +91,14 @@ def tune(
     settings, folder = work.settings, work.folder
     space = space or paper_space(settings)
     if chooses_kernels:
-        space = _choosing_kernels(space)
+        space = choosing_kernels(space)
     with folder.reading(_JOURNAL):
         study = open_study(folder.path / _JOURNAL, settings, seed=work.seed)
     state = folder.load_state(CHECKPOINT)
     watch = Stopwatch(0.0 if state is None else state.get("seconds", 0.0))
 
     def suggest(trial: Trial) -> Hyperparameters:
-        hyperparameters = _complete(space(trial))
+        hyperparameters = completed(space(trial))
         trial.set_user_attr("hyperparameters", hyperparameters)
         return hyperparameters
 
@@ -123,12 +124,20 @@ def tune(
     return _outcome(records, watch.total)
 
 
-def _complete(suggested: Mapping[str, Any]) -> Hyperparameters:
+def completed(suggested: Mapping[str, Any]) -> Hyperparameters:
+    """What a space suggested, as the hyperparameters of a trial.
+
+    Raises:
+        InvalidArgumentError: If it leaves out a value that training needs, or gives one that is no number.
+    """
     missing = [name for name in _NEEDED if name not in suggested]
     if missing:
         raise InvalidArgumentError(
             f"space gives no {', '.join(missing)}; a trial needs {', '.join(_NEEDED)}, and dropout may be added"
         )
+    for name in _NEEDED:
+        if not isinstance(suggested[name], Real):
+            raise InvalidArgumentError(f"space gives {name}={suggested[name]!r}, but must give a number")
     return dict(suggested)
 
 
