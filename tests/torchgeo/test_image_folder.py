@@ -13,6 +13,7 @@ pytest.importorskip("torchgeo")
 from dasha.errors import InvalidArgumentError
 from tests.torchgeo.conftest import OPTIONS
 from torchgeo_dasha import DashaClassificationTask, ImageFolderDataModule
+from torchgeo_dasha.data.rasters import read_image, read_mask
 
 
 def prepared(root, stage="fit", **options):
@@ -146,6 +147,21 @@ def test_damage_behind_the_header_is_named(class_folders):
     part, place = next((part, part.paths.index(path)) for part in parts if path in part.paths)
     with pytest.raises(InvalidArgumentError, match=r"scene0_0\.tif cannot be read"):
         part[place]
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", "png"), ("RGB", "png"), ("RGBA", "png"), ("RGB", "jpg"), ("L", "tif"), ("RGB", "tif")]
+)
+def test_a_file_that_was_cut_off_is_not_read(mode, suffix, tmp_path):
+    shape = (64, 64, len(mode)) if len(mode) > 1 else (64, 64)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(pixels).save(path)
+    assert read_image(path).shape == (min(len(mode), 3), 64, 64)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for read in (read_image, read_mask) if mode == "L" else (read_image,):
+        with pytest.raises(InvalidArgumentError, match=rf"image\.{suffix} cannot be read \(.*\); mend or delete it"):
+            read(path)
 
 
 def test_arguments_that_are_not_allowed(class_folders):

@@ -22,6 +22,8 @@ from dasha.errors import InvalidArgumentError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # How content begins decides, not the suffix; anything else, such as a virtual raster, could lead to any other file.
 _DRIVERS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "GTiff", b"MM": "GTiff"}
+STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+"""Options of `rasterio.Env`: GDAL's way to read a PNG image at once takes what a damaged file lacks from memory."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _opened(path: Path) -> Iterator[Any]:
             raise InvalidArgumentError(f"{path} is neither JPEG, PNG nor TIFF; convert or delete it")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver=driver) as opened:
+            with rasterio.Env(**STRICT), rasterio.open(path, driver=driver) as opened:
                 yield opened
     except (RasterioError, OSError) as error:
         raise InvalidArgumentError(f"{path} cannot be read ({error}); mend or delete it") from error
