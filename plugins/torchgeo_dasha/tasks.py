@@ -31,6 +31,7 @@ from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
 from torchgeo_dasha import batches, logged, searching, specs, units
+from torchgeo_dasha.inputs import NORMALIZATION_KEY, Normalization
 from torchgeo_dasha.networks import (
     InSpreads,
     NotBuilt,
@@ -160,6 +161,13 @@ class Searched(host.BaseTask):
         if self._is_to_clear and self.folder is not None:
             clear(self.trainer, self.folder)
         self._is_to_clear = False
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the datamodule did to the images, which whoever has only the checkpoint cannot ask."""
+        super().on_save_checkpoint(checkpoint)
+        normalization = Normalization.of_datamodule(getattr(self.trainer, "datamodule", None))
+        if normalization is not None:
+            checkpoint[NORMALIZATION_KEY] = normalization.as_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of.

@@ -219,13 +219,15 @@ def _normalization(
     trained: Trained, path: Path, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation of every band, or of all; those that are given come first."""
-    if mean is None and std is None and trained.inputs is not None:
-        return trained.inputs.mean, trained.inputs.std
-    if mean is None or std is None:
+    if mean is None and std is None and trained.normalization is not None:
+        mean, std = trained.normalization.mean, trained.normalization.std
+    if mean is None and std is None:
         raise InvalidArgumentError(
-            f"{path} does not say how inputs were normalised: pass mean and std, those of the datamodule it was "
-            "trained with, or 0 and 1"
+            f"{path} does not say how inputs were normalised: pass mean and std of the datamodule it was trained with, "
+            "which are 0 and 255 for one of TorchGeo without its own; 0 and 1 leave pixels as they are"
         )
+    if mean is None or std is None:
+        raise InvalidArgumentError(f"mean={mean} and std={std} must come together")
     for name, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, trained.in_channels or len(values)):
             raise InvalidArgumentError(
