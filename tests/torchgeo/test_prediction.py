@@ -9,7 +9,7 @@ from torch import nn
 
 pytest.importorskip("torchgeo")
 
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 from torchgeo_dasha.prediction.decision import decision_of
 from torchgeo_dasha.prediction.network import TileNetwork
 from torchgeo_dasha.prediction.output import write_raster
@@ -166,8 +166,9 @@ def test_outputs_that_stand_for_themselves():
     plain = decision_of(torch.zeros(1, 1), is_sigmoid=True, names=(), is_probability=False)
     assert plain.result(np.float32([[[0.2, 0.7]]]), np.array([[False, False]])).tolist() == [[[0, 1]]]
     assert decision_of(torch.zeros(1, 300), is_sigmoid=False, names=(), is_probability=False).nodata == 65535
-    with pytest.raises(InvalidArgumentError, match="4 outputs, but there are names of 2 classes"):
-        decision_of(torch.zeros(1, 4), is_sigmoid=False, names=("a", "b"), is_probability=False)
+    with pytest.warns(DashaWarning, match="4 outputs, but there are names of 2 classes, which are left out"):
+        nameless = decision_of(torch.zeros(1, 4), is_sigmoid=False, names=("a", "b"), is_probability=True)
+    assert nameless.band_names == ("0", "1", "2", "3")
     with pytest.raises(InvalidArgumentError, match=r"outputs of shape \(1, 2, 3\), but classes"):
         decision_of(torch.zeros(1, 2, 3), is_sigmoid=False, names=(), is_probability=False)
 

@@ -113,7 +113,7 @@ def map_scene(
         width=math.ceil(scene.width / stride),
         tile=tile,
         overlap=tiling.overlap,
-        class_names=class_names,
+        class_names=decision.names,
         nodata=decision.nodata,
         is_number=is_number,
     )
