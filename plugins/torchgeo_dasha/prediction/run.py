@@ -16,7 +16,7 @@ from dasha.search.progress import stage
 from torchgeo_dasha.prediction.checkpoint import Trained, load_trained
 from torchgeo_dasha.prediction.decision import decision_of
 from torchgeo_dasha.prediction.network import PredictTile, TileNetwork
-from torchgeo_dasha.prediction.output import write_raster
+from torchgeo_dasha.prediction.output import check_target, write_raster
 from torchgeo_dasha.prediction.scene import Scene, open_scene
 from torchgeo_dasha.prediction.stitching import Tiling, classify, segment
 
@@ -152,6 +152,7 @@ def predict_file(
     Raises:
         InvalidArgumentError: If the checkpoint, the scene and the arguments do not fit together.
     """
+    check_target(out)
     trained = load_trained(checkpoint, task=task, architectures=architectures)
     with open_scene(source, bands or _trained_bands(trained, source)) as scene:
         if trained.in_channels is not None and len(scene.bands) != trained.in_channels:
