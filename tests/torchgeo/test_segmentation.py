@@ -17,6 +17,7 @@ pytest.importorskip("torchgeo")
 from dasha.errors import DashaWarning, InvalidArgumentError
 from tests.torchgeo.conftest import EXAMPLES, OPTIONS
 from torchgeo_dasha import DashaSemanticSegmentationTask, TileSegmentationDataModule
+from torchgeo_dasha.data.rasters import read_mask
 from torchgeo_dasha.data.segmentation import read_class_names
 
 
@@ -214,6 +215,16 @@ def test_yes_written_as_255_is_not_taken_for_a_class_of_256(tiles, write_tif):
         prepared(tiles, class_names=["no", "yes"])
     with pytest.warns(DashaWarning, match=r"train hold one class only \(0\), with ignore_index=255"):
         assert prepared(tiles, ignore_index=255).num_classes == 1
+
+
+def test_a_class_that_is_drawn_transparent_counts(tmp_path):
+    classes = np.arange(64, dtype="uint8").reshape(8, 8) % 3
+    image = Image.fromarray(classes, "P")
+    image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    image.save(tmp_path / "mask.png", transparency=0)
+    mask, is_valid = read_mask(tmp_path / "mask.png")
+    assert is_valid.all()
+    assert np.array_equal(mask, classes)
 
 
 def test_numbers_of_classes_that_train_lacks(tiles, write_tif):

@@ -49,6 +49,11 @@ class TileDataset(FileDataset):
         super().__init__(paths, spec=spec, fill=fill, rgb=rgb)
         self.masks, self.ignore_index = list(masks), ignore_index
 
+    @property
+    def files(self) -> list[Path]:
+        """Everything that is read."""
+        return self.paths + self.masks
+
     def __getitem__(self, index: int) -> Sample:
         """``image`` ``(C, H, W)``, float32 in the units of the file, and ``mask`` ``(H, W)``, int64."""
         mask = read_classes(self.masks[index], self.ignore_index)
