@@ -415,6 +415,22 @@ def test_folders_of_datamodules_by_what_they_say(trainer_of, class_folders):
     assert len(found) == 1
 
 
+def test_another_folder_where_the_files_are_others(trainer_of, class_folders):
+    def folder():
+        task, data = task_of(), ImageFolderDataModule(class_folders, 4)
+        data.setup("fit")
+        return data, folder_of(trainer_of(), data, task.spec, task.settings, None)
+
+    def grow(path):
+        path.write_bytes(path.read_bytes() + b"0")
+
+    data, first = folder()
+    grow(data.test_dataset.paths[0])  # is not searched on
+    assert folder()[1] == first
+    grow(data.val_dataset.paths[0])
+    assert folder()[1] != first
+
+
 def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
     def folder(arguments):
         task, data = task_of(), data_of()
