@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+from kornia.augmentation import Normalize
+from torch import nn
+
 KEY = "torchgeo_dasha_inputs"
 """Where the state of a datamodule holds it."""
+NORMALIZATION_KEY = "torchgeo_dasha_normalization"
+"""Where a checkpoint holds what any datamodule did to the bands."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,47 @@ class InputSpec:
     @classmethod
     def of_dict(cls, content: Mapping[str, Any]) -> InputSpec:
         """What `as_dict` gave."""
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-        }
-        return cls(**values)
+        return cls(**_with_tuples(content))
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What is subtracted from the bands, and what they are divided by.
+
+    Attributes:
+        mean: Of every band, or one number for all.
+        std: Likewise.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """Lists of numbers, which a checkpoint may hold."""
+        return {"mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def of_dict(cls, content: Mapping[str, Any]) -> Normalization:
+        """What `as_dict` gave."""
+        return cls(**_with_tuples(content))
+
+    @classmethod
+    def of_datamodule(cls, datamodule: object) -> Normalization | None:
+        """What a datamodule of TorchGeo does to training images on their device.
+
+        None if that cannot be told: where not exactly one of kornia's steps normalises, or the data set transforms
+        images itself.
+        """
+        transforms = [getattr(datamodule, name, None) for name in ("train_aug", "aug")]
+        used = next((transform for transform in transforms if transform is not None), None)
+        if not isinstance(used, nn.Module) or (getattr(datamodule, "kwargs", None) or {}).get("transforms") is not None:
+            return None
+        steps = [step for step in used.modules() if isinstance(step, Normalize)]
+        if len(steps) != 1:
+            return None
+        mean, std = (torch.as_tensor(steps[0].flags[name]).double().flatten().tolist() for name in ("mean", "std"))
+        return cls(tuple(mean), tuple(std))
+
+
+def _with_tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}

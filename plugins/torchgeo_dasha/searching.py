@@ -25,6 +25,7 @@ _WITHOUT_EFFECT = (
     *("engine", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor"),
     *("download", "checksum"),
 )
+_OF_DATAMODULE = ("batch_size", "patch_size", "length", "searched_files")
 _PRECISIONS = {"16-mixed": "float16", "bf16-mixed": "bfloat16"}
 
 
@@ -59,9 +60,9 @@ def folder_of(
 
 
 def _arguments(datamodule: LightningDataModule | None) -> dict[str, Any]:
-    """What tells a datamodule from others, as far as it says so: TorchGeo's have the data set's arguments."""
+    """What tells a datamodule from others: TorchGeo's have the arguments of the data set, and ours the files."""
     given = {**(getattr(datamodule, "kwargs", None) or {}), **(getattr(datamodule, "hparams", None) or {})}
-    given |= {name: getattr(datamodule, name, None) for name in ("batch_size", "patch_size", "length")}
+    given |= {name: getattr(datamodule, name, None) for name in _OF_DATAMODULE}
     kept = {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT and not name.startswith("_")}
     return {**kept, "class": f"{type(datamodule).__module__}.{type(datamodule).__qualname__}"}
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 from lightning.pytorch.utilities import rank_zero_warn
 from segmentation_models_pytorch.encoders import get_encoder_names  # type: ignore[import-untyped,unused-ignore]
 from timm import is_model
 
+from dasha.arguments import whole_number
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.manager import get_manager
 from dasha.tasks import TaskSpec
@@ -63,6 +65,37 @@ def _is_encoder(name: str) -> bool:
             f"{' or '.join(map(repr, ours))}, or 'auto'"
         )
     return name in get_encoder_names() or is_model(in_timm)
+
+
+def check_training(given: Arguments, *, losses: Sequence[str]) -> None:
+    """Check what concerns the final training alone, which begins long after.
+
+    Args:
+        given: Arguments of the task.
+        losses: Those that its TorchGeo task has; empty if that cannot be told.
+
+    Raises:
+        InvalidArgumentError: If a value is not allowed.
+    """
+    loss, lr, patience = given["loss"], given["lr"], given["patience"]
+    if losses and loss not in losses:
+        raise InvalidArgumentError(
+            f"loss={loss!r} is none that this task has in the installed TorchGeo; allowed: "
+            f"{', '.join(map(repr, losses))}"
+        )
+    if lr is not None and (not isinstance(lr, int | float) or not 0 < lr < math.inf):
+        raise InvalidArgumentError(f"lr is {lr!r}, but must be a number above 0; delete it to use what is found")
+    if patience is not None:
+        whole_number("patience", patience, minimum=0)
+
+
+def losses_of(task: type) -> tuple[str, ...]:
+    """Losses that the signature of the TorchGeo task behind one of ours names; empty if none does."""
+    for cls in task.mro():
+        annotations = getattr(vars(cls).get("__init__"), "__annotations__", {})
+        if "loss" in annotations:
+            return get_args(annotations["loss"])
+    return ()
 
 
 def classification(given: Arguments) -> TaskSpec:

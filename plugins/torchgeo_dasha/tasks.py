@@ -30,7 +30,8 @@ from dasha.search.result import SearchResult
 from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
-from torchgeo_dasha import batches, logged, searching, specs, units
+from torchgeo_dasha import batches, logged, matching, searching, specs, units
+from torchgeo_dasha.inputs import NORMALIZATION_KEY, Normalization
 from torchgeo_dasha.networks import (
     InSpreads,
     NotBuilt,
@@ -61,7 +62,7 @@ class Searched(host.BaseTask):
         seed: Of the search.
         architecture: A finished search to use instead: a run folder, or a file in it.
         model: Not used, nor are ``weights``, ``freeze_backbone`` and others about TorchGeo's own networks.
-        lr: Learning rate of the final training; by default the one that was found.
+        lr: Learning rate of the final training, above 0; by default the one that was found.
         patience: Epochs without progress after which the learning rate shrinks; by default it follows the schedule of
             the budget instead.
         **kwargs: Arguments of the TorchGeo task.
@@ -116,6 +117,7 @@ class Searched(host.BaseTask):
     def configure_models(self) -> None:
         """Check the arguments; build the network if there is a finished search."""
         self.hparams.update(specs.without_networks(self.hparams, self.weights))
+        specs.check_training(self.hparams, losses=specs.losses_of(type(self)))
         self.spec = self.make_spec(self.hparams)
         settings = self.settings
         RunConfig(**vars(settings))
@@ -141,6 +143,7 @@ class Searched(host.BaseTask):
         if (checkpoint := checkpoint_ahead(self.trainer)) is not None:
             self.on_load_checkpoint(checkpoint)
             return
+        matching.check_classes(self.hparams, self.spec, self.trainer.datamodule)
         if self.found is None:
             self._search()
         else:
@@ -160,6 +163,13 @@ class Searched(host.BaseTask):
         if self._is_to_clear and self.folder is not None:
             clear(self.trainer, self.folder)
         self._is_to_clear = False
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the datamodule did to the images, which whoever has only the checkpoint cannot ask."""
+        super().on_save_checkpoint(checkpoint)
+        normalization = Normalization.of_datamodule(getattr(self.trainer, "datamodule", None))
+        if normalization is not None:
+            checkpoint[NORMALIZATION_KEY] = normalization.as_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of.
@@ -233,7 +243,12 @@ class Searched(host.BaseTask):
         def work() -> None:
             splits = batches.splits_of(trainer, self.spec, self.target_key)
             normalize = not batches.has_statistics(trainer.datamodule, self.hparams["in_channels"])
-            searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
+            try:
+                searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
+            except InvalidArgumentError:
+                # The core would name labels by its own arguments.
+                matching.check_labels(self.hparams, self.spec, dict(zip(("train", "val"), splits, strict=True)))
+                raise
             logged.log_search(trainer.loggers, folder)
 
         on_first_process(trainer, folder, work)

@@ -1,6 +1,7 @@
 """Images in folders of classes, as TorchGeo's trainers get them."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ pytest.importorskip("torchgeo")
 from dasha.errors import InvalidArgumentError
 from tests.torchgeo.conftest import OPTIONS
 from torchgeo_dasha import DashaClassificationTask, ImageFolderDataModule
+from torchgeo_dasha.data.rasters import read_image, read_mask
 
 
 def prepared(root, stage="fit", **options):
@@ -134,18 +136,47 @@ def test_files_that_do_not_fit_are_named(class_folders, write_tif):
         prepared(class_folders)
     Image.new("P", (8, 8)).save(odd.with_suffix(".png"))
     odd.unlink()
-    with pytest.raises(InvalidArgumentError, match=r"odd.png with"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"1 images hold numbers of colours in a palette \(\S+odd.png\); con"
+    ):
         prepared(class_folders)
 
 
 def test_damage_behind_the_header_is_named(class_folders):
     path = class_folders / "sea" / "scene0_0.tif"
     path.write_bytes(path.read_bytes()[:-300])
-    data = prepared(class_folders, mean=[0.0] * 4, std=[1.0] * 4)
+    with pytest.raises(InvalidArgumentError, match=r"scene0_0\.tif"):
+        prepared(class_folders)
+    data = prepared(class_folders, mean=[0.0] * 4, std=[1.0] * 4)  # nothing is read
     parts = [data.train_dataset, data.val_dataset, data.test_dataset]
     part, place = next((part, part.paths.index(path)) for part in parts if path in part.paths)
     with pytest.raises(InvalidArgumentError, match=r"scene0_0\.tif cannot be read"):
         part[place]
+
+
+def test_damage_is_found_in_every_part(class_folders):
+    data = prepared(class_folders)
+    broken = [data.val_dataset.paths[0], data.test_dataset.paths[1]]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:-300])
+    names = ", ".join(map(re.escape, map(str, broken)))
+    with pytest.raises(InvalidArgumentError, match=rf"2 images cannot be read \({names}\); mend or delete them"):
+        prepared(class_folders)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", "png"), ("RGB", "png"), ("RGBA", "png"), ("RGB", "jpg"), ("L", "tif"), ("RGB", "tif")]
+)
+def test_a_file_that_was_cut_off_is_not_read(mode, suffix, tmp_path):
+    shape = (64, 64, len(mode)) if len(mode) > 1 else (64, 64)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(pixels).save(path)
+    assert read_image(path).shape == (min(len(mode), 3), 64, 64)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for read in (read_image, read_mask) if mode == "L" else (read_image,):
+        with pytest.raises(InvalidArgumentError, match=rf"image\.{suffix} cannot be read \(.*\); mend or delete it"):
+            read(path)
 
 
 def test_arguments_that_are_not_allowed(class_folders):
@@ -156,6 +187,12 @@ def test_arguments_that_are_not_allowed(class_folders):
         ({"image_size": 0}, "image_size is 0"),
         ({"image_size": (1, 2, 3)}, "must be a number or height and width"),
         ({"mean": [1.0]}, "must come together"),
+        (
+            {"mean": [0.0] * 4, "std": [1.0, 1.0, 1.0, 0.0]},
+            r"std=\[1.0, 1.0, 1.0, 0.0\] must be above 0 for every band",
+        ),
+        ({"bands": []}, "bands is empty; name at least one band, or leave bands out"),
+        ({"split_seed": "a"}, "split_seed is 'a', but must be an integer of at least 0"),
         ({"mean": [1.0], "std": [1.0]}, "mean has 1 numbers, but 4 bands are used"),
         ({"rgb_bands": [9]}, r"rgb_bands=\[9\] must be among the bands used"),
         ({"val_fraction": 0.5, "test_fraction": 0.5}, "must be above 0 and together below 1"),

@@ -1,6 +1,7 @@
 """``dasha predict`` from a checkpoint to a file."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from dasha.cli import main
 from dasha.errors import InvalidArgumentError
 from tests.torchgeo.conftest import OPTIONS
 from torchgeo_dasha import ImageFolderDataModule, TileSegmentationDataModule
-from torchgeo_dasha.inputs import KEY, InputSpec
+from torchgeo_dasha.inputs import KEY, NORMALIZATION_KEY, InputSpec, Normalization
 from torchgeo_dasha.prediction.checkpoint import load_trained
 from torchgeo_dasha.prediction.run import predict_file
 
@@ -127,8 +128,10 @@ def test_bands_that_do_not_match_are_named(patches, tmp_path, write_tif, capsys)
 
 def test_normalisation_that_is_not_known(patches, scene, tmp_path, changed):
     path = changed(patches, ImageFolderDataModule=None)
-    with pytest.raises(InvalidArgumentError, match="does not say how inputs were normalised: pass mean and std"):
+    with pytest.raises(InvalidArgumentError, match=r"does not say how .* normalised: .* 0 and 255 for one"):
         predict_file(scene, tmp_path / "c.tif", path, tile=8)
+    with pytest.raises(InvalidArgumentError, match=r"mean=\[0\] and std=None must come together"):
+        predict_file(scene, tmp_path / "c.tif", path, tile=8, mean=[0])
     with pytest.raises(InvalidArgumentError, match="mean has 2 numbers, but the network takes 4 bands"):
         predict_file(scene, tmp_path / "c.tif", path, tile=8, mean=[0, 0], std=[1])
     with pytest.raises(InvalidArgumentError, match=r"std=\[0\] must be above 0"):
@@ -200,7 +203,7 @@ def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, t
     pixels = data.test_dataset[0]["image"].numpy()
     scene = write_tif(tmp_path / "scene.tif", pixels)
     arguments = ["predict", str(scene), "--checkpoint", path, "--out", str(out), "--tile", "8", "--device", "cpu"]
-    assert main([*arguments, "--mean", "0", "--std", "255"]) == 0
+    assert main(arguments) == 0  # the checkpoint has the 0 and 255 of a datamodule without its own mean and std
     assert "numbers of pixels, 8 × 8, in" in capsys.readouterr().out
     values, profile, _ = read_tif(out)
     with torch.inference_mode():
@@ -208,8 +211,35 @@ def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, t
     np.testing.assert_allclose(values, expected, rtol=1e-5)
     assert profile["dtype"] == "float32"
     assert 300 < values.mean() < 600
-    assert main([*arguments, "--mean", "0", "--std", "255", "--probabilities"]) == 2
+    assert main([*arguments, "--probabilities"]) == 2
     assert "the network gives numbers, which have no probabilities" in capsys.readouterr().err
+
+
+def test_the_normalisation_of_any_datamodule(data_of, trainer_of):
+    from kornia.augmentation import AugmentationSequential, Normalize
+
+    from torchgeo_dasha import DashaChangeDetectionTask
+
+    data = data_of("change")
+    assert Normalization.of_datamodule(data) is None  # a function does it
+    data.aug = AugmentationSequential(Normalize([1.0, 2, 3, 4], [5.0]), data_keys=None)
+    given = Normalization((1.0, 2.0, 3.0, 4.0), (5.0,))
+    assert Normalization.of_datamodule(data) == given
+    data.kwargs["transforms"] = dict
+    assert Normalization.of_datamodule(data) is None
+    del data.kwargs["transforms"]
+    data.train_aug = AugmentationSequential(Normalize(0.0, 1.0), Normalize(0.0, 1.0), data_keys=None)
+    assert Normalization.of_datamodule(data) is None
+    assert Normalization.of_datamodule(None) is None
+
+    data, trainer, task = data_of("change"), trainer_of(), DashaChangeDetectionTask(in_channels=4, **OPTIONS)
+    trainer.fit(task, data)
+    path = trainer.checkpoint_callback.best_model_path
+    assert NORMALIZATION_KEY not in torch.load(path, weights_only=True)
+    data.aug = AugmentationSequential(Normalize([1.0, 2, 3, 4], [5.0]), data_keys=None)
+    trainer.save_checkpoint(path)
+    marked(path, "torchgeo_dasha.tasks.DashaChangeDetectionTask")
+    assert load_trained(Path(path)).normalization == Normalization(given.mean * 2, given.std)  # of both images
 
 
 @pytest.mark.parametrize("model", ["fcn", "fcsiamdiff", "dasha"])

@@ -1,6 +1,7 @@
 """Scenes that are mapped tile by tile: no pixel is missing, and no seam shows."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,11 @@ from torch import nn
 
 pytest.importorskip("torchgeo")
 
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 from torchgeo_dasha.prediction.decision import decision_of
 from torchgeo_dasha.prediction.network import TileNetwork
 from torchgeo_dasha.prediction.output import write_raster
-from torchgeo_dasha.prediction.run import map_scene
+from torchgeo_dasha.prediction.run import map_scene, predict_file
 from torchgeo_dasha.prediction.scene import open_scene
 from torchgeo_dasha.prediction.windows import cells, stretches
 
@@ -166,8 +167,9 @@ def test_outputs_that_stand_for_themselves():
     plain = decision_of(torch.zeros(1, 1), is_sigmoid=True, names=(), is_probability=False)
     assert plain.result(np.float32([[[0.2, 0.7]]]), np.array([[False, False]])).tolist() == [[[0, 1]]]
     assert decision_of(torch.zeros(1, 300), is_sigmoid=False, names=(), is_probability=False).nodata == 65535
-    with pytest.raises(InvalidArgumentError, match="4 outputs, but there are names of 2 classes"):
-        decision_of(torch.zeros(1, 4), is_sigmoid=False, names=("a", "b"), is_probability=False)
+    with pytest.warns(DashaWarning, match="4 outputs, but there are names of 2 classes, which are left out"):
+        nameless = decision_of(torch.zeros(1, 4), is_sigmoid=False, names=("a", "b"), is_probability=True)
+    assert nameless.band_names == ("0", "1", "2", "3")
     with pytest.raises(InvalidArgumentError, match=r"outputs of shape \(1, 2, 3\), but classes"):
         decision_of(torch.zeros(1, 2, 3), is_sigmoid=False, names=(), is_probability=False)
 
@@ -196,13 +198,43 @@ def test_what_cannot_be_done(scene_file, tmp_path, network):
             mapped(scene_file, tmp_path / "c.tif", network, **options)
     with pytest.raises(InvalidArgumentError, match="is the scene itself"):
         mapped(scene_file, scene_file, network, tile=64)
-    with pytest.raises(InvalidArgumentError, match="cannot be written: No such file"):
+    with pytest.raises(InvalidArgumentError, match="cannot be written: its folder does not exist; make it"):
         mapped(scene_file, tmp_path / "none" / "c.tif", network, tile=64)
     with pytest.raises(InvalidArgumentError, match="has bands 1 to 2, but bands="), open_scene(scene_file, [3]):
         pass
     (tmp_path / "text.tif").write_text("no raster")
     with pytest.raises(InvalidArgumentError, match=r"text\.tif cannot be read as a raster"):
         mapped(tmp_path / "text.tif", tmp_path / "c.tif", network, tile=64)
+
+
+def test_what_lay_beside_an_earlier_file_goes_with_it(scene_file, tmp_path, network, write_tif, read_tif):
+    rasterio = pytest.importorskip("rasterio")
+    out = write_tif(tmp_path / "c.tif", np.full((1, 301, 283), 9, "uint8"))
+    with rasterio.Env(TIFF_USE_OVR="YES"), rasterio.open(out, "r+") as file:
+        file.build_overviews([2, 4])
+    for suffix in (".msk", ".aux.xml"):
+        out.with_name(out.name + suffix).write_text("of the earlier map")
+    assert (tmp_path / "c.tif.ovr").is_file()
+    mapped(scene_file, out, network, tile=64)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", "scene.tif"]
+    with rasterio.open(out) as file:
+        assert file.overviews(1) == []
+        assert file.read(1, out_shape=(75, 70)).max() < 9
+
+
+def test_a_place_that_cannot_be_written_is_refused_at_once(scene_file, tmp_path, network, monkeypatch):
+    for out, message in [
+        (tmp_path, r"out='\S+' is a folder; name a file, such as \S+map\.tif"),
+        (tmp_path / "none" / "c.tif", "its folder does not exist"),
+    ]:
+        with pytest.raises(InvalidArgumentError, match=message):
+            predict_file(scene_file, out, tmp_path / "never read.ckpt")
+        with pytest.raises(InvalidArgumentError, match=message):
+            mapped(scene_file, out, network, tile=64)
+    monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(PermissionError("busy")))
+    with pytest.raises(InvalidArgumentError, match=r"out='\S+c\.tif' cannot be written: busy"):
+        mapped(scene_file, tmp_path / "c.tif", network, tile=64)
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
 
 
 def test_a_failure_leaves_an_earlier_file(scene_file, tmp_path, network):

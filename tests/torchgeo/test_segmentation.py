@@ -14,9 +14,10 @@ from PIL import Image
 
 pytest.importorskip("torchgeo")
 
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 from tests.torchgeo.conftest import EXAMPLES, OPTIONS
 from torchgeo_dasha import DashaSemanticSegmentationTask, TileSegmentationDataModule
+from torchgeo_dasha.data.rasters import read_mask
 from torchgeo_dasha.data.segmentation import read_class_names
 
 
@@ -199,6 +200,40 @@ def test_ignored_pixels(tiles, write_tif):
     assert sum(int((one == -1).sum()) for one in found) == 256
     with pytest.raises(InvalidArgumentError, match=r"s0_0\.tif has 256 pixels without data, .*; pass ignore_index"):
         prepared(tiles)
+
+
+def test_yes_written_as_255_is_not_taken_for_a_class_of_256(tiles, write_tif):
+    rng = np.random.default_rng(0)
+    for path in (tiles / "masks").iterdir():
+        write_tif(path, rng.choice([0, 255], (1, 16, 16)).astype("uint8"))
+    with pytest.raises(
+        InvalidArgumentError,
+        match=r"train hold 255 in \S+\.tif, but 1 in none.* convert 255 to 1 .*; pass ignore_index=255, .* lacks 1",
+    ):
+        prepared(tiles)
+    with pytest.raises(InvalidArgumentError, match=r"hold 255 in \S+, but the classes are 0 to 1; convert what"):
+        prepared(tiles, class_names=["no", "yes"])
+    with pytest.warns(DashaWarning, match=r"train hold one class only \(0\), with ignore_index=255"):
+        assert prepared(tiles, ignore_index=255).num_classes == 1
+
+
+def test_a_class_that_is_drawn_transparent_counts(tmp_path):
+    classes = np.arange(64, dtype="uint8").reshape(8, 8) % 3
+    image = Image.fromarray(classes, "P")
+    image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    image.save(tmp_path / "mask.png", transparency=0)
+    mask, is_valid = read_mask(tmp_path / "mask.png")
+    assert is_valid.all()
+    assert np.array_equal(mask, classes)
+
+
+def test_numbers_of_classes_that_train_lacks(tiles, write_tif):
+    for path in (tiles / "masks").iterdir():
+        write_tif(path, np.arange(256, dtype="uint8").reshape(1, 16, 16) % 3 + 1)
+    with pytest.raises(InvalidArgumentError, match=r"hold 1 in \S+, but 0 in none, .* convert 1 to 0 if it is a class"):
+        prepared(tiles)
+    assert prepared(tiles, ignore_index=0).class_names == ("0", "1", "2", "3")
+    assert prepared(tiles, class_names=list("abcd")).class_counts()[0] == 0
 
 
 def test_resizing_takes_the_nearest_class(tiles):

@@ -234,7 +234,7 @@ def test_a_named_search_takes_the_units_of_other_data(name, data_of, trainer_of,
     # In centimetres, and with mean and spread from the datamodule.
     data = data_of(name, offset=500.0, factor=100.0)
     data.mean, data.std = torch.full((4,), 30.0), torch.full((4,), 50.0)
-    task, trainer = task_of(kind, architecture=architecture, lr=0.0), trainer_of()
+    task, trainer = task_of(kind, architecture=architecture, lr=1e-9), trainer_of()
     with caplog.at_level("INFO"):
         trainer.fit(task, data)
     plan = task.found.plan
@@ -311,8 +311,8 @@ def test_nothing_to_measure_asks_no_other_process(data_of, trainer_of):
 def test_initial_weights_are_those_of_the_winning_trial(data_of, trainer_of, tmp_path):
     from dasha.search import initial_weights
 
-    task = task_of(run_dir=str(tmp_path / "run"), lr=0.0)
-    trainer_of().fit(task, data_of())
+    task = task_of(run_dir=str(tmp_path / "run"))
+    trainer_of(max_steps=0).fit(task, data_of())
     weights = initial_weights(tmp_path / "run")
     trained = dict(task.model.named_parameters())
     assert all(torch.equal(trained[f"1.{name}"], weights[name]) for name in weights if f"1.{name}" in trained)
@@ -415,6 +415,22 @@ def test_folders_of_datamodules_by_what_they_say(trainer_of, class_folders):
     assert len(found) == 1
 
 
+def test_another_folder_where_the_files_are_others(trainer_of, class_folders):
+    def folder():
+        task, data = task_of(), ImageFolderDataModule(class_folders, 4)
+        data.setup("fit")
+        return data, folder_of(trainer_of(), data, task.spec, task.settings, None)
+
+    def grow(path):
+        path.write_bytes(path.read_bytes() + b"0")
+
+    data, first = folder()
+    grow(data.test_dataset.paths[0])  # is not searched on
+    assert folder()[1] == first
+    grow(data.val_dataset.paths[0])
+    assert folder()[1] != first
+
+
 def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
     def folder(arguments):
         task, data = task_of(), data_of()
@@ -443,6 +459,11 @@ def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
         ({"search": "maybe"}, r"search='maybe' must be one of 'auto', 'on', 'off', 'random'"),
         ({"engine": "dask"}, r"engine='dask' must be one of 'local', 'ray'"),
         ({"seed": -1}, r"seed=-1 must be a whole number"),
+        ({"loss": "hinge"}, r"loss='hinge' is none that this task has in .* TorchGeo; allowed: 'ce', 'bce', 'jaccard'"),
+        ({"lr": -1}, r"lr is -1, but must be a number above 0; delete it"),
+        ({"lr": 0.0}, r"lr is 0.0, but must be a number above 0"),
+        ({"lr": float("nan")}, r"lr is nan, but"),
+        ({"patience": -1}, r"patience is -1, but must be an integer of at least 0"),
     ],
 )
 def test_arguments_that_have_no_place(options, message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -21,7 +23,7 @@ from dasha.data.groups import PARTS
 from dasha.data.image_files import Draw
 from dasha.errors import InvalidArgumentError
 from torchgeo_dasha.data.rasters import check_headers, read_image
-from torchgeo_dasha.data.statistics import band_moments
+from torchgeo_dasha.data.statistics import band_moments, check_pixels
 from torchgeo_dasha.inputs import KEY, InputSpec
 
 Sample = dict[str, Tensor]
@@ -44,6 +46,11 @@ class FileDataset(NonGeoDataset):
     def __len__(self) -> int:
         """Number of images."""
         return len(self.paths)
+
+    @property
+    def files(self) -> list[Path]:
+        """Everything that is read."""
+        return self.paths
 
     def image(self, index: int) -> Tensor:
         """One image, ``(C, H, W)``, in the units of the file, with no gaps, resized if that is wanted."""
@@ -89,6 +96,11 @@ class FilesDataModule(NonGeoDataModule):
         )
         if (mean is None) != (std is None) or (mean is not None and std is not None and len(mean) != len(std)):
             raise InvalidArgumentError(f"mean={mean} and std={std} must come together, one number per band")
+        if std is not None and not all(0 < float(value) < math.inf for value in std):
+            raise InvalidArgumentError(f"std={_plain(std)} must be above 0 for every band; a constant band has 1")
+        if bands is not None and len(bands) == 0:
+            raise InvalidArgumentError("bands is empty; name at least one band, or leave bands out to use all")
+        whole_number("split_seed", draw.seed, minimum=0)
         self.bands, self.rgb_bands, self.augment, self.draw = bands, rgb_bands, augment, draw
         self.image_size = _size(image_size)
         self._given = None if mean is None or std is None else (list(map(float, mean)), list(map(float, std)))
@@ -117,6 +129,14 @@ class FilesDataModule(NonGeoDataModule):
         """Number of classes."""
         return len(self.class_names)
 
+    @property
+    def searched_files(self) -> str | None:
+        """A digest of names and sizes of the files for training and validation; None before `setup`."""
+        if not self._datasets:
+            return None
+        sizes = [[(str(path), path.stat().st_size) for path in self._datasets[part].files] for part in ("train", "val")]
+        return hashlib.sha256(repr(sizes).encode()).hexdigest()
+
     @abstractmethod
     def class_counts(self, part: str = "train") -> Tensor:
         """How often every class occurs in a part, ``(num_classes,)``; one over it is a weight for a loss."""
@@ -131,7 +151,7 @@ class FilesDataModule(NonGeoDataModule):
         self.hparams.update({name: _plain(given[name]) for name in signature(of).parameters})
 
     def setup(self, stage: str) -> None:
-        """Find, check and measure the files, once.
+        """Find, check and measure the files, once; all are read for that, unless mean and std were given.
 
         Raises:
             InvalidArgumentError: If files are missing, unreadable or unequal, or the stage has none.
@@ -170,7 +190,7 @@ class FilesDataModule(NonGeoDataModule):
             is_resized=self.image_size is not None,
         )
         bands = tuple(self.bands or range(1, info.bands + 1))
-        mean, std = self._given or self._measured(parts["train"], bands)
+        mean, std = self._given or self._measured(parts, bands)
         if len(mean) != len(bands):
             raise InvalidArgumentError(f"mean has {len(mean)} numbers, but {len(bands)} bands are used")
         if len(parts["train"]) < self.batch_size:
@@ -200,8 +220,11 @@ class FilesDataModule(NonGeoDataModule):
             + ("; transparency is left out, name its band in bands to use it" if info.bands < info.all_bands else "")
         )
 
-    def _measured(self, paths: Sequence[Path], bands: Sequence[int]) -> tuple[list[float], list[float]]:
-        moments = band_moments(paths, bands, num_workers=self.num_workers)
+    def _measured(self, parts: Mapping[str, list[Path]], bands: Sequence[int]) -> tuple[list[float], list[float]]:
+        """Mean and std of every band on train; the other parts are read once as well, in search of damage."""
+        others = [path for part, paths in parts.items() if part != "train" for path in paths]
+        check_pixels(others, bands, num_workers=self.num_workers)
+        moments = band_moments(parts["train"], bands, num_workers=self.num_workers)
         return moments.mean.tolist(), moments.std.tolist()
 
     def _rgb(self, bands: Sequence[int]) -> list[int]:

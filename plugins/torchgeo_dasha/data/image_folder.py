@@ -41,10 +41,9 @@ class ImageFolderDataset(FileDataset):
 
     def plot(self, sample: Sample, show_titles: bool = True, suptitle: str | None = None) -> Figure:
         """Draw a sample with its label, and with its ``prediction``, if it has one."""
-        names = self.spec.class_names
-        title = f"label: {names[int(sample['label'])]}"
-        if "prediction" in sample:
-            title += f"\nprediction: {names[int(sample['prediction'])]}"
+        names = dict(enumerate(self.spec.class_names))
+        found = {key: int(sample[key]) for key in ("label", "prediction") if key in sample}
+        title = "\n".join(f"{key}: {names.get(place, place)}" for key, place in found.items())
         return draw_sample(sample["image"][self.rgb], titles=[title] if show_titles else [], suptitle=suptitle)
 
 

@@ -22,6 +22,8 @@ from dasha.errors import InvalidArgumentError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # How content begins decides, not the suffix; anything else, such as a virtual raster, could lead to any other file.
 _DRIVERS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "GTiff", b"MM": "GTiff"}
+STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+"""Options of `rasterio.Env`: GDAL's way to read a PNG image at once takes what a damaged file lacks from memory."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class RasterInfo:
         height: In pixels.
         width: In pixels.
         dtype: Type of the numbers.
+        is_palette: Whether they are those of colours in a palette.
     """
 
     bands: int
@@ -41,6 +44,7 @@ class RasterInfo:
     height: int
     width: int
     dtype: str
+    is_palette: bool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,10 +86,11 @@ def read_info(path: Path) -> RasterInfo:
     """Read the header of a file.
 
     Raises:
-        InvalidArgumentError: If it cannot be read, or its pixels are numbers of colours in a palette.
+        InvalidArgumentError: If it cannot be read.
     """
     with _opened(path) as opened:
-        return RasterInfo(len(image_bands(opened)), opened.count, opened.height, opened.width, opened.dtypes[0])
+        size, dtype = (opened.height, opened.width), opened.dtypes[0]
+        return RasterInfo(len(image_bands(opened)), opened.count, *size, dtype, _is_palette(opened))
 
 
 def read_image(path: Path, bands: Sequence[int] | None = None) -> NDArray[np.float32]:
@@ -96,10 +101,10 @@ def read_image(path: Path, bands: Sequence[int] | None = None) -> NDArray[np.flo
         bands: Numbers of bands, from 1, in the order wanted; by default all, without transparency.
 
     Raises:
-        InvalidArgumentError: If it cannot be read.
+        InvalidArgumentError: If it cannot be read, or its pixels are numbers of colours in a palette.
     """
     with _opened(path) as opened:
-        if opened.colorinterp[0] == ColorInterp.palette:
+        if _is_palette(opened):
             raise InvalidArgumentError(f"{path} holds numbers of colours in a palette; convert it to RGB")
         return read_window(opened, bands or image_bands(opened))
 
@@ -120,6 +125,8 @@ def read_mask(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
                 f"{path} has {len(bands)} bands, but a mask has one, of class numbers; convert colours to numbers"
             )
         pixels, is_valid = opened.read(bands[0]), opened.read_masks(bands[0]) > 0
+        if opened.driver == "PNG" and _is_palette(opened):
+            is_valid[:] = True  # a colour that is drawn transparent is a class like the others
     classes = np.where(is_valid, pixels, 0)
     if not np.issubdtype(pixels.dtype, np.integer) and not np.array_equal(classes, np.floor(classes)):
         raise InvalidArgumentError(f"{path} has values that are no whole numbers, which classes must be")
@@ -127,7 +134,7 @@ def read_mask(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def check_headers(paths: Iterable[Path], *, bands: Sequence[int] | None, is_resized: bool) -> tuple[RasterInfo, bool]:
-    """Read the headers of all files.
+    """Read the headers of all files; damage behind them is found by `check_pixels`.
 
     Args:
         paths: The files.
@@ -138,7 +145,7 @@ def check_headers(paths: Iterable[Path], *, bands: Sequence[int] | None, is_resi
         What most have in common, and whether all have one size.
 
     Raises:
-        InvalidArgumentError: If files cannot be read, lack a band, or differ in bands, type or size.
+        InvalidArgumentError: If files cannot be read, have a palette, lack a band, or differ in bands, type or size.
     """
     infos: dict[Path, RasterInfo] = {}
     broken = []
@@ -146,9 +153,12 @@ def check_headers(paths: Iterable[Path], *, bands: Sequence[int] | None, is_resi
         try:
             infos[path] = read_info(path)
         except InvalidArgumentError:
-            broken.append(str(path))
-    if broken:
-        raise InvalidArgumentError(f"{len(broken)} images cannot be read ({some(broken)}); mend or delete them")
+            broken.append(path)
+    refuse_broken(broken)
+    if coloured := [str(path) for path, info in infos.items() if info.is_palette]:
+        raise InvalidArgumentError(
+            f"{len(coloured)} images hold numbers of colours in a palette ({some(coloured)}); convert them to RGB"
+        )
     _check_equal({path: info.bands for path, info in infos.items()}, "numbers of bands", "convert them to one number")
     _check_equal({path: info.dtype for path, info in infos.items()}, "types of numbers", "convert them to one type")
     if not is_resized:
@@ -161,6 +171,21 @@ def check_headers(paths: Iterable[Path], *, bands: Sequence[int] | None, is_resi
             f"bands={list(bands or ())} asks for {lacking}, but the images have bands 1 to {usual.all_bands}"
         )
     return usual, len({info.size for info in infos.values()}) == 1
+
+
+def refuse_broken(paths: Sequence[Path]) -> None:
+    """Name the images that cannot be read, if there are any.
+
+    Raises:
+        InvalidArgumentError: If there are.
+    """
+    if paths:
+        shown = some([str(path) for path in paths])
+        raise InvalidArgumentError(f"{len(paths)} images cannot be read ({shown}); mend or delete them")
+
+
+def _is_palette(opened: Any) -> bool:
+    return bool(opened.colorinterp[0] == ColorInterp.palette)
 
 
 def _check_equal(values: Mapping[Path, object], what: str, way_out: str) -> None:
@@ -181,7 +206,7 @@ def _opened(path: Path) -> Iterator[Any]:
             raise InvalidArgumentError(f"{path} is neither JPEG, PNG nor TIFF; convert or delete it")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver=driver) as opened:
+            with rasterio.Env(**STRICT), rasterio.open(path, driver=driver) as opened:
                 yield opened
     except (RasterioError, OSError) as error:
         raise InvalidArgumentError(f"{path} cannot be read ({error}); mend or delete it") from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -13,7 +14,7 @@ from torch.nn.functional import interpolate
 from dasha.data.groups import group_function
 from dasha.data.image_files import Draw
 from dasha.data.names import some
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 from torchgeo_dasha.data.base import FileDataset, FilesDataModule, Sample
 from torchgeo_dasha.data.figures import draw_sample
 from torchgeo_dasha.data.rasters import read_info, read_mask
@@ -47,6 +48,11 @@ class TileDataset(FileDataset):
     ) -> None:
         super().__init__(paths, spec=spec, fill=fill, rgb=rgb)
         self.masks, self.ignore_index = list(masks), ignore_index
+
+    @property
+    def files(self) -> list[Path]:
+        """Everything that is read."""
+        return self.paths + self.masks
 
     def __getitem__(self, index: int) -> Sample:
         """``image`` ``(C, H, W)``, float32 in the units of the file, and ``mask`` ``(H, W)``, int64."""
@@ -105,7 +111,7 @@ class TileSegmentationDataModule(FilesDataModule):
             is searched in the name, or a ``.csv`` or ``.txt`` file of lines ``file,group``. Needed unless the root has
             lists ``train.txt``, ``val.txt`` and ``test.txt`` of names, or folders ``train``, ``val`` and ``test``.
         class_names: Names of the classes; by default the lines of ``classes.txt`` in the root (a number before the name
-            is allowed), or the numbers up to the largest in a training mask.
+            is allowed), or the numbers up to the largest in a training mask, if none is missing.
         ignore_index: Class of pixels that do not count. Pixels without data in the mask get it, and are refused without
             it.
         bands: See `ImageFolderDataModule`, as for all that follow.
@@ -121,6 +127,9 @@ class TileSegmentationDataModule(FilesDataModule):
     Raises:
         InvalidArgumentError: If an argument is not allowed; in `setup`, if files are missing, unreadable or unequal,
             or masks hold other classes.
+
+    Warns:
+        DashaWarning: In `setup`, if masks for training hold fewer than two classes.
     """
 
     def __init__(
@@ -212,14 +221,35 @@ class TileSegmentationDataModule(FilesDataModule):
         if self.ignore_index is not None:
             totals.pop(self.ignore_index, None)
         if not self._class_names and totals:
-            self._class_names = tuple(map(str, range(max(totals) + 1)))
+            self._class_names = self._numbers(part, where, totals)
         unknown = [f"{value} in {where[value]}" for value in sorted(totals) if not 0 <= value < self.num_classes]
         if unknown:
             raise InvalidArgumentError(
-                f"masks for {part} hold {some(unknown)}, but the classes are 0 to {self.num_classes - 1}; mark pixels "
-                "that do not count with ignore_index, or give class_names"
+                f"masks for {part} hold {some(unknown)}, but the classes are 0 to {self.num_classes - 1}; convert what "
+                "is a class to its number or name it in class_names, and mark pixels that do not count with "
+                "ignore_index"
+            )
+        if part == "train" and len(totals) < 2:
+            only = "".join(f"one class only ({self._class_names[value]})" for value in totals) or "no pixel that counts"
+            rank_zero_warn(
+                f"masks for train hold {only}, with ignore_index={self.ignore_index}; there is nothing to tell apart, "
+                "check what the numbers in the masks mean",
+                category=DashaWarning,
             )
         return torch.tensor([totals.get(value, 0) for value in range(self.num_classes)])
+
+    def _numbers(self, part: str, where: Mapping[int, Path], found: Collection[int]) -> tuple[str, ...]:
+        """Names of classes that nothing names: their numbers, up to the largest, all of which must be there."""
+        missing = [value for value in range(max(found)) if value not in found and value != self.ignore_index]
+        if missing:
+            odd = min(value for value in found if value > missing[0])
+            raise InvalidArgumentError(
+                f"masks for {part} hold {odd} in {where[odd]}, but {missing[0]} in none, and classes are numbered from "
+                f"0 without gaps: convert {odd} to {missing[0]} if it is a class; pass ignore_index={odd}, to the "
+                f"datamodule and to the task, if those pixels do not count; or give class_names if {part} only lacks "
+                f"{missing[0]}"
+            )
+        return tuple(map(str, range(max(found) + 1)))
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dasha.data.moments import ChannelMoments
 from dasha.errors import InvalidArgumentError
-from torchgeo_dasha.data.rasters import read_image
+from torchgeo_dasha.data.rasters import read_image, refuse_broken
 
 
 class _FileMoments(Dataset[Tensor]):
@@ -32,6 +32,38 @@ class _FileMoments(Dataset[Tensor]):
         mean = np.where(is_valid, values, 0.0).sum(1) / np.maximum(count, 1)
         apart = np.where(is_valid, values - mean[:, None], 0.0)
         return torch.from_numpy(np.stack([count, mean, (apart**2).sum(1) / np.maximum(count, 1)]))
+
+
+class _FilesRead(Dataset[bool]):
+    """Whether every file can be read to its end."""
+
+    def __init__(self, paths: Sequence[Path], bands: Sequence[int] | None) -> None:
+        self.paths, self.bands = list(paths), bands
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> bool:
+        try:
+            read_image(self.paths[index], self.bands)
+        except InvalidArgumentError:
+            return False
+        return True
+
+
+def check_pixels(paths: Sequence[Path], bands: Sequence[int] | None, *, num_workers: int = 0) -> None:
+    """Read every file to its end, so that damage is not found hours later.
+
+    Args:
+        paths: Images with the same bands.
+        bands: Numbers of bands, from 1; by default all.
+        num_workers: Processes that read.
+
+    Raises:
+        InvalidArgumentError: If files cannot be read.
+    """
+    loader = DataLoader(_FilesRead(paths, bands), batch_size=None, num_workers=num_workers)
+    refuse_broken([path for path, is_read in zip(paths, loader, strict=True) if not is_read])
 
 
 def band_moments(paths: Sequence[Path], bands: Sequence[int] | None, *, num_workers: int = 0) -> ChannelMoments:

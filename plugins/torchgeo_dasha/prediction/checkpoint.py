@@ -16,7 +16,7 @@ from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.tasks import TaskSpec
 from torchgeo_dasha._compat import ChangeDetection, Regression
-from torchgeo_dasha.inputs import KEY, InputSpec
+from torchgeo_dasha.inputs import KEY, NORMALIZATION_KEY, InputSpec, Normalization
 from torchgeo_dasha.timm_models import register_network  # and with it dasha_wrn and dasha_unet
 
 _OURS = ("torchgeo.", "torchgeo_dasha.")
@@ -34,6 +34,7 @@ class Trained:
         is_sigmoid: Whether every output stands for itself.
         class_names: Of the outputs; may be empty.
         inputs: How its inputs were made, if the file says so.
+        normalization: How their bands were normalised, likewise.
         normalizes: Whether the network normalises its inputs itself.
         fill: What it takes for no data, for every band, if it normalises.
         is_number: Whether outputs are numbers in the units of the targets.
@@ -44,6 +45,7 @@ class Trained:
     is_sigmoid: bool
     class_names: tuple[str, ...] = ()
     inputs: InputSpec | None = None
+    normalization: Normalization | None = None
     normalizes: bool = False
     fill: tuple[float, ...] = ()
     is_number: bool = False
@@ -122,14 +124,16 @@ def load_trained(
         ) from error
     inputs = _inputs(content)
     channels = hyperparameters.get("in_channels") or (len(inputs.bands) if inputs else None)
+    normalization = _normalization(content, inputs)
     network: nn.Module = module
     if issubclass(cls, ChangeDetection):
+        normalization = _of_both(normalization)
         channels = 2 * hyperparameters["in_channels"]
         if str(hyperparameters.get("model")).startswith(_OF_PAIRS):
             network = OneBehindOther(module)
     is_sigmoid = hyperparameters.get("task") in ("binary", "multilabel")
     names = _names_of_outputs(inputs.class_names if inputs else (), hyperparameters)
-    return Trained(network.eval(), channels, is_sigmoid, names, inputs, is_number=is_number)
+    return Trained(network.eval(), channels, is_sigmoid, names, inputs, normalization, is_number=is_number)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -178,6 +182,22 @@ def _inputs(content: Mapping[str, Any]) -> InputSpec | None:
     """What our datamodules, which are stored under their own names, said of the inputs."""
     found = [value[KEY] for value in content.values() if isinstance(value, Mapping) and KEY in value]
     return InputSpec.of_dict(found[0]) if found else None
+
+
+def _normalization(content: Mapping[str, Any], inputs: InputSpec | None) -> Normalization | None:
+    """What our datamodules said, or what our tasks noted of others."""
+    if inputs is not None:
+        return Normalization(inputs.mean, inputs.std)
+    stored = content.get(NORMALIZATION_KEY)
+    return None if stored is None else Normalization.of_dict(stored)
+
+
+def _of_both(normalization: Normalization | None) -> Normalization | None:
+    """Of one image behind the other; one number holds for all bands anyway."""
+    if normalization is None:
+        return None
+    mean, std = (values * 2 if len(values) > 1 else values for values in (normalization.mean, normalization.std))
+    return Normalization(mean, std)
 
 
 def _names_of_outputs(names: tuple[str, ...], hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:

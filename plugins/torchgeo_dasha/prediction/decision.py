@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dasha.errors import InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError
 
 Kind = Literal["classes", "binary", "labels", "numbers"]
 
@@ -85,7 +86,10 @@ def decision_of(
     """Tell how outputs ``(N, outputs, …)`` are read.
 
     Raises:
-        InvalidArgumentError: If there are none, or names for another number; if numbers are to be probabilities.
+        InvalidArgumentError: If there are none; if numbers are to be probabilities.
+
+    Warns:
+        DashaWarning: If there are names for another number, which are left out.
     """
     if outputs.ndim not in (2, 4) or outputs.shape[1] < 1 or not torch.is_floating_point(outputs):
         raise InvalidArgumentError(
@@ -98,5 +102,10 @@ def decision_of(
         return Decision("numbers", count, names if len(names) == count else ())
     kind: Kind = "binary" if count == 1 else "labels" if is_sigmoid else "classes"
     if names and len(names) != max(count, 2 if kind == "binary" else count):
-        raise InvalidArgumentError(f"the network has {count} outputs, but there are names of {len(names)} classes")
+        warnings.warn(
+            f"the network has {count} outputs, but there are names of {len(names)} classes, which are left out",
+            DashaWarning,
+            stacklevel=2,
+        )
+        names = ()
     return Decision(kind, count, names, is_probability)

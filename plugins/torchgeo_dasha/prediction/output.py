@@ -21,6 +21,7 @@ from dasha.errors import InvalidArgumentError
 from torchgeo_dasha.prediction.scene import Scene
 
 BLOCK = 256  # side of a block of the file; written once each
+_BESIDE = (".ovr", ".msk", ".msk.ovr", ".aux.xml")  # of GDAL, about the file that they lie beside
 
 
 class RowWriter:
@@ -53,6 +54,18 @@ class RowWriter:
         self._waiting = [rows[:, count:].copy()]
 
 
+def check_target(path: Path) -> None:
+    """Refuse a place where no file can be written.
+
+    Raises:
+        InvalidArgumentError: If it is a folder, or in none.
+    """
+    if path.is_dir():
+        raise InvalidArgumentError(f"out={str(path)!r} is a folder; name a file, such as {path / 'map.tif'}")
+    if not path.resolve().parent.is_dir():
+        raise InvalidArgumentError(f"out={str(path)!r} cannot be written: its folder does not exist; make it first")
+
+
 @contextmanager
 def write_raster(
     path: Path, scene: Scene, *, bands: int, dtype: str, nodata: float, stride: int = 1, names: Sequence[str] = ()
@@ -60,7 +73,7 @@ def write_raster(
     """Write a compressed, tiled GeoTIFF that lies where a scene lies; the file is whole, or as it was before.
 
     Args:
-        path: The file; what is there is replaced.
+        path: The file; what is there is replaced, and what GDAL keeps beside it is deleted.
         scene: Gives coordinate system, position and size.
         bands: Number of bands.
         dtype: Type of the numbers.
@@ -72,6 +85,7 @@ def write_raster(
         InvalidArgumentError: If the file is the scene, or cannot be written.
     """
     target = Path(path).resolve()
+    check_target(path)
     if target == scene.path.resolve():
         raise InvalidArgumentError(f"out={str(path)!r} is the scene itself; choose another file")
     try:
@@ -102,12 +116,22 @@ def write_raster(
             writer = RowWriter(opened)
             yield writer
             writer.finish()
-        working.chmod(0o666 & ~_umask())
-        working.replace(target)
+        _replace(working, target)
     except RasterioError as error:
         raise InvalidArgumentError(f"out={str(path)!r} cannot be written: {error}") from error
     finally:
         working.unlink(missing_ok=True)
+
+
+def _replace(working: Path, target: Path) -> None:
+    """Put a file where an earlier one may be, and delete the overviews, masks and statistics of that one."""
+    try:
+        working.chmod(0o666 & ~_umask())
+        working.replace(target)
+        for suffix in _BESIDE:
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidArgumentError(f"out={str(target)!r} cannot be written: {error.strerror or error}") from error
 
 
 def _position(scene: Scene, stride: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dasha.search.progress import stage
 from torchgeo_dasha.prediction.checkpoint import Trained, load_trained
 from torchgeo_dasha.prediction.decision import decision_of
 from torchgeo_dasha.prediction.network import PredictTile, TileNetwork
-from torchgeo_dasha.prediction.output import write_raster
+from torchgeo_dasha.prediction.output import check_target, write_raster
 from torchgeo_dasha.prediction.scene import Scene, open_scene
 from torchgeo_dasha.prediction.stitching import Tiling, classify, segment
 
@@ -113,7 +113,7 @@ def map_scene(
         width=math.ceil(scene.width / stride),
         tile=tile,
         overlap=tiling.overlap,
-        class_names=class_names,
+        class_names=decision.names,
         nodata=decision.nodata,
         is_number=is_number,
     )
@@ -152,6 +152,7 @@ def predict_file(
     Raises:
         InvalidArgumentError: If the checkpoint, the scene and the arguments do not fit together.
     """
+    check_target(out)
     trained = load_trained(checkpoint, task=task, architectures=architectures)
     with open_scene(source, bands or _trained_bands(trained, source)) as scene:
         if trained.in_channels is not None and len(scene.bands) != trained.in_channels:
@@ -219,13 +220,15 @@ def _normalization(
     trained: Trained, path: Path, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation of every band, or of all; those that are given come first."""
-    if mean is None and std is None and trained.inputs is not None:
-        return trained.inputs.mean, trained.inputs.std
-    if mean is None or std is None:
+    if mean is None and std is None and trained.normalization is not None:
+        mean, std = trained.normalization.mean, trained.normalization.std
+    if mean is None and std is None:
         raise InvalidArgumentError(
-            f"{path} does not say how inputs were normalised: pass mean and std, those of the datamodule it was "
-            "trained with, or 0 and 1"
+            f"{path} does not say how inputs were normalised: pass mean and std of the datamodule it was trained with, "
+            "which are 0 and 255 for one of TorchGeo without its own; 0 and 1 leave pixels as they are"
         )
+    if mean is None or std is None:
+        raise InvalidArgumentError(f"mean={mean} and std={std} must come together")
     for name, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, trained.in_channels or len(values)):
             raise InvalidArgumentError(

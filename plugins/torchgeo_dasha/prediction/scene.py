@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from dasha.errors import InvalidArgumentError
-from torchgeo_dasha.data.rasters import image_bands, read_window
+from torchgeo_dasha.data.rasters import STRICT, image_bands, read_window
 
 _CACHE = 2**28  # bytes of blocks that GDAL keeps
 
@@ -78,7 +78,7 @@ def open_scene(path: Path, bands: Sequence[int] | None) -> Iterator[Scene]:
     Raises:
         InvalidArgumentError: If it cannot be read, or has no such band.
     """
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE), warnings.catch_warnings():
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE, **STRICT), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             opened = rasterio.open(path)
