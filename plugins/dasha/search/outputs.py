@@ -30,11 +30,6 @@ def check_outputs(source: NetworkSource, learning: Learning, shape: tuple[int, .
     spatial = shape[1:] if task.is_dense else ()
     with seeded(0), torch.no_grad():
         network = source.make(width=width).to(learning.device).eval()
-        if not any(parameter.requires_grad for parameter in network.parameters()):
-            raise InvalidArgumentError(
-                f"backbone {source.name} has no parameter to train; call requires_grad_() on what is to be trained, "
-                "its last layer at least"
-            )
         with failures(
             f"backbone {source.name} fails on inputs of shape {inputs}", "it must take inputs of the shape of the data"
         ):
@@ -46,4 +41,9 @@ def check_outputs(source: NetworkSource, learning: Learning, shape: tuple[int, .
         raise InvalidArgumentError(
             f"backbone {source.name} gives {what} for inputs of shape {inputs}, but kind={task.kind!r} with "
             f"num_outputs={task.num_outputs} needs ({needed}); change its last layer, or the task"
+        )
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InvalidArgumentError(
+            f"backbone {source.name} has no parameter to train; call requires_grad_() on what is to be trained, "
+            "its last layer at least"
         )
