@@ -13,8 +13,11 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from dasha._ray import Engine
+from dasha.data.inspection import inspect
 from dasha.data.split import LoaderSplit
 from dasha.dev_run import LEAST, dev_folder, is_dev_run
+from dasha.errors import InvalidArgumentError
+from dasha.search.run_folder import CONFIG_FILE
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
 from torchgeo_dasha.batches import batch_size_of
@@ -112,6 +115,31 @@ def search(
     )
     rank_zero_info(f"dasha: searching into {folder}; mean and spread of the channels are {source_of(normalize)}")
     run.search(*splits)
+
+
+def check_unchanged(folder: Path, spec: TaskSpec, parts: Mapping[str, LoaderSplit]) -> None:
+    """Compare the data with what a run folder was begun for, if it was.
+
+    Args:
+        folder: Of the run.
+        spec: What the data is for.
+        parts: The data, by the names that the folder has for it.
+
+    Raises:
+        InvalidArgumentError: If they differ.
+    """
+    try:
+        before = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError):
+        return
+    changed = [
+        name for name, part in parts.items() if inspect(spec, part, name).fingerprint != before[name]["fingerprint"]
+    ]
+    if changed:
+        raise InvalidArgumentError(
+            f"the images or targets for {' and '.join(changed)} have changed since the search in {folder}; delete that "
+            "folder to search again, or set run_dir to another one"
+        )
 
 
 def _of_trainer(trainer: Trainer, train: LoaderSplit) -> dict[str, Any]:

@@ -246,8 +246,10 @@ class Searched(host.BaseTask):
             try:
                 searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
             except InvalidArgumentError:
-                # The core would name labels by its own arguments.
-                matching.check_labels(self.hparams, self.spec, dict(zip(("train", "val"), splits, strict=True)))
+                # The core would name labels by its own arguments, and other data by digests.
+                parts = dict(zip(("train", "validation"), splits, strict=True))
+                matching.check_labels(self.hparams, self.spec, parts)
+                searching.check_unchanged(folder, self.spec, parts)
                 raise
             logged.log_search(trainer.loggers, folder)
 

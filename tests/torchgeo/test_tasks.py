@@ -431,6 +431,20 @@ def test_another_folder_where_the_files_are_others(trainer_of, class_folders):
     assert folder()[1] != first
 
 
+def test_a_folder_of_data_that_have_changed(trainer_of, data_of, generated_data, monkeypatch):
+    trainer_of().fit(task_of(), data_of())
+    read = generated_data.GeneratedImages.__getitem__
+
+    def brighter(self, index):
+        sample = read(self, index)
+        return {**sample, "image": sample["image"] + (self.split == "train")}
+
+    monkeypatch.setattr(generated_data.GeneratedImages, "__getitem__", brighter)
+    message = r"images or targets for train have changed since the search in \S+; delete that folder .* or set run_dir"
+    with pytest.raises(InvalidArgumentError, match=message):
+        trainer_of().fit(task_of(), data_of())
+
+
 def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
     def folder(arguments):
         task, data = task_of(), data_of()
