@@ -1,5 +1,10 @@
 """Every exception and warning that dasha raises on purpose."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class DashaError(Exception):
     """Base of every error raised on purpose; the command line shows its text as one line."""
@@ -59,3 +64,19 @@ class UnknownNameError(DashaError, KeyError):
 
 class DashaWarning(UserWarning):
     """Category of every warning that dasha emits."""
+
+
+@contextmanager
+def failures_as(told: Callable[[str], DashaError]) -> Iterator[None]:
+    """Turn what goes wrong inside into an error of ours; those that are ours already pass.
+
+    Args:
+        told: Makes the error from what happened, in one line.
+    """
+    try:
+        yield
+    except DashaError:
+        raise
+    except Exception as error:
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise told(f"{type(error).__name__}: {why}") from error

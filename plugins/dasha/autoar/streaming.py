@@ -139,7 +139,8 @@ class SeriesAccumulator:
                 raise InvalidSeriesError(f"{name} has {len(matrix)} rows but {len(times)} times; give one per row")
             index = as_times(times)
             whole = index if growing.last is None else pd.Index([growing.last]).append(index)
-            steps[len(whole) == len(index) :] = steps_between(whole, self._freq, name)
+            known = steps_between(whole, self._freq, name)
+            steps[len(steps) - len(known) :] = known  # a first row has no step before it
             if self._freq is None:
                 pace = followed(pace, whole)
             if not self._may_be_uneven:

@@ -198,7 +198,7 @@ def _of_block(block: np.ndarray, empty: ChannelSummary, start: int) -> ChannelSu
         empty,
         lengths=stops - starts,
         gaps=np.append(starts, len(values)) - np.append(0, stops),
-        values=values if known.all() and filled is values else filled[known],
+        values=filled if known.all() else filled[known],
         bridged=len(values) - 1 - rows,
         bridges=len(rows),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dasha.autoar.pace import STEP_ROUNDING
 from dasha.autoar.parts import IntArray
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 
@@ -91,7 +92,7 @@ def _number_steps(times: np.ndarray, freq: Frequency) -> IntArray:
         raise InvalidArgumentError(f"freq is {freq!r}, but must be a positive number or None where times are numbers")
     ratios = np.diff(times) / freq
     steps = np.rint(ratios)
-    return np.where(np.abs(ratios - steps) <= 1e-6, steps, 0).astype(np.int64)
+    return np.where(np.abs(ratios - steps) <= STEP_ROUNDING, steps, 0).astype(np.int64)
 
 
 def _date_steps(times: pd.DatetimeIndex, freq: Frequency) -> IntArray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor
 
 from dasha.data.split import Split
-from dasha.errors import DashaError, DashaWarning, InvalidArgumentError
+from dasha.errors import DashaWarning, InvalidArgumentError, failures_as
 from dasha.randomness import seeded
 from dasha.search.networks import NetworkSource
 from dasha.search.settings import TuneSettings
@@ -25,8 +25,7 @@ _SPACE = "it is called with an Optuna trial and must return a mapping of hyperpa
 _AUGMENT = "it is called with inputs (N, C, …) and targets, and must return both, with as many samples each"
 
 
-@contextmanager
-def failures(what: str, way_out: str) -> Iterator[None]:
+def failures(what: str, way_out: str) -> AbstractContextManager[None]:
     """Turn what goes wrong inside, where something of the user's own is called, into an error that names it.
 
     Args:
@@ -36,13 +35,7 @@ def failures(what: str, way_out: str) -> Iterator[None]:
     Raises:
         InvalidArgumentError: If the block fails.
     """
-    try:
-        yield
-    except DashaError:
-        raise
-    except Exception as error:
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        raise InvalidArgumentError(f"{what} ({type(error).__name__}: {why}); {way_out}") from error
+    return failures_as(lambda why: InvalidArgumentError(f"{what} ({why}); {way_out}"))
 
 
 def check_callable(**functions: Any) -> None:

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from dasha.errors import DashaError, InvalidArgumentError, StateFileError
+from dasha.errors import InvalidArgumentError, StateFileError, failures_as
 from dasha.runs import UNFINISHED, replacing
 
 CONFIG_FILE = "config.json"
@@ -113,24 +113,18 @@ class RunFolder:
         with self.reading(name):
             return load_file(self.path / name)
 
-    @contextmanager
-    def reading(self, name: str) -> Iterator[None]:
+    def reading(self, name: str) -> AbstractContextManager[None]:
         """Turn what goes wrong inside, where the content of a file is used, into an error that names the file.
 
         Raises:
             StateFileError: If the block fails.
         """
-        try:
-            yield
-        except DashaError:
-            raise
-        except Exception as error:
-            why = (str(error) or type(error).__name__).splitlines()[0]
-            way_out = "put back a copy of it" if name == CONFIG_FILE else "delete it to repeat that stage"
-            raise StateFileError(
-                f"cannot use {self.path / name}: {type(error).__name__}: {why}; {way_out}, or begin the run again in "
-                "another folder"
-            ) from error
+        way_out = "put back a copy of it" if name == CONFIG_FILE else "delete it to repeat that stage"
+        return failures_as(
+            lambda why: StateFileError(
+                f"cannot use {self.path / name}: {why}; {way_out}, or begin the run again in another folder"
+            )
+        )
 
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:
         """Write a checkpoint: tensors, numbers, texts, lists and dictionaries."""
