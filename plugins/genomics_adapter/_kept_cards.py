@@ -15,7 +15,7 @@ from dasha.errors import DashaWarning
 from dasha.metrics import metric_names
 from dasha.report.run_record import read_record
 from dasha.search.found import load_search
-from dasha.search.stages import PLAN_FILE, RESULT_FILE
+from dasha.search.run_folder import PLAN_FILE, RESULT_FILE
 from genomics_adapter._card_source import source_of
 from genomics_adapter._intervals import over_trainings
 from genomics_adapter._known_parts import KnownParts

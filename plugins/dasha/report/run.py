@@ -20,11 +20,9 @@ from dasha.report.run_plots import MAX_LAYERS, coefficient_figure, curve_figure,
 from dasha.report.run_record import Content, RunRecord, read_record
 from dasha.report.run_tables import cost_table, facts_of, trial_table
 from dasha.runs import write_whole
-from dasha.search.run_folder import CONFIG_FILE, RunFolder
+from dasha.search.run_folder import CONFIG_FILE, PLAN_FILE, RESULT_FILE, RunFolder
 
 REPORT_FILE = "report.html"
-PLAN_FILE = "plan.json"
-RESULT_FILE = "result.json"
 
 
 def write_report(folder: str | Path, target: str | Path | None = None) -> Path:

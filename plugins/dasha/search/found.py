@@ -10,7 +10,8 @@ from torch import Tensor
 
 from dasha.errors import StateFileError
 from dasha.search.result import SearchResult
-from dasha.search.stages import INITIAL_FILE, PLAN_FILE
+from dasha.search.run_folder import PLAN_FILE
+from dasha.search.stages import INITIAL_FILE
 
 
 def load_search(path: str | Path) -> SearchResult:

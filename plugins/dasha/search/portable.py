@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dasha._optional import require
-from dasha.errors import InvalidArgumentError
+from dasha.search.own_functions import failures
+
+_WAY_OUT = (
+    "let it open files, connections and locks when they are first used rather than hold them, or use engine='local'"
+)
 
 
 class _Nowhere:
@@ -28,11 +32,5 @@ def check_portable(parts: Mapping[str, Any]) -> None:
     """
     cloudpickle = require("ray.cloudpickle", extra="ray")
     for name, part in parts.items():
-        try:
+        with failures(f"{name} cannot be sent to the workers of Ray", _WAY_OUT):
             cloudpickle.CloudPickler(_Nowhere(), protocol=5, buffer_callback=lambda _: None).dump(part)
-        except Exception as error:
-            why = (str(error) or type(error).__name__).splitlines()[0]
-            raise InvalidArgumentError(
-                f"{name} cannot be sent to the workers of Ray ({type(error).__name__}: {why}); let it open files, "
-                "connections and locks when they are first used rather than hold them, or use engine='local'"
-            ) from error

@@ -21,8 +21,7 @@ from dasha.search.outputs import check_outputs
 from dasha.search.own_functions import check_augment, check_callable, check_rule, check_space
 from dasha.search.own_objects import described
 from dasha.search.run import Run
-from dasha.search.run_folder import RunFolder
-from dasha.search.stages import PLAN_FILE
+from dasha.search.run_folder import PLAN_FILE, RunFolder
 from dasha.search.supernet import Rule, is_ordinary
 from dasha.search.training import Augment, Learning
 from dasha.search.tune import Space

@@ -20,6 +20,8 @@ from dasha.errors import InvalidArgumentError, StateFileError, failures_as
 from dasha.runs import UNFINISHED, replacing
 
 CONFIG_FILE = "config.json"
+PLAN_FILE = "plan.json"
+RESULT_FILE = "result.json"
 SOURCE_FILE = "source.json"
 _LOCK = ".lock"
 # May be there before the run begins: the lock, and where the data is.

@@ -20,6 +20,7 @@ from dasha.search.progress import stage
 from dasha.search.result import RunResult, SearchResult
 from dasha.search.retrain import Curves, retrain
 from dasha.search.run import Run
+from dasha.search.run_folder import PLAN_FILE
 from dasha.search.selection import choose_backbone
 from dasha.search.settings import KERNELS, OWN
 from dasha.search.supernet import Architecture, Supernet, to_supernet
@@ -29,8 +30,6 @@ from dasha.search.tune import tune
 _SEARCH = "search.json"
 _TUNE = "tune.json"
 INITIAL_FILE = "tune/initial.safetensors"
-PLAN_FILE = "plan.json"
-RESULT_FILE = "result.json"
 
 
 @dataclass(frozen=True)

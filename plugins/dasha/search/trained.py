@@ -11,8 +11,8 @@ from dasha.search.model import load_members, read_plan, save_members, together
 from dasha.search.networks import Factory
 from dasha.search.result import RunResult
 from dasha.search.run import Run
-from dasha.search.run_folder import RunFolder
-from dasha.search.stages import RESULT_FILE, Finished, Found, plan_of
+from dasha.search.run_folder import RESULT_FILE, RunFolder
+from dasha.search.stages import Finished, Found, plan_of
 
 
 @dataclass(frozen=True)

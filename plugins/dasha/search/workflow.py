@@ -22,8 +22,8 @@ from dasha.search.networks import BackboneArgument, Factory
 from dasha.search.opening import check_layers, stored_arguments, stored_data
 from dasha.search.preparation import Setup, begun
 from dasha.search.result import Evaluation, RunResult, SearchResult
-from dasha.search.run_folder import RunFolder
-from dasha.search.stages import RESULT_FILE, find_network, search_result, train_network
+from dasha.search.run_folder import RESULT_FILE, RunFolder
+from dasha.search.stages import find_network, search_result, train_network
 from dasha.search.supernet import Architecture, Rule, is_ordinary
 from dasha.search.trained import Trained, keep_trained, read_trained
 from dasha.search.training import Augment
