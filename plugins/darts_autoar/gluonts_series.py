@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from darts_autoar.continuation import best_match, distinctive_end
-from dasha.autoar.panel import as_matrix
+from dasha.autoar.matrices import as_array, as_matrix
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray
 
@@ -63,7 +63,7 @@ class EntrySeries:
                 f"{name} has frequency {start.freqstr!r}, but freq is {freq!r}; leave out freq, or keep the series of "
                 "each frequency in a dataset of their own"
             )
-        target = np.asarray(entry["target"])
+        target = as_array(entry["target"])
         if target.shape[-1:] == (0,):
             values = np.empty((0, target.shape[0] if target.ndim == 2 else 1))
         else:

@@ -253,6 +253,15 @@ class TestUpdate:
         with pytest.raises(InvalidArgumentError, match="pass the last rows of each series as validation"):
             fit.update(second)
 
+    def test_masked_rows_are_missing(self, data: list[np.ndarray]) -> None:
+        masked = [np.ma.masked_invalid(one) for one in data]
+        for one in masked:
+            one.data[one.mask] = 1e6
+        train, later = split(masked)
+        streamed = model().fit_stream([(number, rows) for number, rows in enumerate(train)]).update(later)
+        for ours in (streamed, model().fit(train, keep_summaries=True).update(later)):
+            np.testing.assert_allclose(ours.coefficients_, model().fit(data).coefficients_, rtol=1e-9, atol=1e-9)
+
     def test_some_series(self, data: list[np.ndarray]) -> None:
         (first, second, third), (later, _, last) = split(data)
         whole = [data[0], second, data[2]]

@@ -230,6 +230,24 @@ class TestAccepts:
         expected = model().fit(values.astype("float64").to_numpy(na_value=np.nan))
         np.testing.assert_array_equal(model().fit(values).criterion_path_, expected.criterion_path_)
 
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, object])
+    def test_what_a_mask_hides_is_missing(self, dtype: type) -> None:
+        rng = np.random.default_rng(0)
+        values, mask = rng.integers(0, 9, (120, 2)), rng.random((120, 2)) < 0.1
+        values[mask] = 10**6
+        masked, plain = np.ma.array(values, mask=mask, dtype=dtype), np.where(mask, np.nan, values)
+        for settings in ({}, {"mode": "zero-shot"}):
+            ours, expected = model(**settings).fit(masked), model(**settings).fit(plain)
+            np.testing.assert_array_equal(ours.predict(3).mean, expected.predict(3).mean)
+            pairs = zip(
+                ours.predict(3, [masked, masked[:90, 0]]), expected.predict(3, [plain, plain[:90, 0]]), strict=True
+            )
+            for one, other in pairs:
+                np.testing.assert_array_equal(one.mean, other.mean)
+            np.testing.assert_array_equal(
+                ours.predict_origins(3, masked, [60, 120]).mean, expected.predict_origins(3, plain, [60, 120]).mean
+            )
+
     def test_unequal_lengths_and_channel_counts(self, y: np.ndarray) -> None:
         series = [y, y[:70, 0], np.repeat(y[:120], 2, axis=1) + 1e-3 * np.arange(4), y[:3]]
         forecasts = model().fit(series).predict(5)

@@ -374,6 +374,12 @@ def test_blocks_of_a_memory_map(tmp_path, monkeypatch: pytest.MonkeyPatch) -> No
     assert_moments(summarise(mapped, 5), values.astype(np.float64), [5])
 
 
+def test_what_a_mask_hides_is_missing() -> None:
+    values = np.random.default_rng(0).normal(size=300)
+    hidden = np.ma.array(values, mask=np.arange(300) % 90 < 10)
+    assert_rows(summarise(hidden, 5), hidden.filled(np.nan))
+
+
 def test_arrays_and_pickle_bring_the_same_back() -> None:
     values = np.random.default_rng(0).normal(size=3000)
     values[[50, 1500]] = np.nan

@@ -248,6 +248,17 @@ class TestMissingAndShort:
             assert np.isfinite(found.mean).all()
             np.testing.assert_allclose(found.mean, expected.mean[:, 0], rtol=1e-10)
 
+    def test_what_a_mask_hides_is_missing(self, univariate, multivariate):
+        for data in (univariate, multivariate):
+            hidden = [np.random.default_rng(1).random(entry["target"].shape) < 0.1 for entry in data]
+            pairs = list(zip(data, hidden, strict=True))
+            masked = [{**one, "target": np.ma.array(np.where(h, 1e6, one["target"]), mask=h)} for one, h in pairs]
+            plain = [{**one, "target": np.where(h, np.nan, one["target"])} for one, h in pairs]
+            ours, expected = trained(masked), trained(plain)
+            np.testing.assert_array_equal(ours.coefficients_, expected.coefficients_)
+            for one, other in zip(ours.predict(masked), expected.predict(plain), strict=True):
+                np.testing.assert_array_equal(one.mean, other.mean)
+
     def test_a_channel_without_any_value_is_forecast_as_missing(self, multivariate):
         data = [{**entry, "target": entry["target"].copy()} for entry in multivariate]
         data[0]["target"][1] = np.nan

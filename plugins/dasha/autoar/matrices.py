@@ -21,7 +21,8 @@ def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
     """Check one series and return it as a float64 matrix.
 
     Args:
-        values: Numbers of shape ``(T,)`` or ``(T, C)``, oldest first; NaN marks a missing value.
+        values: Numbers of shape ``(T,)`` or ``(T, C)``, oldest first; NaN marks a missing value, as does the mask of a
+            masked array.
         name: How messages call the series.
 
     Returns:
@@ -34,7 +35,7 @@ def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
     if torch is not None and isinstance(values, torch.Tensor):
         tensor = values.detach().cpu()
         values = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
-    array = _real_numbers(np.asarray(values), name)
+    array = _real_numbers(as_array(values), name)
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise InvalidSeriesError(
             f"{name} has shape {array.shape}, but must be (T,) or (T, C) with at least one step and one channel"
@@ -48,6 +49,15 @@ def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
             "replace them by NaN to treat them as missing"
         )
     return matrix
+
+
+def as_array(values: ArrayLike) -> np.ndarray:
+    """The values as a plain array, with NaN where a masked array of numbers hides one."""
+    if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "fiubO":
+        dtype = object if values.dtype.kind == "O" else np.float64
+        filled: np.ndarray = values.astype(dtype).filled(np.nan)
+        return filled
+    return np.asarray(values)
 
 
 def _real_numbers(array: np.ndarray, name: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from dasha.arguments import whole_number
 from dasha.autoar.gaps import bridged
+from dasha.autoar.matrices import as_array
 from dasha.autoar.parts import ChannelParts, appended, tidied
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray
@@ -171,7 +172,7 @@ def merge(earlier: ChannelSummary, later: ChannelSummary) -> ChannelSummary:
 
 
 def _summarised(values: ArrayLike, empty: ChannelSummary) -> ChannelSummary:
-    channel = np.asarray(values)
+    channel = as_array(values)
     if channel.ndim != 1 or channel.dtype.kind not in "fiub":
         raise InvalidSeriesError(
             f"values have shape {channel.shape} and dtype {channel.dtype}, but must be real numbers of shape (T,)"
