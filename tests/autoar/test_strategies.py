@@ -293,6 +293,47 @@ def test_recursive_per_channel_is_one_auto_regression_each(order: int) -> None:
         np.testing.assert_allclose(together.predict(15).mean[:, channel], alone.mean[:, 0], rtol=1e-7)
 
 
+def orders_of(model: AutoAR) -> dict[str, float]:
+    """Largest weight of any channel, by differencing order."""
+    assert model.selection_ is not None
+    pairs = list(zip(model.selection_.names, model.selection_.weights.max(0).tolist(), strict=True))
+    return {
+        order: max(weight for name, weight in pairs if order in name)
+        for order in ("d=0", "d=1", "d=2")
+        if any(order in name for name, _ in pairs)
+    }
+
+
+@pytest.mark.parametrize(("strategy", "share"), [("recursive", 1.0), ("average", 0.25), ("auto", None)])
+def test_one_differencing_is_tried_where_kpss_asks_for_two(strategy: str, share: float | None) -> None:
+    rng = np.random.default_rng(4)
+    whole = [seasonal(rng, 72) for _ in range(17)] + [rng.standard_normal(72).cumsum().cumsum() for _ in range(3)]
+    pooling = "channel" if strategy == "recursive" else None
+
+    def fitted(**settings: str | int) -> tuple[AutoAR, float]:
+        model = AutoAR(strategy=strategy, pooling=pooling, horizon=12, **settings).fit([one[:-12] for one in whole])
+        errors = [forecast.mean[:, 0] - one[-12:] for forecast, one in zip(model.predict(12), whole, strict=True)]
+        return model, float(np.mean(np.abs(errors[:17])))
+
+    model, error = fitted()
+    assert model.diff_order_ == 2
+    orders = orders_of(model)
+    assert orders.keys() == {"d=1", "d=2"}
+    if share is not None:
+        assert orders == {"d=1": share, "d=2": 0.0}
+        assert error < 0.7 * fitted(diff_order=2)[1]
+
+
+@pytest.mark.parametrize(("strategy", "pooling"), [("recursive", "channel"), ("average", "both")])
+@pytest.mark.parametrize("order", [0, 1])
+def test_the_order_of_kpss_is_tried_alone_where_it_is_below_two(strategy: str, pooling: str, order: int) -> None:
+    rng = np.random.default_rng(5)
+    y = rng.standard_normal((120, 2))
+    model = AutoAR(strategy=strategy, pooling=pooling, horizon=6).fit(y.cumsum(0) if order else y)
+    assert model.diff_order_ == order
+    assert orders_of(model).keys() == {f"d={order}"}
+
+
 def test_direct_takes_the_ridge_with_the_smallest_validation_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dasha.autoar.strategies.folds", lambda plan, fitting: iter(()))
     train, validation = np.split(channels_of(np.random.default_rng(2), 260), [200])

@@ -51,8 +51,8 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     """
     lengths = np.array([len(channel) for channel in data.panel.channels])
     fitting = data.cut(np.zeros_like(lengths), lengths - held_out)
-    is_open = config.strategy == "auto" and config.diff_order == "kpss"
-    context = largest_context(config, data, fitting, max(1, order) if is_open else order)
+    is_open = config.diff_order == "kpss"
+    context = largest_context(config, data, fitting, max(1, order) if is_open and config.strategy == "auto" else order)
     orders = _orders_tried(config, data, fitting, order, context) if is_open else [order]
     scored = data.cut(np.maximum(lengths - held_out - context, 0), np.where(held_out > 0, lengths, 0))
     length = max(1, context) + config.horizon
@@ -91,12 +91,14 @@ def _hardly_any_past(config: AutoARConfig, order: int, context: int) -> str:
 def _orders_tried(config: AutoARConfig, data: TrainingData, fitting: Panel, order: int, context: int) -> list[int]:
     """Differencing orders of the auto-regressions that are weighed.
 
-    KPSS asks for order 2 where some of many channels do; order 1 is always worth a try. Levels around a fixed mean are,
-    too, unless KPSS asks for order 2, where most channels show more than one season: on a single stretch of validation
-    rows they win or lose by luck.
+    KPSS asks for order 2 where some of many channels do; order 1 is always worth a try then. ``strategy="auto"`` tries
+    it with the lower orders, too, and levels around a fixed mean where most channels show more than one season: on a
+    single stretch of validation rows they win or lose by luck.
     """
     if order > 1:
         return [1, order]
+    if config.strategy != "auto":
+        return [order]
     sizes = fold_sizes(fitting, context=context, horizon=config.horizon)[data.rows]
     return sorted({1, order, *([0] if (sizes > 0).mean() >= 0.5 else [])})
 
