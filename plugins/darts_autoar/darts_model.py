@@ -38,6 +38,7 @@ from dasha.autoar import AutoAR
 from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.state import from_plain, to_plain
 from dasha.autoar.summary_set import require_summable
+from dasha.errors import ValidationTooShortError
 from dasha.types import FloatArray, GaussianForecast
 
 _PRESETS: dict[str, dict[str, Any]] = {
@@ -196,8 +197,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
             Not supported.
         val_series
             One continuation per series, as the engine's ``validation``; steps that overlap the training series are
-            ignored. Chooses the lookback with ``criterion="validation"``, weighs the candidates of a strategy, else
-            adds data.
+            ignored. Chooses the lookback with ``criterion="validation"``, weighs the candidates of a strategy (then one
+            must have ``output_chunk_length`` further steps), else adds data.
         verbose
             Not used.
         keep_summaries
@@ -234,7 +235,10 @@ class AutoARModel(Learned, GlobalForecastingModel):
         ends = [TrainingEnd.of(one, matrix, one.end_time()) for one, matrix in zip(train, matrices, strict=True)]
         following = None if later is None else _rows_after(ends, later, "val_series")
         if not self._is_zero_shot:  # which needs nothing but the series that `predict` is given
-            self._engine.fit(matrices, validation=following, keep_summaries=keep_summaries)
+            try:
+                self._engine.fit(matrices, validation=following, keep_summaries=keep_summaries)
+            except ValidationTooShortError as error:
+                raise _too_few_steps(self._engine.config, error.rows) from None
         self._ends, self._known = ends, None
         return self
 
@@ -644,6 +648,15 @@ class AutoARModel(Learned, GlobalForecastingModel):
 
 def _rows_after(ends: Sequence[TrainingEnd], later: Sequence[TimeSeries], name: str) -> list[FloatArray]:
     return [rows_after(*pair, name) for pair in zip(ends, later, strict=True)]
+
+
+def _too_few_steps(config: AutoARConfig, steps: int) -> ValidationTooShortError:
+    return ValidationTooShortError(
+        f"`val_series` reaches {steps} steps at most past the training series, but `strategy={config.strategy!r}` with "
+        f"`output_chunk_length={config.horizon}` needs at least {config.horizon}; pass more of them, shorten "
+        "`output_chunk_length`, or leave `val_series` out: the last `validation_fraction` of `series` is then held out",
+        rows=steps,
+    )
 
 
 def _min_train_length(config: AutoARConfig) -> int:

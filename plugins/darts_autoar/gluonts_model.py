@@ -24,7 +24,13 @@ from dasha._engine_options import DEFAULT_CRITERION, engine_options
 from dasha.autoar import AutoAR
 from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.state import from_plain, to_plain
-from dasha.errors import DashaWarning, InvalidArgumentError, InvalidSeriesError, SeriesTooShortError
+from dasha.errors import (
+    DashaWarning,
+    InvalidArgumentError,
+    InvalidSeriesError,
+    SeriesTooShortError,
+    ValidationTooShortError,
+)
 from dasha.types import FloatArray
 
 _MAX_LOOKBACK = 512
@@ -143,7 +149,8 @@ class AutoAREstimator(Estimator):
         Args:
             training_data: Entries with ``start`` and ``target``, of shape ``(T,)`` or ``(C, T)``.
             validation_data: The same series, continued; training rows in front do not count again. Chooses the
-                lookback with ``criterion="validation"``, weighs the candidates of a strategy, else adds data.
+                lookback with ``criterion="validation"``, weighs the candidates of a strategy, else adds data. Where
+                it reaches less than a horizon further, a strategy is trained as on training data alone, with a warning.
 
         Returns:
             The predictor.
@@ -295,6 +302,15 @@ def _fit(config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] 
     """Fit what was asked for, or the nearest that the data can carry."""
     try:
         return AutoAR(**asdict(config)).fit(train, validation=later)
+    except ValidationTooShortError as error:
+        assert later is not None
+        try:
+            engine = AutoAR(**asdict(config)).fit([np.vstack(pair) for pair in zip(train, later, strict=True)])
+        except SeriesTooShortError as without:
+            reason = without
+        else:
+            _warn_of_few(config, error.rows)
+            return engine
     except SeriesTooShortError as error:
         reason = error
     *simpler, simplest = _simpler(config)
@@ -310,6 +326,16 @@ def _fit(config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] 
         stacklevel=3,
     )
     return engine
+
+
+def _warn_of_few(config: AutoARConfig, rows: int) -> None:
+    warnings.warn(
+        f"validation_data reaches {rows} steps at most past training_data, but strategy={config.strategy!r} is weighed "
+        f"on at least {config.horizon}; trained as if all of it were training_data, of which the last "
+        f"validation_fraction={config.validation_fraction:g} is held out",
+        DashaWarning,
+        stacklevel=4,
+    )
 
 
 def _simpler(config: AutoARConfig) -> Iterator[AutoARConfig]:

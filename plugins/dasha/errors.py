@@ -22,6 +22,18 @@ class SeriesTooShortError(InvalidSeriesError):
     """A series has fewer steps than the lookback, differencing and horizon need."""
 
 
+class ValidationTooShortError(SeriesTooShortError):
+    """Validation rows are given, but no series has as many as the horizon that they are to score.
+
+    Attributes:
+        rows: Most of them that a series has.
+    """
+
+    def __init__(self, message: str, *, rows: int = 0) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
 class NotFittedError(DashaError):
     """A fitted model was needed before ``fit`` was called."""
 

@@ -17,7 +17,7 @@ from dasha.autoar.smoothing import season_of, smoothing_map
 from dasha.autoar.stacking import error_covariance, error_products, simplex_weights, stacked_weights
 from dasha.autoar.training import TrainingData
 from dasha.autoar.weighing import folds
-from dasha.errors import InvalidArgumentError, SeriesTooShortError
+from dasha.errors import InvalidArgumentError, SeriesTooShortError, ValidationTooShortError
 
 from .brute import autoregressive, block, explicit_windows
 
@@ -526,6 +526,24 @@ def test_series_too_short_for_an_auto_regression_of_their_own(pooling: str) -> N
     series = [seasonal(rng, 200), *(seasonal(rng, steps) for steps in (1, 2, 3, 5, 8))]
     forecasts = AutoAR(strategy="auto", pooling=pooling, horizon=4).fit(series).predict(4)
     assert all(np.isfinite(forecast.mean).all() for forecast in forecasts)
+
+
+@pytest.mark.parametrize(("strategy", "pooling"), [("auto", None), ("direct", None), ("recursive", "channel")])
+def test_validation_rows_fewer_than_the_horizon(strategy: str, pooling: str | None) -> None:
+    y = channels_of(np.random.default_rng(0), 200)
+    model = AutoAR(strategy=strategy, pooling=pooling, horizon=12, max_lookback=24)
+    message = (
+        rf"validation has 5 rows at most of a series, but strategy='{strategy}' with horizon=12 needs at least 12; "
+    )
+    with pytest.raises(ValidationTooShortError, match=message) as caught:
+        model.fit([y[:150], y[:160]], validation=[y[150:152], y[160:165]])
+    assert caught.value.rows == 5
+    model.fit([y[:150], y[:160]], validation=[y[150:152], y[160:172]])
+    model.fit([y[:152], y[:165]])
+    with pytest.raises(SeriesTooShortError, match=r"gap-free stretch of \d+ steps whose last 40 are validation rows"):
+        AutoAR(strategy=strategy, pooling=pooling, horizon=40).fit(y[:160], validation=np.full((40, 3), np.nan))
+    with pytest.raises(SeriesTooShortError, match="finds no gap-free stretch of 41 steps before the validation rows"):
+        AutoAR(strategy=strategy, pooling=pooling, horizon=40).fit(y[:30], validation=y[30:90])
 
 
 def test_refusals() -> None:

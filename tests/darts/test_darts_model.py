@@ -610,6 +610,13 @@ class TestRefusals:
         with pytest.raises(ValueError, match="`val_series` has 1 series"):
             model.fit([univariate, univariate], val_series=[univariate])
 
+    def test_a_validation_series_shorter_than_the_horizon(self, univariate):
+        model = AutoARModel(12, strategy="auto", max_lookback=20)
+        message = "`val_series` reaches 5 steps at most past .* `output_chunk_length=12` needs at least 12; pass more"
+        with pytest.raises(ValueError, match=message):
+            model.fit(univariate[:150], val_series=univariate[140:155])
+        model.fit(univariate[:150], val_series=univariate[140:162])
+
     def test_a_gap_before_the_validation_series_is_missing_data(self, univariate):
         model = AutoARModel(2, max_lookback=20, criterion="validation")
         model.fit(univariate[:100], val_series=univariate[104:])

@@ -208,6 +208,17 @@ class TestValidation:
         rows = [[np.nan], *(entry["target"][100:] for entry in univariate[1:])]
         np.testing.assert_array_equal(predictor.coefficients_, self.expected(data, rows).coefficients_)
 
+    @pytest.mark.parametrize("strategy", ["direct", "auto"])
+    def test_fewer_rows_than_the_horizon_are_training_rows(self, strategy, univariate):
+        data = [cut(entry, stop=120) for entry in univariate]
+        with pytest.warns(DashaWarning, match="validation_data reaches 3 steps at most past training_data") as caught:
+            predictor = trained(data, [cut(entry, stop=123) for entry in univariate], strategy=strategy)
+        assert [warning.filename for warning in caught] == [__file__]
+        whole = [cut(entry, stop=123) for entry in univariate]
+        np.testing.assert_allclose(predictor.selection_.errors, engine_of(whole, strategy=strategy).selection_.errors)
+        with pytest.warns(DashaWarning, match=r"training_data is too short for what was asked \(strategy="):
+            assert trained([make_entry(12)], [make_entry(14)], strategy=strategy).selection_ is None
+
     def test_without_item_ids_by_position(self, univariate):
         plain = [{**entry, "item_id": None} for entry in univariate]
         predictor = trained([cut(entry, stop=100) for entry in plain], plain)

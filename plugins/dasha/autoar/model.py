@@ -203,7 +203,8 @@ class AutoAR(Incremental):
             series: One series ``(T,)`` or ``(T, C)``, oldest first, or a list of series of any lengths and channel
                 counts; NaN marks missing values. Constant channels are left out and forecast as constant.
             validation: The rows that follow each series, same channels. With ``criterion="validation"`` they choose
-                the lookback; with the other criteria they are further in-sample data.
+                the lookback, and with another ``strategy`` than the paper's they weigh its candidates (some series must
+                have ``horizon`` of them); else they are further in-sample data.
             keep_summaries: Keep what `update` needs, about as much memory as the rows, but never more than some 200 kB
                 per channel without gaps.
 

@@ -32,7 +32,7 @@ from dasha.autoar.weighing import (
     weigh,
     weighted_errors,
 )
-from dasha.errors import SeriesTooShortError
+from dasha.errors import SeriesTooShortError, ValidationTooShortError
 from dasha.types import FloatArray
 
 
@@ -46,6 +46,7 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
         held_out: Rows at the end of every channel that only weigh the candidates, shape ``(C_total,)``.
 
     Raises:
+        ValidationTooShortError: If rows are held out, but of no channel as many as the horizon.
         SeriesTooShortError: If no window fits into the held-out rows and what is before them, or too few past values
             are left to difference.
     """
@@ -55,13 +56,8 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     context = largest_context(config, data, fitting, max(1, order) if is_open and config.strategy == "auto" else order)
     orders = _orders_tried(config, data, fitting, order, context) if is_open else [order]
     scored = data.cut(np.maximum(lengths - held_out - context, 0), np.where(held_out > 0, lengths, 0))
-    length = max(1, context) + config.horizon
-    if not all(data.stretches(part, 0).windows(length) for part in (fitting, scored)):
-        raise SeriesTooShortError(
-            f"strategy={config.strategy!r} with horizon={config.horizon} finds no gap-free stretch of {length} steps "
-            f"before the validation rows, or none whose last {config.horizon} are validation rows; shorten horizon or "
-            "lookback, supply more history, or use strategy='recursive' with pooling='pooled'"
-        )
+    if not all(data.stretches(part, 0).windows(max(1, context) + config.horizon) for part in (fitting, scored)):
+        raise _no_window(config, data, fitting, held_out, context)
     if config.lookback is None and context <= orders[-1]:
         raise SeriesTooShortError(_hardly_any_past(config, orders[-1], context))
     pool = pool_of(config, data, fitting, context, orders)
@@ -72,6 +68,26 @@ def fit_maps(config: AutoARConfig, data: TrainingData, order: int, held_out: np.
     pools = chain([pool], (pool_of(config, data, trial.fitting, context, plan.orders) for trial in trials[1:]))
     products = together([score(plan, chunks, *pair) for pair in zip(trials, pools, strict=True)])
     return _combine(plan, chunks, trials, products, weigh(plan, products))
+
+
+def _no_window(
+    config: AutoARConfig, data: TrainingData, fitting: Panel, held_out: np.ndarray, context: int
+) -> SeriesTooShortError:
+    most, horizon = int(held_out[data.rows].max()), config.horizon
+    asked = f"strategy={config.strategy!r} with horizon={horizon}"
+    if 0 < most < horizon:
+        return ValidationTooShortError(
+            f"validation has {most} rows at most of a series, but {asked} needs at least {horizon}; pass more of them, "
+            "shorten horizon, or leave validation out: the last validation_fraction of each series is then held out",
+            rows=most,
+        )
+    length = max(1, context) + horizon
+    has_fitting = data.stretches(fitting, 0).windows(length) > 0
+    where = f"whose last {horizon} are validation rows" if has_fitting else "before the validation rows"
+    return SeriesTooShortError(
+        f"{asked} finds no gap-free stretch of {length} steps {where}; shorten horizon or lookback, supply more "
+        "history, or use strategy='recursive' with pooling='pooled'"
+    )
 
 
 def _hardly_any_past(config: AutoARConfig, order: int, context: int) -> str:
