@@ -33,6 +33,7 @@ SERIES = {
     "up": [1, 2, 3, 4, 5, 6, 7, 8],  # seasonal differences of 2
     "flat": [3, 3, 3, 3, 3, 5],  # no scale
     "short": [1, 2],
+    "missing": ["?", "?", "?", "?"],
     "gap": [10, "?", 14, 12, 18, 10, 10],  # seasonal differences 4, 4, and two unknown
 }
 
@@ -125,7 +126,7 @@ def test_weighted_quantile_loss_equals_that_of_gluonts():
 def test_everything_is_reported(run, last_value):
     content, stdout, _ = run("--methods", "ets")
     (data,) = content["datasets"]
-    assert (data["series"], data["horizon"], data["season"], data["left_out"]) == (3, 2, 4, ["short"])
+    assert (data["series"], data["horizon"], data["season"], data["left_out"]) == (3, 2, 4, ["short", "missing"])
     (row,) = content["results"]
     # up: errors 1, 2 at scale 4; flat: none; gap: errors 8, 8 at scale |18 - 10| = 8
     assert row["mase"] == pytest.approx(np.mean([1.5 / 4, 1.0]))

@@ -240,6 +240,20 @@ def drawn(monkeypatch):
     return calls
 
 
+def test_a_series_without_any_value_is_left_out(run, write, long, tsf, tmp_path):
+    tsf.write_text(f"{tsf.read_text()}\nnone:2000-01-01 00-00-00:?,?,?,?,?")
+    long.loc[long["shop"] == "b", "sales"] = np.nan
+    for path, name, options in (
+        (tsf, "none", []),
+        (write(long), "b", ["--id-column", "shop", "--targets", "sales"]),
+    ):
+        status, _, stderr = run("forecast", path, *options)
+        assert status == 0
+        assert "channels hold no value at all" in stderr
+        table = pd.read_csv(tmp_path / "out" / "forecast.csv", index_col=0)
+        assert table["mean"].isna().groupby(level=0).all().loc[lambda missing: missing].index.tolist() == [name]
+
+
 def test_tsf_files_are_forecast(run, tsf, tmp_path, drawn):
     status, stdout, _ = run("forecast", tsf)
     assert status == 0

@@ -1,7 +1,9 @@
 """The reader of ``.tsf`` files, on small files written here, and on the archive's own where they are."""
 
 import gzip
+import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +144,58 @@ def test_times_that_pandas_cannot_hold_become_row_numbers(write):
     assert data.time_column is None
 
 
+def test_a_series_of_missing_values_is_a_series(write):
+    data = read_series(write([*HEADER, *ROWS, "T3:2000-01-01 00-00-00:?,?,?"]))
+    assert [(one.id, one.steps, one.missing) for one in data.series] == [("T1", 4, 1), ("T2", 1, 0), ("T3", 3, 3)]
+
+
+def zipped(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_the_only_file_of_an_archive_is_read(tmp_path):
+    text = "\n".join([*HEADER, *ROWS])
+    members = {"data/": "", "data/tiny.tsf": text, "read.me": "", "__MACOSX/data/._tiny.tsf": "x"}
+    for name in ("tiny.zip", "tiny.tsf.zip", "TINY.ZIP"):
+        path = zipped(tmp_path / name, **members)
+        data = read_tsf(path)
+        assert [one.name for one in data.series] == ["T1", "T2"]
+        assert (data.path, data.sha256) == (path, hashlib.sha256(path.read_bytes()).hexdigest())
+        assert len(read_series(path).series) == 2
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["TINY.ZIP", "tiny.tsf.zip", "tiny.zip"]
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, "holds no file, but must hold exactly one .tsf file"),
+        (
+            {"a.tsf": "x", "b.TSF": "x"},
+            "holds a.tsf, b.TSF, but must hold exactly one .tsf file; give that file itself",
+        ),
+        ({f"{number}.csv": "x" for number in range(9)}, "6.csv, 7.csv and 1 more, but must hold exactly one"),
+        ({"a.tsf": " "}, "a.zip is empty"),
+        ({"a.tsf": "hello"}, "line 1 of .*a.zip holds 'hello'"),
+    ],
+)
+def test_archives_that_cannot_be_read(tmp_path, members, message):
+    path = zipped(tmp_path / "a.zip", **members)
+    with pytest.raises(InvalidTableError, match=message):
+        read_tsf(path)
+
+
+def test_an_archive_that_is_none(write):
+    with pytest.raises(InvalidTableError, match=r"tiny\.zip cannot be unpacked: File is not a zip file; give"):
+        read_tsf(write(HEADER, name="tiny.zip"))
+    with pytest.raises(
+        InvalidTableError, match=r"must end in \.csv, \.csv\.gz, \.parquet, \.pq, \.tsf, \.tsf\.gz, \.zip"
+    ):
+        read_series(write(HEADER, name="tiny.txt"))
+
+
 BAD = {
     "no data": (HEADER[:-1], r"no line '@data'"),
     "nothing after it": (HEADER, r"no series after '@data'"),
@@ -163,7 +217,6 @@ BAD = {
     "infinite": ([*HEADER, "T2:2000-01-01 00-00-00:1,inf"], r"line 10 .*'inf' as value 2 of 2"),
     "trailing comma": ([*HEADER, "T2:2000-01-01 00-00-00:1,2,"], r"line 10 .*'' as value 3 of 3"),
     "empty series": ([*HEADER, "T2:2000-01-01 00-00-00:"], r"line 10 .*has no values"),
-    "only missing": ([*HEADER, "T2:2000-01-01 00-00-00:?,?"], r"line 10 .*no value but \? \(2 of them\)"),
     "broken date": ([*HEADER, "T2:2000-13-41 00:00:00:1"], r"line 10 .*'2000-13-41 00:00:00', but must be a date"),
     "text for a date": ([*HEADER, "T2:yesterday:1"], r"line 10 .*'yesterday', but must be a date"),
     "bad attribute": (["@attribute size numeric", "@data", "big:1"], r"line 3 .*'size' is 'big', but must be a number"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def backtest(
-    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet or .tsf file.")],
+    file: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet or (zipped) .tsf file.")],
     horizon: Annotated[int, typer.Option(min=1, help="Steps to forecast in every window.")],
     against: Annotated[
         str,

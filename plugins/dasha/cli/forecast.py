@@ -16,7 +16,8 @@ _SHOWN_CANDIDATES = 3
 
 def forecast(
     file: Annotated[
-        str, typer.Argument(help="CSV, CSV.GZ, Parquet or .tsf file; with --engine also a folder, or an address.")
+        str,
+        typer.Argument(help="CSV, CSV.GZ, Parquet or (zipped) .tsf file; with --engine also a folder, or an address."),
     ],
     horizon: Annotated[int, typer.Option(min=1, help="Steps to forecast.")],
     out: Annotated[Path, typer.Option(help="Folder to write; new, empty, or of an earlier forecast.")],

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from dasha.errors import InvalidTableError
-from dasha.tables.files import read_file
+from dasha.tables import files
+from dasha.tables.files import check_path, read_file
 from dasha.tables.table import choose_columns, place_rows, read_table
 from dasha.tables.timeline import frequency_of, future_times, last_time, regular_grids
 from dasha.tables.timelines import Group, build_timelines, count_rows_of
@@ -127,7 +128,7 @@ def read_series(
     freq: str | None = None,
     count_rows: bool = False,
 ) -> SeriesSet:
-    """Read the series of a CSV, gzipped CSV, Parquet or ``.tsf`` file.
+    """Read the series of a CSV, gzipped CSV, Parquet or ``.tsf`` file; the latter may be in a ``.zip``.
 
     Args:
         path: The file.
@@ -143,6 +144,7 @@ def read_series(
             or if an option does not go with the kind of file.
     """
     path = Path(path)
+    check_path(path, (*files.SUFFIXES, *SUFFIXES))
     if path.name.lower().endswith(SUFFIXES):
         _refuse_with_tsf(path, id_column=id_column, time_column=time_column, targets=targets, freq=freq)
         return _from_tsf(read_tsf(path), count_rows=count_rows)

@@ -53,6 +53,24 @@ def read_file(path: Path, *, text_column: str | None = None) -> RawTable:
     return _csv(path, content, digest, text_column)
 
 
+def check_path(path: Path, suffixes: Sequence[str]) -> None:
+    """Refuse what is no file of a kind that can be read.
+
+    Args:
+        path: The file.
+        suffixes: Endings that are allowed, in small letters.
+
+    Raises:
+        InvalidTableError: If the file is missing, is a folder or has another ending.
+    """
+    if path.is_dir():
+        raise InvalidTableError(f"{path} is a folder; give one file ending in {', '.join(suffixes)}")
+    if not path.exists():
+        raise InvalidTableError(f"{path} does not exist; check the path")
+    if not path.name.lower().endswith(tuple(suffixes)):
+        raise InvalidTableError(f"{path} ends in {path.suffix or 'nothing'!r}, but must end in {', '.join(suffixes)}")
+
+
 def read_content(path: Path, suffixes: Sequence[str]) -> tuple[bytes, str]:
     """Read a file, and unpack it where its name ends in ``.gz`` or ``.bgz``.
 
@@ -66,19 +84,13 @@ def read_content(path: Path, suffixes: Sequence[str]) -> tuple[bytes, str]:
     Raises:
         InvalidTableError: If the file is missing, is a folder, has another ending, is empty or cannot be read.
     """
-    if path.is_dir():
-        raise InvalidTableError(f"{path} is a folder; give one file ending in {', '.join(suffixes)}")
-    if not path.exists():
-        raise InvalidTableError(f"{path} does not exist; check the path")
-    name = path.name.lower()
-    if not name.endswith(tuple(suffixes)):
-        raise InvalidTableError(f"{path} ends in {path.suffix or 'nothing'!r}, but must end in {', '.join(suffixes)}")
+    check_path(path, suffixes)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InvalidTableError(f"{path} cannot be read: {error.strerror}") from error
     digest = hashlib.sha256(content).hexdigest()
-    if name.endswith((".gz", ".bgz")):
+    if path.name.lower().endswith((".gz", ".bgz")):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:

@@ -78,7 +78,7 @@ def read_layout(
         InvalidTableError: If files cannot be read or columns cannot be used.
     """
     if source.lower().endswith(SUFFIXES):
-        raise InvalidTableError(f"{source} is a .tsf file, which is always read as a whole; leave --engine out")
+        raise InvalidTableError(f"{source} is in the .tsf format, which is always read as a whole; leave --engine out")
     dataset, sample = _opened(source, targets or (), id_column)
     # Folders are named by parts of the data, which are ids at most.
     in_files = [name for first in islice(dataset.get_fragments(), 1) for name in first.physical_schema.names]

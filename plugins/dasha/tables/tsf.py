@@ -6,8 +6,11 @@ comments and ``@`` lines, then one line per series, its attributes and its value
 
 from __future__ import annotations
 
+import io
 import math
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,11 +26,12 @@ from dasha.errors import InvalidTableError
 from dasha.tables.files import decode, read_content
 from dasha.types import FloatArray
 
-SUFFIXES = (".tsf", ".tsf.gz")
+SUFFIXES = (".tsf", ".tsf.gz", ".zip")
 NAME_ATTRIBUTE, START_ATTRIBUTE = "series_name", "start_timestamp"
 _TYPES = ("string", "numeric", "date")
 _DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}([-:])\d{1,2}\1\d{1,2}(?=:)")
 _SHOWN = 40
+_NAMED = 8
 
 
 class Frequency(NamedTuple):
@@ -126,7 +130,7 @@ def season_length_of(frequency: str) -> int:
 
 
 def read_tsf(path: str | Path) -> TsfData:
-    """Read a ``.tsf`` or ``.tsf.gz`` file, in UTF-8 or Latin-1.
+    """Read a ``.tsf`` or ``.tsf.gz`` file, or the one ``.tsf`` file of a ``.zip``, in UTF-8 or Latin-1.
 
     Lines that start with ``@`` and are not known are passed over, as the archive's own readers do.
 
@@ -138,6 +142,8 @@ def read_tsf(path: str | Path) -> TsfData:
     """
     path = Path(path)
     content, sha256 = read_content(path, SUFFIXES)
+    if path.name.lower().endswith(".zip"):
+        content = _unzipped(path, content)
     text, notes = decode(path, content)
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
@@ -154,6 +160,22 @@ def read_tsf(path: str | Path) -> TsfData:
         raise InvalidTableError(f"{path} has no series after '@data'; check that the file is complete")
     names = tuple(name for name, _ in header.attributes)
     return TsfData(path, sha256, header.relation, header.frequency, header.horizon, names, series, tuple(notes))
+
+
+def _unzipped(path: Path, content: bytes) -> bytes:
+    """Content of the only ``.tsf`` file of an archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [name for name in archive.namelist() if not name.startswith("__MACOSX/") and not name.endswith("/")]
+            found = [name for name in names if name.lower().endswith(".tsf")]
+            if len(found) == 1:
+                return archive.read(found[0])
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InvalidTableError(f"{path} cannot be unpacked: {error}; give the .tsf file itself") from error
+    inside = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    raise InvalidTableError(
+        f"{path} holds {inside or 'no file'}, but must hold exactly one .tsf file; give that file itself"
+    )
 
 
 @dataclass
@@ -279,8 +301,6 @@ def _values(path: Path, number: int, text: str) -> FloatArray:
             f"holds {_short(fields[place].strip())} as value {place + 1} of {len(fields)}, but every value must be a "
             "finite number, or ? where it is missing",
         )
-    if np.isnan(values).all():
-        raise _error(path, number, f"holds no value but ? ({len(values)} of them); delete the line")
     return values
 
 

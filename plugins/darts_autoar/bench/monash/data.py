@@ -10,7 +10,7 @@ import numpy as np
 from darts_autoar.bench.monash.prediction import Setting
 from dasha.bench.files import find
 from dasha.errors import InvalidTableError
-from dasha.tables.tsf import read_tsf
+from dasha.tables.tsf import TsfSeries, read_tsf
 from dasha.types import FloatArray
 
 NAMES = ("hospital_dataset", "tourism_monthly_dataset", "m4_hourly_dataset")
@@ -30,7 +30,7 @@ class Case:
         train: What the methods see, ``(T_i,)`` each; NaN marks a missing value.
         actual: What is held out, shape ``(N, H)``.
         setting: What the methods are told.
-        left_out: Series too short to be split.
+        left_out: Series too short to be split, or without a value before what is held out.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Case:
         """Say in a line what there is to forecast."""
         lengths = sorted({len(part) for part in self.train})
         span = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else f"{lengths[0]}"
-        short = f"; {len(self.left_out)} series are too short to be split" if self.left_out else ""
+        short = f"; {len(self.left_out)} series have too few values to be split" if self.left_out else ""
         return (
             f"{len(self.series)} series of {span} training steps; "
             f"horizon {self.setting.horizon}, season {self.setting.season}{short}"
@@ -78,16 +78,20 @@ def load(
     if steps is None:
         raise InvalidTableError(f"{path.name} states no horizon; pass --horizon")
     chosen = data.series[:max_series]
-    long_enough = [series for series in chosen if len(series.values) > steps]
-    if not long_enough:
-        raise InvalidTableError(f"no series of {path.name} is longer than the horizon of {steps}")
-    train = [series.values[:-steps] for series in long_enough]
+    known = [series for series in chosen if _has_past(series, steps)]
+    if not known:
+        raise InvalidTableError(f"no series of {path.name} has a value before its last {steps}, the horizon")
+    train = [series.values[:-steps] for series in known]
     return Case(
         name if len(chosen) == len(data.series) else f"{name}-first-{len(chosen)}",
         data.sha256,
-        tuple(series.name for series in long_enough),
+        tuple(series.name for series in known),
         train,
-        np.stack([series.values[-steps:] for series in long_enough]),
+        np.stack([series.values[-steps:] for series in known]),
         Setting(steps, data.season_length, min(map(len, train)), device),
-        tuple(series.name for series in chosen if len(series.values) <= steps),
+        tuple(series.name for series in chosen if not _has_past(series, steps)),
     )
+
+
+def _has_past(series: TsfSeries, steps: int) -> bool:
+    return not bool(np.isnan(series.values[:-steps]).all())
