@@ -254,6 +254,21 @@ def test_a_series_without_any_value_is_left_out(run, write, long, tsf, tmp_path)
         assert table["mean"].isna().groupby(level=0).all().loc[lambda missing: missing].index.tolist() == [name]
 
 
+@pytest.mark.parametrize("options", [[], ["--mode", "zero-shot"]])
+def test_a_single_value_tells_nothing_about_the_spread(run, tsf, tmp_path, options):
+    assert "a single value" not in run("forecast", tsf, *options)[2]
+    tsf.write_text(f"{tsf.read_text()}\none:2000-01-01 00-00-00:3\nother:2000-01-01 00-00-00:?,5,?")
+    status, _, stderr = run("forecast", tsf, *options)
+    assert status == 0
+    assert (
+        "note: 2 columns have a single value, which tells nothing about the spread: their forecasts have std 0"
+        in stderr
+    )
+    table = pd.read_csv(tmp_path / "out" / "forecast.csv", index_col=0)
+    assert sorted(table.index[table["std"] == 0].unique()) == ["one", "other"]
+    assert table.loc["one", "mean"].tolist() == [3.0] * 4
+
+
 def test_tsf_files_are_forecast(run, tsf, tmp_path, drawn):
     status, stdout, _ = run("forecast", tsf)
     assert status == 0

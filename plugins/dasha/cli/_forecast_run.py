@@ -82,7 +82,7 @@ def run_forecast(
         _write(folder, data, options, model, forecasts)
         summary = _summary(data, options, model)
         summary["notes"] += [str(item.message) for item in caught if issubclass(item.category, DashaWarning)]
-        summary["notes"] += _without_values(model, forecasts)
+        summary["notes"] += _without_values(model, forecasts) + _single_values(data)
         seconds["fit_predict_write"] = time.perf_counter() - started
         summary["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
@@ -222,6 +222,15 @@ def _without_values(model: AutoAR, forecasts: Sequence[GaussianForecast]) -> lis
     if not count or not model.config.is_zero_shot:
         return []
     return [f"{count} columns have no value in the last {model.config.max_lookback} steps of a series; no forecast"]
+
+
+def _single_values(data: SeriesSet) -> list[str]:
+    """Say how many columns are forecast without a spread because nothing is known of it."""
+    in_memory = [series.values for series in data.series if series.earlier is None]
+    count = sum(int((np.isfinite(values).sum(axis=0) == 1).sum()) for values in in_memory)
+    if not count:
+        return []
+    return [f"{count} columns have a single value, which tells nothing about the spread: their forecasts have std 0"]
 
 
 def _many(data: SeriesSet) -> dict[str, Any]:
