@@ -55,7 +55,7 @@ def as_array(values: ArrayLike) -> np.ndarray:
     """The values as a plain array, with NaN where a masked array of numbers hides one."""
     if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "fiubO":
         dtype = object if values.dtype.kind == "O" else np.float64
-        filled: np.ndarray = values.astype(dtype).filled(np.nan)
+        filled: np.ndarray = np.ma.filled(values.astype(dtype), np.nan)
         return filled
     return np.asarray(values)
 
