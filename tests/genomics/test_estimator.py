@@ -1,5 +1,6 @@
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -263,6 +264,17 @@ def test_pipelines_cross_validation_and_grid_search():
     assert np.isfinite(scores).all()
     grid = GridSearchCV(clone_of_quick(), {"reverse_complement": [True, False]}, cv=2).fit(np.array(X), Y)
     assert set(grid.best_params_) == {"reverse_complement"}
+
+
+def test_fits_in_threads_give_what_they_give_one_after_the_other():
+    seeds = (0, 1)
+
+    def probabilities(seed):
+        return DashaSequenceClassifier(**QUICK, random_state=seed).fit(X, Y).predict_proba(X_TEST)
+
+    expected = list(map(probabilities, seeds))
+    with ThreadPoolExecutor(2) as pool:
+        np.testing.assert_array_equal(list(pool.map(probabilities, seeds)), expected)
 
 
 def clone_of_quick():
