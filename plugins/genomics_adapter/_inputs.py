@@ -85,6 +85,19 @@ def identity_of(sequences: np.ndarray) -> np.ndarray:
     return np.arange(len(sequences)) if sequences.ndim == 3 else strand_free_hashes(sequences)
 
 
+def check_lengths(sequences: np.ndarray, targets: Any, which: str) -> None:
+    """Refuse sequences and targets of unequal number; ``which`` says of what they are."""
+    if len(sequences) != len(targets):
+        raise InvalidArgumentError(f"X{which} has {len(sequences)} sequences, but y{which} has {len(targets)} rows")
+
+
+def class_names_of(X: Any, y: Any) -> tuple[str, ...]:
+    """Names of the classes by the numbers in ``y``, where these are the labels of `SequenceData` that has some."""
+    if not isinstance(X, SequenceData) or X.labels is None or not np.array_equal(X.labels, np.asarray(y)):
+        return ()
+    return X.class_names if np.isin(X.labels, np.arange(len(X.class_names))).all() else ()
+
+
 def _array(X: Any) -> np.ndarray:
     if isinstance(X, str | bytes):
         raise InvalidArgumentError("X is one text, but must be a list of them; put it in brackets")
