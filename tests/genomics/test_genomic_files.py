@@ -219,6 +219,7 @@ def test_a_genome_in_a_folder_that_cannot_be_written_to(genome_file, tmp_path):
         ("chr1\t9\t9\tx\t0\t+", r"line 2 has the interval chr1:9-9, but the end must lie behind the start"),
         ("chr1\t-1\t9\tx\t0\t+", r"line 2 has start '-1', but must be a whole number"),
         ("chr1\t1\t9.5\tx\t0\t+", r"line 2 has end '9\.5', but must be a whole number"),
+        ("chr1\t1\t1" + "0" * 25 + "\tx\t0\t+", r"line 2 has end '10{25}', but must be .* of at most 18 digits"),
         ("chr1\t1\t9\tx\t0\tminus", r"line 2 has strand 'minus', but must be '\+', '-' or '\.'"),
         ("chr1\t1\t9\tx\thigh\t+", r"line 2 has label 'high', which is no finite number"),
     ],

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dasha.errors import InvalidArgumentError
-from genomics_adapter.encoding import Crop, encode, fitted, text_lengths
+from genomics_adapter.encoding import Crop, encode, fitted, text_at, text_lengths
 
 _log = logging.getLogger("genomics_adapter")
+_MISSING = {"NA", "NAN", "NaN", "nan"}  # letters of IUPAC, but no sequences of N and A
 _RULES = {
     "center": "centred (base len // 2 at length // 2)",
     "start": "aligned at their first base",
@@ -294,11 +295,17 @@ def from_texts(
         **rows: The other attributes of `SequenceData`.
 
     Raises:
-        InvalidArgumentError: If there are no sequences, or one cannot be encoded; the message names its place.
+        InvalidArgumentError: If there are no sequences, or one is missing or cannot be encoded; the message names its
+            place.
     """
     if not len(sequences):
         raise InvalidArgumentError(f"{source} holds no sequences; at least one is needed")
     lengths = text_lengths(sequences, source.place)
+    for index in np.flatnonzero(lengths <= max(map(len, _MISSING))).tolist():
+        if (text := text_at(sequences, index)) in _MISSING:
+            raise InvalidArgumentError(
+                f"{source.place(index)} is {text!r}, which says that the sequence is missing; supply it or drop the row"
+            )
     codes = encode(sequences, length=length, crop=crop, where=source.place)
     data = SequenceData(codes, source=source, notes=(*notes, *_fit_note(lengths, codes.shape[1], crop)), **rows)
     _log.info(data.describe())
