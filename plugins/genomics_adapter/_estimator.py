@@ -203,8 +203,14 @@ class DashaSequenceEstimator(BaseEstimator):
     def save(self, folder: str | Path) -> Path:
         """Write the fitted estimator as JSON and safetensors; `dasha.search.load_model` reads the bare network.
 
+        Args:
+            folder: A new one, an empty one, or one that `save` wrote, which is replaced as a whole.
+
         Returns:
             The folder.
+
+        Raises:
+            InvalidArgumentError: If the folder holds anything else, or cannot be written.
         """
         check_is_fitted(self)
         return write_fitted(Path(folder), self)
