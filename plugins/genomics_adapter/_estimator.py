@@ -134,8 +134,8 @@ class DashaSequenceEstimator(BaseEstimator):
         Args:
             X: Sequences: texts ``(N,)``, codes ``(N, L)`` or one-hot values ``(N, 4, L)``. A matrix of other numbers is
                 refused: two axes mean codes.
-            y: Classes ``(N,)``, labels 0 and 1 ``(N, T)``, or numbers ``(N,)`` or ``(N, T)``. The classes have the
-                names of `SequenceData` whose own labels they are.
+            y: Classes ``(N,)``, labels 0 and 1 ``(N, T)``, or numbers ``(N,)`` or ``(N, T)``. Classes and
+                columns have the names of `SequenceData` whose own labels they are.
             X_val: Data that everything is chosen on; by default a share of ``X``.
             y_val: Its targets.
 

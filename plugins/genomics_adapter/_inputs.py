@@ -92,9 +92,11 @@ def check_lengths(sequences: np.ndarray, targets: Any, which: str) -> None:
 
 
 def class_names_of(X: Any, y: Any) -> tuple[str, ...]:
-    """Names of the classes by the numbers in ``y``, where these are the labels of `SequenceData` that has some."""
+    """Names of the classes or columns in ``y``, where these are the labels of `SequenceData` that has some."""
     if not isinstance(X, SequenceData) or X.labels is None or not np.array_equal(X.labels, np.asarray(y)):
         return ()
+    if X.labels.ndim > 1:
+        return X.label_names
     return X.class_names if np.isin(X.labels, np.arange(len(X.class_names))).all() else ()
 
 

@@ -105,11 +105,14 @@ class Labels:
             metric: Decides instead.
             loss: See `dasha.TaskSpec`.
             class_weights: Of `weights`.
-            class_names: Names by the numbers in ``y``; empty where classes are called by what ``y`` holds.
+            class_names: Names of labels, or of classes by the numbers in ``y``; empty where classes are called by what
+                ``y`` holds.
         """
         own = metric or ("average_precision" if self.kind == "multilabel" else "mcc")
-        named = [class_names[int(number)] for number in self.classes] if class_names else map(str, self.classes)
-        names = () if self.kind == "multilabel" else tuple(named)
+        if class_names:
+            names = tuple(class_names[int(number)] for number in self.classes)
+        else:
+            names = () if self.kind == "multilabel" else tuple(map(str, self.classes))
         return TaskSpec(
             self.kind, 4, self.num_outputs, loss=loss or "", metric=own, class_weights=class_weights, class_names=names
         )

@@ -145,6 +145,8 @@ def card_of(
     Nothing is measured without ``test``; the other arguments are those of `model_card`.
     """
     told, task = source.told, TaskSpec(**source.told["task"])
+    own = () if splits is None else splits.train.class_names or splits.train.label_names
+    names = task.class_names or (own if len(own) == task.classes else ())
     measured, codes = None, None
     if test is not None:
         read = _read(source, test)
@@ -161,6 +163,7 @@ def card_of(
         "name": name or f"{task.kind} of DNA sequences",
         "notes": notes,
         **told,
+        "task": {**told["task"], "class_names": names},
         "data": _data(told["data"], parts, splits),
         "leaks": None if leaks is None else {**leaks.as_dict(), "text": str(leaks)},
         "architecture": {

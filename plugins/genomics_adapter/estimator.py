@@ -79,7 +79,15 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
         if self.loss == "poisson" and (values < 0).any():
             raise InvalidArgumentError("y has negative values, but loss='poisson' is for counts")
         self.numbers_ = Numbers.of(values)
-        task = TaskSpec("regression", 4, self.numbers_.columns, loss=self.loss or "", metric=self.metric or "")
+        names = () if self.numbers_.is_flat else class_names
+        task = TaskSpec(
+            "regression",
+            4,
+            self.numbers_.columns,
+            loss=self.loss or "",
+            metric=self.metric or "",
+            class_names=names,
+        )
         return self.numbers_.encode(values), task
 
     def _encode(self, y: Any) -> np.ndarray:

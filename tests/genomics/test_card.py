@@ -115,6 +115,16 @@ def test_classes_of_test_data_are_those_of_the_model_of_the_same_name(are_words)
             model_card(own, test=replace(test, class_names=()))
 
 
+@pytest.mark.parametrize(("kind", "what"), [(DashaSequenceClassifier, "Labels"), (DashaSequenceRegressor, "Targets")])
+def test_columns_of_labels_have_their_names(kind, what):
+    data = part(80, 0, "a.csv")
+    data = replace(data, labels=np.stack([data.labels, 1 - data.labels], 1), class_names=(), label_names=("a", "b"))
+    own = kind(**QUICK).fit(data, data.labels)
+    assert own.task_.class_names == ("a", "b")
+    assert f"{what}: a, b." in model_card(own).markdown
+    assert kind(**QUICK).fit(data, data.labels[:, ::-1]).task_.class_names == ()
+
+
 def test_classes_without_names_are_numbers():
     train, test = three_classes(["enhancer", "intron", "promoter"], 0), three_classes(["promoter", "intron"], 1)
     own = DashaSequenceClassifier(**NUMBERS).fit(train.codes, train.labels)

@@ -51,7 +51,7 @@ def test_lists_of_labels_are_columns(tmp_path):
     FRAME.assign(label=[[0, 1], [1, 1], [0, 0]]).to_parquet(tmp_path / "a.parquet")
     data = read_table(tmp_path / "a.parquet")
     assert data.labels.tolist() == [[0, 1], [1, 1], [0, 0]]
-    assert data.class_names == ()
+    assert data.class_names == data.label_names == ()
     FRAME.assign(label=[[0, 1], [1], [0, 0]]).to_parquet(tmp_path / "b.parquet")
     with pytest.raises(InvalidArgumentError, match=r"b\.parquet, row 2 has \[1\] in column 'label', but every"):
         read_table(tmp_path / "b.parquet")
@@ -72,6 +72,8 @@ def test_other_columns(tmp_path):
     path = write(tmp_path / "a.csv", "seq,chrom,id,x,y\nACGT,chr1,a,1,2.5\nAC,chr2,b,0,-1\n")
     data = read_table(path, sequence="seq", label=["x", "y"], name="id", chromosome="chrom")
     assert data.labels.tolist() == [[1, 2.5], [0, -1]]
+    assert data.label_names == data.subset([1]).label_names == ("x", "y")
+    assert read_table(path, sequence="seq", label=["x"]).label_names == ()
     assert data.names.tolist() == ["a", "b"]
     assert data.chromosomes.tolist() == ["chr1", "chr2"]
     assert decode(data.codes) == ["ACGT", "-AC-"]

@@ -540,6 +540,21 @@ def test_labels_in_several_columns(tmp_path):
         counts.setup("fit")
 
 
+def test_columns_of_labels_keep_their_names(tmp_path, monkeypatch):
+    from dasha.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    rows = zip(decode(SPLITS.train.codes), SPLITS.train.labels, strict=True)
+    Path("a.csv").write_text("sequence,bound,free\n" + "".join(f"{text},{one},{1 - one}\n" for text, one in rows))
+    write_settings(tmp_path, path="a.csv", label=["bound", "free"])
+    common = ["--config", "fit.yaml", "--model.kind=multilabel", "--model.num_outputs=2"]
+    assert main(["genomics", "fit", *common]) == 0
+    assert "Labels: bound, free." in Path("run/model_card.md").read_text()
+    (checkpoint,) = Path("run").rglob("*.ckpt")
+    assert main(["genomics", "predict", *common, "--ckpt_path", str(checkpoint)]) == 0
+    assert pd.read_csv("predictions.csv").columns.tolist() == ["name", "bound", "free"]
+
+
 @pytest.mark.parametrize("label", ["score", 7, [5, 7], ["a", "b"]])
 @pytest.mark.parametrize("is_option", [True, False])
 def test_the_command_takes_one_column_of_labels_or_several(label, is_option, tmp_path, monkeypatch, capsys):

@@ -92,6 +92,7 @@ def read_bed(
         notes.append(f"{outside} windows reach over an end of their chromosome and are N there")
     rows: dict[str, Any] = {"names": _names(found), "chromosomes": found.chromosomes, "strands": found.strands}
     rows |= {"labels": labels, "class_names": names, "starts": first}
+    rows["label_names"] = tuple(map(str, several)) if len(several) > 1 else ()
     return SequenceData(codes, source=found.source, notes=tuple(notes), **rows)
 
 

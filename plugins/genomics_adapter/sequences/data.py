@@ -84,6 +84,7 @@ class SequenceData:
         starts: First base of every sequence on its chromosome, counted from 0, or None.
         strands: ``"+"`` or ``"-"`` for every sequence, or None.
         class_names: Names of the classes, in the order of their numbers, where labels were words.
+        label_names: Names of the columns of labels, where there are several that have names.
         source: Where the sequences are from.
         notes: What a reader should know about how they were read.
 
@@ -98,6 +99,7 @@ class SequenceData:
     starts: np.ndarray | None = field(default=None, repr=False)
     strands: np.ndarray | None = field(default=None, repr=False)
     class_names: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
     source: Source = field(default_factory=lambda: Source("sequences"))
     notes: tuple[str, ...] = ()
 
@@ -278,7 +280,9 @@ def concatenated(parts: Sequence[SequenceData]) -> SequenceData:
     )
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     codes = np.concatenate([part.codes for part in parts])
-    return SequenceData(codes, class_names=first.class_names, source=source, notes=notes, **rows)
+    is_alike = all(part.label_names == first.label_names for part in parts)
+    rows |= {"class_names": first.class_names, "label_names": first.label_names if is_alike else ()}
+    return SequenceData(codes, source=source, notes=notes, **rows)
 
 
 def from_texts(
