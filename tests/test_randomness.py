@@ -1,10 +1,13 @@
 """Seeds that follow from one another, and blocks that leave the caller's generators alone."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from dasha.randomness import derive_seed, seeded
 
@@ -57,6 +60,38 @@ def test_blocks_can_be_nested():
             draws()
         outer.append(draws())
     assert outer == expected
+
+
+def slow_draws(seed):
+    with seeded(seed):
+        first = draws()
+        time.sleep(0.02)
+        return first, draws()
+
+
+def test_threads_do_not_disturb_one_another():
+    expected, before = [slow_draws(seed) for seed in range(4)], states()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(slow_draws, range(4))) == expected
+    assert states() == before
+
+
+class Seeded:
+    """Samples that are drawn in a block of their own."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        with seeded(index):
+            return torch.rand(())
+
+
+def test_workers_forked_inside_a_block_enter_blocks():
+    expected = [Seeded()[index].item() for index in range(4)]
+    with seeded(0):
+        loader = DataLoader(Seeded(), num_workers=2, multiprocessing_context="fork", timeout=30)
+        assert [batch.item() for batch in loader] == expected
 
 
 def test_a_seed_may_be_larger_than_numpy_takes():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genomics_adapter.estimator import DashaSequenceRegressor as DashaSequenceRegressor
     from genomics_adapter.leaks import LeakReport as LeakReport
     from genomics_adapter.leaks import leak_report as leak_report
+    from genomics_adapter.patterns import motifs as motifs
     from genomics_adapter.reverse_complement import StrandAverage as StrandAverage
     from genomics_adapter.sequences import SequenceData as SequenceData
     from genomics_adapter.sequences import SequenceSplits as SequenceSplits
@@ -55,6 +56,7 @@ _HOMES = {
     "encode": "encoding",
     "leak_report": "leaks",
     "model_card": "card",
+    "motifs": "patterns",
     "one_hot": "encoding",
     "random_split": "splits",
     "read_arrays": "sequences",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,13 @@ from dasha.report.run_record import RunRecord, kernels_of, read_record
 from dasha.search.config import versions
 from dasha.search.cost import operations_of
 from dasha.search.model import load_members, together
+from dasha.tasks import TaskSpec
 from genomics_adapter._inputs import read_sequences
 from genomics_adapter._intervals import over_trainings
 from genomics_adapter._known_parts import KnownParts
 from genomics_adapter.reverse_complement import StrandAverage
+from genomics_adapter.sequences.data import SequenceData
+from genomics_adapter.targets import targets_of
 
 if TYPE_CHECKING:
     from genomics_adapter.tasks import DashaSequenceTask
@@ -41,6 +44,7 @@ class CardSource:
         members: The networks of all final trainings, alone.
         predicting: Makes of one of them what predicts.
         read: Sequences and targets as users have them, as codes or shares and as a tensor.
+        classes: What users have as the classes, in the order of their numbers; None for the numbers themselves.
         parts: What was learnt from and chosen on; None where that is not known.
     """
 
@@ -50,6 +54,28 @@ class CardSource:
     predicting: Callable[[nn.Module], nn.Module]
     read: Read
     parts: KnownParts | None = None
+    classes: np.ndarray | None = None
+
+    def labels_of(self, data: SequenceData) -> np.ndarray:
+        """Labels as `read` takes them; classes are those of the model of the same name.
+
+        Raises:
+            InvalidArgumentError: If there are none, or the model does not have a class.
+        """
+        if self.classes is not None and data.labels is not None and not data.class_names:
+            return data.labels
+        task = TaskSpec(**self.told["task"])
+        if all(map(str.isdecimal, task.class_names)):  # numbers, by which names cannot be found
+            task = replace(task, class_names=())
+        if task.class_names:
+            data = data.with_class_names(task.class_names)
+        elif task.has_classes and data.class_names and len(data.class_names) != task.classes:
+            raise InvalidArgumentError(
+                f"{data.source} has classes {', '.join(data.class_names)}, but the model has {task.classes} without "
+                "names; pass a pair (X, y) with their numbers, or fit with class names"
+            )
+        numbers = targets_of(data, task)
+        return numbers if self.classes is None else self.classes[numbers]
 
 
 def source_of(run: Any, *, network: Any = None, length: int | None = None) -> CardSource:
@@ -75,7 +101,8 @@ def source_of(run: Any, *, network: Any = None, length: int | None = None) -> Ca
             return run._read(X), torch.as_tensor(run._encode(y))
 
         predicting = StrandAverage if run.reverse_complement else _same
-        return CardSource(told, run.model_, run.run_.members, predicting, by_estimator, parts)
+        classes = run.classes_ if run.task_.has_classes else None
+        return CardSource(told, run.model_, run.run_.members, predicting, by_estimator, parts, classes)
     if isinstance(run, Dasha):
         return CardSource(told, run.model, run.members, _same, _plain, parts)
     members = load_members(run, network=network)

@@ -23,7 +23,8 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     outputs = "1 output" if task["num_outputs"] == 1 else f"{task['num_outputs']} outputs"
     yield f"Task: {task['kind']}, {outputs}, loss {task['loss']}; {_title(task['metric'])} decides."
     if task["class_names"]:
-        yield f"Classes: {', '.join(map(_safe, task['class_names']))}."
+        what = {"multilabel": "Labels", "regression": "Targets"}.get(task["kind"], "Classes")
+        yield f"{what}: {', '.join(map(_safe, task['class_names']))}."
     uncertain = {"zeros": "N is a column of zeros", "fractions": "N has a quarter for every base"}[card["ambiguous"]]
     yield from ("", f"Input: one-hot `(N, 4, L)`, order A, C, G, T; {uncertain}.", "", "## Data", "")
     rows = [

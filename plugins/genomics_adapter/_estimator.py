@@ -19,7 +19,7 @@ from dasha.search.networks import BackboneArgument
 from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import on_device, read_fitted, write_fitted
-from genomics_adapter._inputs import batches_of, dataset_of, is_matrix, read_sequences
+from genomics_adapter._inputs import batches_of, check_lengths, class_names_of, dataset_of, is_matrix, read_sequences
 from genomics_adapter._kept_cards import is_described, keep_described, part_of
 from genomics_adapter._sklearn import (
     BaseEstimator,
@@ -134,7 +134,8 @@ class DashaSequenceEstimator(BaseEstimator):
         Args:
             X: Sequences: texts ``(N,)``, codes ``(N, L)`` or one-hot values ``(N, 4, L)``. A matrix of other numbers is
                 refused: two axes mean codes.
-            y: Classes ``(N,)``, labels 0 and 1 ``(N, T)``, or numbers ``(N,)`` or ``(N, T)``.
+            y: Classes ``(N,)``, labels 0 and 1 ``(N, T)``, or numbers ``(N,)`` or ``(N, T)``. Classes and
+                columns have the names of `SequenceData` whose own labels they are.
             X_val: Data that everything is chosen on; by default a share of ``X``.
             y_val: Its targets.
 
@@ -152,8 +153,8 @@ class DashaSequenceEstimator(BaseEstimator):
             if targets_given is not None:
                 check_present(targets_given, name)
         sequences = self._read(X, reset=True)
-        targets, task = self._learn_targets(y)
-        _check_lengths(sequences, targets, "")
+        targets, task = self._learn_targets(y, class_names_of(X, y))
+        check_lengths(sequences, targets, "")
         seed = self._seed()
         is_new = self.run_dir is not None and not is_described(self.run_dir)
         rows: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
@@ -167,7 +168,7 @@ class DashaSequenceEstimator(BaseEstimator):
             train, validation = (sequences[own], targets[own]), (sequences[other], targets[other])
         else:
             train, validation = (sequences, targets), (self._read(X_val), self._encode(y_val))
-            _check_lengths(*validation, " of validation")
+            check_lengths(*validation, " of validation")
         augment = Augmentation(reverse_complement=self.reverse_complement, shift=self.shift)
         augment.check_length(self.length_)
         self.run_ = Dasha(
@@ -202,8 +203,14 @@ class DashaSequenceEstimator(BaseEstimator):
     def save(self, folder: str | Path) -> Path:
         """Write the fitted estimator as JSON and safetensors; `dasha.search.load_model` reads the bare network.
 
+        Args:
+            folder: A new one, an empty one, or one that `save` wrote, which is replaced as a whole.
+
         Returns:
             The folder.
+
+        Raises:
+            InvalidArgumentError: If the folder holds anything else, or cannot be written.
         """
         check_is_fitted(self)
         return write_fitted(Path(folder), self)
@@ -250,7 +257,7 @@ class DashaSequenceEstimator(BaseEstimator):
         self.architecture_ = dict(plan.architecture)
         self.model_ = (StrandAverage(network) if self.reverse_complement else network).eval()
 
-    def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
+    def _learn_targets(self, y: Any, class_names: tuple[str, ...]) -> tuple[np.ndarray, TaskSpec]:
         raise NotImplementedError
 
     def _encode(self, y: Any) -> np.ndarray:
@@ -268,8 +275,3 @@ class DashaSequenceEstimator(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.non_deterministic = False
         return tags
-
-
-def _check_lengths(sequences: np.ndarray, targets: np.ndarray, which: str) -> None:
-    if len(sequences) != len(targets):
-        raise InvalidArgumentError(f"X{which} has {len(sequences)} sequences, but y{which} has {len(targets)} rows")

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from dasha.errors import InvalidArgumentError, StateFileError
+from dasha.runs import atomic_folder
 from dasha.search.model import Ensemble, load_model, save_members
 from dasha.search.plan import NetworkPlan
 from dasha.search.run_folder import RunFolder
@@ -30,7 +31,11 @@ _FORMAT = 1
 
 
 def write_fitted(folder: Path, estimator: DashaSequenceEstimator) -> Path:
-    """Write parameters and targets as JSON, the network as safetensors."""
+    """Write parameters and targets as JSON, the network as safetensors; the folder is complete or untouched.
+
+    Raises:
+        InvalidArgumentError: If ``folder`` holds other things, or cannot be written.
+    """
     parameters = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in estimator.get_params(deep=False).items()
@@ -46,10 +51,11 @@ def write_fitted(folder: Path, estimator: DashaSequenceEstimator) -> Path:
         "plan": estimator.plan_.as_dict(),
         "hyperparameters": estimator.hyperparameters_,
     }
-    run = RunFolder(folder)
     members = members_of(estimator.network_)
-    save_members(run, members, estimator.plan_, is_ensemble=len(members) > 1)
-    run.write_json(FILE, content)
+    with atomic_folder(folder) as working:
+        run = RunFolder(working)
+        save_members(run, members, estimator.plan_, is_ensemble=len(members) > 1)
+        run.write_json(FILE, content)
     return folder
 
 

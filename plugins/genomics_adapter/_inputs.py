@@ -12,7 +12,7 @@ from torch import Tensor
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
 from genomics_adapter.dataset import SequenceDataset
-from genomics_adapter.encoding import ALPHABET, ANY, Ambiguous, Crop, encode, fitted, one_hot
+from genomics_adapter.encoding import ALPHABET, ANY, Ambiguous, Crop, array_of, encode, fitted, one_hot, texts_of
 from genomics_adapter.row_hashes import strand_free_hashes
 from genomics_adapter.sequences.data import SequenceData
 
@@ -35,7 +35,7 @@ def read_sequences(X: Any, *, length: int | None = None, crop: Crop = "center") 
     Raises:
         InvalidArgumentError: If these are no sequences.
     """
-    array = _array(X.codes if isinstance(X, _CODED) else X)
+    array = array_of(X.codes if isinstance(X, _CODED) else X, "X")
     if not array.size:
         raise InvalidArgumentError(f"X is empty, its shape is {array.shape}; supply sequences")
     if array.ndim == 3:
@@ -85,25 +85,23 @@ def identity_of(sequences: np.ndarray) -> np.ndarray:
     return np.arange(len(sequences)) if sequences.ndim == 3 else strand_free_hashes(sequences)
 
 
-def _array(X: Any) -> np.ndarray:
-    if isinstance(X, str | bytes):
-        raise InvalidArgumentError("X is one text, but must be a list of them; put it in brackets")
-    if isinstance(X, Tensor):
-        return X.detach().cpu().numpy()
-    if isinstance(X, list | tuple) and X and isinstance(X[0], str):
-        return np.array(X, dtype=object)  # an array of texts gives every one the room of the longest
-    try:
-        return np.asarray(X)
-    except ValueError as error:
-        raise InvalidArgumentError(f"X is no array of sequences: {error}") from error
+def check_lengths(sequences: np.ndarray, targets: Any, which: str) -> None:
+    """Refuse sequences and targets of unequal number; ``which`` says of what they are."""
+    if len(sequences) != len(targets):
+        raise InvalidArgumentError(f"X{which} has {len(sequences)} sequences, but y{which} has {len(targets)} rows")
+
+
+def class_names_of(X: Any, y: Any) -> tuple[str, ...]:
+    """Names of the classes or columns in ``y``, where these are the labels of `SequenceData` that has some."""
+    if not isinstance(X, SequenceData) or X.labels is None or not np.array_equal(X.labels, np.asarray(y)):
+        return ()
+    if X.labels.ndim > 1:
+        return X.label_names
+    return X.class_names if np.isin(X.labels, np.arange(len(X.class_names))).all() else ()
 
 
 def _texts(array: np.ndarray) -> np.ndarray:
-    if array.ndim == 2 and array.shape[1] != 1:
-        raise InvalidArgumentError(
-            f"X has {array.shape[1]} columns of texts, but must have one sequence a row; choose its column"
-        )
-    flat = array.reshape(-1)
+    flat = texts_of(array, "X")
     if flat.dtype.kind not in "OSU":
         raise InvalidArgumentError(
             f"X is one row of {flat.dtype}, but must be texts (N,), codes (N, L) or one-hot values (N, 4, L); "

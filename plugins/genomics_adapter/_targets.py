@@ -91,10 +91,28 @@ class Labels:
             )
         return tuple(float(given.get(name, 1.0)) for name in known)
 
-    def task(self, *, metric: str | None, loss: str | None, class_weights: tuple[float, ...] = ()) -> TaskSpec:
-        """What the network learns; MCC decides, as in the GUE benchmark, or of labels average precision."""
+    def task(
+        self,
+        *,
+        metric: str | None,
+        loss: str | None,
+        class_weights: tuple[float, ...] = (),
+        class_names: tuple[str, ...] = (),
+    ) -> TaskSpec:
+        """What the network learns; MCC decides, as in the GUE benchmark, or of labels average precision.
+
+        Args:
+            metric: Decides instead.
+            loss: See `dasha.TaskSpec`.
+            class_weights: Of `weights`.
+            class_names: Names of labels, or of classes by the numbers in ``y``; empty where classes are called by what
+                ``y`` holds.
+        """
         own = metric or ("average_precision" if self.kind == "multilabel" else "mcc")
-        names = () if self.kind == "multilabel" else tuple(map(str, self.classes))
+        if class_names:
+            names = tuple(class_names[int(number)] for number in self.classes)
+        else:
+            names = () if self.kind == "multilabel" else tuple(map(str, self.classes))
         return TaskSpec(
             self.kind, 4, self.num_outputs, loss=loss or "", metric=own, class_weights=class_weights, class_names=names
         )
@@ -112,13 +130,15 @@ class Labels:
                     f"y has shape {values.shape}, but must hold 0 and 1 in {len(self.classes)} columns"
                 )
             return np.asarray(values, dtype=np.int64)
-        flat = column_or_1d(y)
-        places = np.searchsorted(self.classes, flat).clip(0, len(self.classes) - 1)
-        unknown = flat[self.classes[places] != flat]
-        if len(unknown):
-            shown = unknown[:1].tolist()[0]
-            raise InvalidArgumentError(f"y has class {shown!r}, which the training data does not have")
-        return np.asarray(places, dtype=np.int64)
+        known = {name: number for number, name in enumerate(self.classes.tolist())}
+        values = column_or_1d(y).tolist()
+        unknown = [value for value in values if value not in known]
+        if unknown:
+            raise InvalidArgumentError(
+                f"y has class {unknown[0]!r}, which the training data does not have; it has "
+                f"{', '.join(map(repr, known))}"
+            )
+        return np.array([known[value] for value in values], dtype=np.int64)
 
     def decode(self, probabilities: np.ndarray) -> np.ndarray:
         """The most probable class ``(N,)``, or labels above one half ``(N, num_outputs)``."""

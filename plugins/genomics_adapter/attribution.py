@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dasha._optional import require
+from dasha.arguments import whole_number
 from dasha.errors import InvalidArgumentError
 from genomics_adapter._fitted import on_device
 from genomics_adapter._inputs import batches_of, read_sequences
@@ -58,18 +60,21 @@ def attribute(
         sequence is what distinguishes its output from those of its shuffles.
 
     Raises:
-        InvalidArgumentError: If ``method`` or ``target`` is not allowed.
+        InvalidArgumentError: If an argument is not allowed.
+        NotFittedError: Of scikit-learn, if an estimator is not fitted.
         OptionalDependencyError: If tangermeme is missing.
     """
     if method not in get_args(Method):
         allowed = ", ".join(map(repr, get_args(Method)))
         raise InvalidArgumentError(f"method is {method!r}, but must be one of {allowed}")
-    network = model if isinstance(model, nn.Module) else model.model_
+    n_shuffles = whole_number("n_shuffles", n_shuffles, minimum=1)
+    batch_size = whole_number("batch_size", batch_size, minimum=1)
+    network = _network_of(model)
     inputs = torch.cat(list(batches_of(_as_read(X, model), 4096, ambiguous=getattr(model, "ambiguous", "zeros"))))
     was_training = network.training
     try:
         with on_device(network, device) as (own, where):
-            check_target(own, inputs[:1].to(where), target)
+            target = check_target(own, inputs[:1].to(where), target)
             common: dict[str, Any] = {"target": target, "batch_size": batch_size, "device": str(where)}
             common["hypothetical"] = hypothetical
             if method == "saturation_mutagenesis":
@@ -86,7 +91,7 @@ def attribute(
 
 
 def seqlets(
-    attributions: Tensor,
+    attributions: Tensor | np.ndarray,
     *,
     caller: Caller = "recursive",
     threshold: float | None = None,
@@ -112,6 +117,7 @@ def seqlets(
     """
     import pandas as pd
 
+    attributions = torch.as_tensor(attributions, dtype=torch.float32)
     if attributions.ndim != 3 or attributions.shape[1] != 4:
         raise InvalidArgumentError(f"attributions have shape {tuple(attributions.shape)}, but must have (N, 4, L)")
     if caller not in get_args(Caller):
@@ -146,6 +152,17 @@ def seqlets(
     return both
 
 
+def _network_of(model: nn.Module | Any) -> nn.Module:
+    """A module itself, or the network of a fitted estimator."""
+    if isinstance(model, nn.Module):
+        return model
+    from genomics_adapter._sklearn import check_is_fitted
+
+    check_is_fitted(model, "model_")
+    network: nn.Module = model.model_
+    return network
+
+
 def _as_read(X: Any, model: nn.Module | Any) -> np.ndarray:
     """Sequences as the estimator reads them; as they are for a module."""
     return read_sequences(X, length=getattr(model, "length_", None), crop=getattr(model, "crop", "center"))
@@ -165,8 +182,11 @@ def _overlapping(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     )
 
 
-def check_target(network: nn.Module, inputs: Tensor, target: int) -> None:
+def check_target(network: nn.Module, inputs: Tensor, target: int) -> int:
     """Refuse a network or the number of an output that cannot be explained.
+
+    Returns:
+        The number.
 
     Raises:
         InvalidArgumentError: If outputs are no ``(N, T)``, or there is no such one.
@@ -175,5 +195,6 @@ def check_target(network: nn.Module, inputs: Tensor, target: int) -> None:
         outputs = network(inputs)
     if not isinstance(outputs, Tensor) or outputs.ndim != 2:
         raise InvalidArgumentError("the model must return a tensor (N, T); wrap it in a module that does")
-    if isinstance(target, bool) or not isinstance(target, int) or not 0 <= target < outputs.shape[1]:
+    if isinstance(target, bool) or not hasattr(target, "__index__") or not 0 <= target < outputs.shape[1]:
         raise InvalidArgumentError(f"target is {target!r}, but the model has outputs 0 to {outputs.shape[1] - 1}")
+    return operator.index(target)

@@ -22,7 +22,7 @@ from dasha.search.units import Normalize, TargetScale
 from dasha.tasks import TaskSpec
 from genomics_adapter._card_source import CardSource, source_of
 from genomics_adapter._fitted import on_device
-from genomics_adapter._inputs import batches_of
+from genomics_adapter._inputs import batches_of, check_lengths
 from genomics_adapter._intervals import finite, over_trainings, with_intervals
 from genomics_adapter._known_parts import KnownParts
 from genomics_adapter.encoding import Ambiguous
@@ -91,7 +91,8 @@ def model_card(
         run: A fitted estimator, a trained `genomics_adapter.tasks.DashaSequenceTask`, a finished `dasha.Dasha`, or the
             folder of a run.
         test: Sequences and targets on which nothing was chosen; by default the test part of ``splits``. Targets are as
-            the estimator or the run was given them.
+            the estimator or the run was given them; those of `SequenceData` are classes by their names, where the
+            model knows them.
         splits: The data, described by where it is from and how it was read; not needed where the run has kept that, as
             those of the estimators have, and a task that has just been trained on a datamodule.
         leaks: What its parts share, of `genomics_adapter.leaks.leak_report`; by default, they are compared here, test
@@ -144,22 +145,25 @@ def card_of(
     Nothing is measured without ``test``; the other arguments are those of `model_card`.
     """
     told, task = source.told, TaskSpec(**source.told["task"])
+    own = () if splits is None else splits.train.class_names or splits.train.label_names
+    names = task.class_names or (own if len(own) == task.classes else ())
     measured, codes = None, None
     if test is not None:
-        read = source.read(*_pair(test))
+        read = _read(source, test)
         measured = _measured(source, task, read, ambiguous, resamples=resamples, seed=seed, on=device)
         codes = read[0] if read[0].ndim == 2 else None  # shares of bases cannot be compared
     parts = source.parts if splits is None else KnownParts.of(splits)
     leaks = _compared(parts, splits, codes) if leaks is None else leaks
     validation = told["validation"]
     if validation is None and splits is not None and splits.validation is not None:
-        read = source.read(*_pair(splits.validation))
+        read = _read(source, splits.validation)
         found = _measured(source, task, read, ambiguous, resamples=0, seed=0, on=device)
         validation = over_trainings([{name: row["value"] for name, row in found["metrics"].items()}])
     content = {
         "name": name or f"{task.kind} of DNA sequences",
         "notes": notes,
         **told,
+        "task": {**told["task"], "class_names": names},
         "data": _data(told["data"], parts, splits),
         "leaks": None if leaks is None else {**leaks.as_dict(), "text": str(leaks)},
         "architecture": {
@@ -209,11 +213,15 @@ def _outputs(model: nn.Module, sequences: np.ndarray, ambiguous: Ambiguous, devi
         return torch.cat([network(part.to(where)).float().cpu() for part in batches])
 
 
-def _pair(test: Any) -> tuple[Any, Any]:
+def _read(source: CardSource, test: Any) -> tuple[np.ndarray, Tensor]:
+    sequences, targets = source.read(*_pair(source, test))
+    check_lengths(sequences, targets, " of test")
+    return sequences, targets
+
+
+def _pair(source: CardSource, test: Any) -> tuple[Any, Any]:
     if isinstance(test, SequenceData):
-        if test.labels is None:
-            raise InvalidArgumentError(f"{test.source} has no labels; the card needs them to measure")
-        return test, test.labels
+        return test, source.labels_of(test)
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise InvalidArgumentError("test must be SequenceData with labels, or a pair (X, y)")
     return test[0], test[1]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from reprlib import repr as shown
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -59,7 +60,7 @@ _FRACTIONS = torch.tensor(
 
 
 def encode(
-    sequences: Sequence[str] | np.ndarray,
+    sequences: Iterable[str] | np.ndarray,
     *,
     length: int | None = None,
     crop: Crop = "center",
@@ -71,7 +72,7 @@ def encode(
     the code of a gap.
 
     Args:
-        sequences: Texts, as a list, an array, or a column of pandas or PyArrow.
+        sequences: Texts, as a list, an array, an iterator, or a column of pandas or PyArrow.
         length: Bases of every row; by default those of the longest sequence.
         crop: What keeps its place: ``"center"``, where base ``len // 2`` comes to ``length // 2``; ``"start"`` or
             ``"end"``, where the first or the last base does.
@@ -86,22 +87,60 @@ def encode(
     """
     if isinstance(sequences, (str, bytes)):
         raise InvalidArgumentError("sequences is one text, but must be a list of them; put it in brackets")
-    if isinstance(sequences, np.ndarray) and (sequences.ndim != 1 or sequences.dtype.kind not in "USO"):
-        raise InvalidArgumentError(
-            f"sequences is an array of {sequences.dtype} with shape {sequences.shape}, but must be one of texts (N,)"
-        )
+    texts: Any = list(sequences) if isinstance(sequences, Iterator) else sequences
+    is_array = isinstance(texts, np.ndarray)
+    if getattr(texts, "ndim", 1) != 1 or (is_array and texts.dtype.kind not in "USO"):
+        kind = f"an array of {texts.dtype}" if is_array else f"a {type(texts).__name__}"
+        raise InvalidArgumentError(f"sequences is {kind} with shape {tuple(texts.shape)}, but must be texts (N,)")
     if crop not in get_args(Crop):
         raise InvalidArgumentError(f"crop is {crop!r}, but must be one of {', '.join(map(repr, get_args(Crop)))}")
     place = where or (lambda index: f"sequence {index}")
-    lengths = text_lengths(sequences, place)
+    lengths = text_lengths(texts, place)
     size = int(lengths.max(initial=0)) if length is None else whole_number("length", length, minimum=1)
     codes = np.full((len(lengths), size), PAD, np.uint8)
     for start, stop in _portions(np.maximum(lengths, size)):
-        flat = _translated("".join(_texts(sequences, start, stop)).encode("latin-1", "replace"), _ENCODE)
+        flat = _translated("".join(_texts(texts, start, stop)).encode("latin-1", "replace"), _ENCODE)
         if flat.max() == _ILLEGAL:
-            raise InvalidArgumentError(_illegal(sequences, start, flat, lengths[start:stop], place))
+            raise InvalidArgumentError(_illegal(texts, start, flat, lengths[start:stop], place))
         _put(flat, lengths[start:stop], codes[start:stop], crop)
     return codes
+
+
+def array_of(sequences: Any, name: str) -> np.ndarray:
+    """Sequences in any form as an array: texts ``(N,)`` or ``(N, 1)``, codes ``(N, L)`` or columns ``(N, 4, L)``.
+
+    Args:
+        sequences: A list, an array, a tensor, a column, a data frame or an iterator.
+        name: Of the argument, for messages.
+
+    Raises:
+        InvalidArgumentError: If it is one text, or no array can be made of it.
+    """
+    if isinstance(sequences, str | bytes):
+        raise InvalidArgumentError(f"{name} is one text, but must be a list of them; put it in brackets")
+    if isinstance(sequences, Tensor):
+        return sequences.detach().cpu().numpy()
+    if isinstance(sequences, Iterator):
+        sequences = list(sequences)
+    if isinstance(sequences, list | tuple) and sequences and isinstance(sequences[0], str):
+        return np.array(sequences, dtype=object)  # an array of texts gives every one the room of the longest
+    try:
+        return np.asarray(sequences)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{name} is no array of sequences: {error}") from error
+
+
+def texts_of(array: np.ndarray, name: str) -> np.ndarray:
+    """Texts ``(N,)`` of an array ``(N,)`` or ``(N, 1)``.
+
+    Raises:
+        InvalidArgumentError: If it has several columns.
+    """
+    if array.ndim == 2 and array.shape[1] != 1:
+        raise InvalidArgumentError(
+            f"{name} has {array.shape[1]} columns of texts, but must have one sequence a row; choose its column"
+        )
+    return array.reshape(-1)
 
 
 def one_hot(codes: np.ndarray | Tensor, *, ambiguous: Ambiguous = "zeros") -> Tensor:
@@ -177,12 +216,17 @@ def text_lengths(sequences: Any, place: Callable[[int], str]) -> np.ndarray:
         texts = _texts(sequences, start, start + (_AT_ONCE >> 7))
         if not all(issubclass(kind, str) for kind in set(map(type, texts))):
             index = next(index for index, text in enumerate(texts) if not isinstance(text, str))
-            raise InvalidArgumentError(f"{place(start + index)} is {texts[index]!r}, but must be a text of bases")
+            raise InvalidArgumentError(f"{place(start + index)} is {shown(texts[index])}, but must be a text of bases")
         parts.append(np.fromiter(map(len, texts), np.int64, len(texts)))
     lengths = np.concatenate(parts) if parts else np.zeros(0, np.int64)
     if len(lengths) and not lengths.all():
         raise InvalidArgumentError(f"{place(int(np.argmin(lengths)))} is empty; drop it or supply its bases")
     return lengths
+
+
+def text_at(sequences: Any, index: int) -> str:
+    """One of many texts."""
+    return _texts(sequences, index, index + 1)[0]
 
 
 def _texts(sequences: Any, start: int, stop: int) -> list[str]:
@@ -238,7 +282,7 @@ def _illegal(sequences: Any, start: int, flat: np.ndarray, lengths: np.ndarray, 
     position = int(np.argmax(flat == _ILLEGAL))
     row = int(np.searchsorted(np.cumsum(lengths), position, side="right"))
     inside = position - int(lengths[:row].sum())
-    character = _texts(sequences, start + row, start + row + 1)[0][inside]
+    character = text_at(sequences, start + row)[inside]
     return (
         f"{place(start + row)} has {character!r} at base {inside + 1}; allowed are A, C, G, T, U, the ambiguity codes "
         "of IUPAC (RYSWKMBDHVN) in either case, and '-' or '.' for gaps"

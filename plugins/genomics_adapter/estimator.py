@@ -42,11 +42,12 @@ class DashaSequenceClassifier(ClassifierMixin, DashaSequenceEstimator):
         check_is_fitted(self, "labels_")
         return self.labels_.classes
 
-    def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
+    def _learn_targets(self, y: Any, class_names: tuple[str, ...]) -> tuple[np.ndarray, TaskSpec]:
         self.labels_ = Labels.of(y)
         targets = self.labels_.encode(y)
         weights = self.labels_.weights(self.class_weight, targets)
-        return targets, self.labels_.task(metric=self.metric, loss=self.loss, class_weights=weights)
+        task = self.labels_.task(metric=self.metric, loss=self.loss, class_weights=weights, class_names=class_names)
+        return targets, task
 
     def _encode(self, y: Any) -> np.ndarray:
         return self.labels_.encode(y)
@@ -68,7 +69,7 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
     gives the units of ``y``, whatever they are.
     """
 
-    def _learn_targets(self, y: Any) -> tuple[np.ndarray, TaskSpec]:
+    def _learn_targets(self, y: Any, class_names: tuple[str, ...]) -> tuple[np.ndarray, TaskSpec]:
         if self.class_weight is not None:
             raise InvalidArgumentError(
                 f"class_weight is {self.class_weight!r}, but {type(self).__name__} learns numbers, which have no "
@@ -78,7 +79,15 @@ class DashaSequenceRegressor(RegressorMixin, DashaSequenceEstimator):
         if self.loss == "poisson" and (values < 0).any():
             raise InvalidArgumentError("y has negative values, but loss='poisson' is for counts")
         self.numbers_ = Numbers.of(values)
-        task = TaskSpec("regression", 4, self.numbers_.columns, loss=self.loss or "", metric=self.metric or "")
+        names = () if self.numbers_.is_flat else class_names
+        task = TaskSpec(
+            "regression",
+            4,
+            self.numbers_.columns,
+            loss=self.loss or "",
+            metric=self.metric or "",
+            class_names=names,
+        )
         return self.numbers_.encode(values), task
 
     def _encode(self, y: Any) -> np.ndarray:

@@ -16,10 +16,11 @@ from genomics_adapter._lightning import LightningCLI
 from genomics_adapter._notes import notes_shown
 from genomics_adapter.card import model_card
 from genomics_adapter.datamodules import SequenceDataModule
-from genomics_adapter.predictions import write_predictions
+from genomics_adapter.predictions import check_table, write_predictions
 from genomics_adapter.sequence_files import SequenceFiles
 from genomics_adapter.sequences import SequenceSplits
 from genomics_adapter.tasks import DashaSequenceTask
+from genomics_adapter.trained import read_checkpoint
 
 _FAIL_ON_LEAK = ("--fail-on-leak", "--fail_on_leak")
 _log = logging.getLogger(__name__)
@@ -32,13 +33,18 @@ class SequenceCLI(LightningCLI):
         """Link what task and data share."""
         for name in ("kind", "num_outputs", "loss", "class_names", "reverse_complement"):
             parser.link_arguments(f"model.{name}", f"data.{name}")
-        parser.add_argument("--out", default="predictions.csv", help="Table that predict writes.")
+        parser.add_argument(
+            "--out", default="predictions.csv", help="Table that predict writes: CSV, TSV or Parquet, by its ending."
+        )
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
-        """Parse what `run_cli` was given, of which Lightning would warn."""
+        """Parse what `run_cli` was given, of which Lightning would warn; a checkpoint must be one."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter is intended")
             super().parse_arguments(parser, args)
+        checkpoint = self.config[self.config.subcommand].get("ckpt_path")
+        if checkpoint and Path(checkpoint).is_file():
+            read_checkpoint(Path(checkpoint))
 
     def before_fit(self) -> None:
         """Leave the model card to this class, which writes one card of fit and test."""
@@ -56,7 +62,8 @@ class SequenceCLI(LightningCLI):
             _log.info("no model card is written: the checkpoint does not say that it was trained on this data")
 
     def before_predict(self) -> None:
-        """Refuse several processes, each of which would have some of the predictions."""
+        """Refuse a table that cannot be written, and several processes, each of which would have some of the rows."""
+        check_table(Path(self.config["predict"]["out"]))
         if self.trainer.world_size > 1:
             raise InvalidArgumentError(
                 f"predict writes one table, but the trainer has {self.trainer.world_size} processes; add "
@@ -101,6 +108,7 @@ def run_cli(args: Sequence[str]) -> SequenceCLI:
             SequenceFiles,
             args=["--data.fail_on_leak=true" if word in _FAIL_ON_LEAK else word for word in args],
             seed_everything_default=False,
+            auto_configure_optimizers=False,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": "dasha genomics"},
         )

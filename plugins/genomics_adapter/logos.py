@@ -13,7 +13,7 @@ from torch import Tensor
 from dasha._optional import require
 from dasha.errors import InvalidArgumentError
 from dasha.report.style import ACCENT, INK, MUTED, escape, new_figure, polish
-from genomics_adapter.motifs import Motif
+from genomics_adapter.patterns import Motif
 
 # Readable on white and in print, and told apart by colour-blind readers: A, C, G, T.
 _COLORS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}

@@ -11,7 +11,7 @@ from dasha.arguments import whole_number
 from dasha.errors import InvalidArgumentError
 from genomics_adapter._sklearn import average_precision_score
 from genomics_adapter.encoding import reverse_complement
-from genomics_adapter.motifs import Motif
+from genomics_adapter.patterns import Motif
 from genomics_adapter.sequences.data import SequenceData, Source
 
 MOTIFS = ("TGACTCA", "CCGGAAGT")

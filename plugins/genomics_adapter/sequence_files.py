@@ -108,7 +108,7 @@ class SequenceFiles(LightningDataModule):
             self._take(self._read())
 
     def state_dict(self) -> dict[str, Any]:
-        """Length and classes of the sequences, and what tells the parts from others, for checkpoints."""
+        """Length of sequences, names of classes or labels, and what tells the parts from others, for checkpoints."""
         return self._own
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -150,7 +150,7 @@ class SequenceFiles(LightningDataModule):
         names = ("batch_size", "shift", "reverse_complement", "ambiguous", "num_workers", "seed", "fail_on_leak")
         options = {name: self.hparams[name] for name in names}
         self.inner = SequenceDataModule(self._split(parts), self._task(), **options)
-        about = {"length": parts.train.length, "class_names": list(parts.train.class_names)}
+        about = {"length": parts.train.length, "class_names": list(parts.train.class_names or parts.train.label_names)}
         place = str(Path(self.hparams["path"]).absolute())
         self._own = {**about, "path": place, "data": self._identity(parts), "split": self._splitting()}
 

@@ -51,13 +51,16 @@ def random_split(
 
 
 def chromosome_split(
-    data: SequenceData, *, validation: str | Sequence[str], test: str | Sequence[str] = ()
+    data: SequenceData,
+    *,
+    validation: str | int | Sequence[str | int],
+    test: str | int | Sequence[str | int] = (),
 ) -> SequenceSplits:
     """Split by chromosome; those not named are for training.
 
     Args:
         data: What to split, with chromosomes.
-        validation: One chromosome or several.
+        validation: One chromosome or several, by their names, which may be numbers.
         test: Likewise; none for no test data.
 
     Raises:
@@ -71,13 +74,13 @@ def chromosome_split(
     parts = np.zeros(len(data), np.int8)
     named: list[str] = []
     for number, given in enumerate((validation, test), start=1):
-        for name in (given,) if isinstance(given, str) else given:
+        for name in map(str, (given,) if isinstance(given, str | int | np.integer) else given):
             if name not in present or name in named:
                 why = "named twice" if name in named else f"not among {', '.join(present)}"
                 raise InvalidArgumentError(f"{_PARTS[number]} has chromosome {name!r}, which is {why}")
             parts[data.chromosomes == name] = number
             named.append(name)
-    shares = np.array([1.0, 1.0, float(bool(len(test)))])
+    shares = np.array([1.0, 1.0, float((parts == 2).any())])
     return _parted(data, parts, shares, f"by chromosome: {', '.join(named)} not for training")
 
 

@@ -51,14 +51,31 @@ def open_model(path: str | Path) -> TrainedModel:
     return TrainedModel(load_model(path))
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of Lightning; nothing in it is executed.
+
+    Raises:
+        StateFileError: If it is none, or holds more than plain values and tensors.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content["state_dict"]
+    except Exception as error:  # of torch and pickle: the file may hold anything
+        raise StateFileError(
+            f"{path} is no checkpoint of a DashaSequenceTask: plain values and tensors are not found in it "
+            f"({type(error).__name__}); pass one that a fit left, or look whether the file is complete"
+        ) from error
+    return content
+
+
 def _of_checkpoint(path: Path) -> TrainedModel:
     from genomics_adapter.tasks import DashaSequenceTask
 
+    content = read_checkpoint(path)
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         task = DashaSequenceTask.load_from_checkpoint(path, map_location="cpu", weights_only=True)
         network = task.model
-    except Exception as error:  # of torch, Lightning and ours: the file may hold anything
+    except Exception as error:  # of torch, Lightning and ours: the checkpoint may be of anything
         raise StateFileError(
             f"{path} is no checkpoint of a DashaSequenceTask ({type(error).__name__}: {error}); pass one, or a folder"
         ) from error

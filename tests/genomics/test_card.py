@@ -1,5 +1,6 @@
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from genomics_adapter.encoding import decode, one_hot, reverse_complement
 from genomics_adapter.estimator import DashaSequenceClassifier, DashaSequenceRegressor
 from genomics_adapter.leaks import leak_report
 from genomics_adapter.reverse_complement import StrandAverage
-from genomics_adapter.sequences import SequenceData, SequenceSplits
+from genomics_adapter.sequences import SequenceData, SequenceSplits, read_arrays
 from genomics_adapter.sequences.data import Source
 
 TINY = {"search.epochs": 1, "search.width": 1, "search.kernel_sizes": (3, 5), "search.dilations": (1, 3)}
@@ -77,6 +78,60 @@ def test_a_card_says_everything(fitted, tmp_path):
     assert measured["accuracy"]["low"] <= measured["accuracy"]["value"] <= measured["accuracy"]["high"]
     assert content["versions"]["torch"]
     assert content["data"]["train"]["fingerprint"]
+
+
+def three_classes(kept, seed):
+    """Sequences of some of three classes, which runs of A and of C tell apart; their own numbers begin at 0."""
+    words = np.array(["enhancer", "intron", "promoter"])[np.arange(60) % 3]
+    words = words[np.isin(words, kept)]
+    codes = np.random.default_rng(seed).integers(0, 4, (len(words), 20), dtype=np.uint8)
+    codes[words == "intron", 4:16], codes[words == "promoter", 4:16] = 0, 1
+    return read_arrays(codes, words)
+
+
+def accuracy(run, test):
+    return model_card(run, test=test, resamples=0).content["test"]["metrics"]["accuracy"]["value"]
+
+
+NUMBERS = {"search": "off", **QUICK, "overrides": {**TINY, "retrain.epochs": 8}}
+
+
+@pytest.mark.parametrize("are_words", [True, False])
+def test_classes_of_test_data_are_those_of_the_model_of_the_same_name(are_words):
+    train, test = three_classes(["enhancer", "intron", "promoter"], 0), three_classes(["promoter", "intron"], 1)
+    words = np.array(train.class_names)
+    own = DashaSequenceClassifier(**NUMBERS).fit(train, words[train.labels] if are_words else train.labels)
+    assert own.task_.class_names == train.class_names
+    true = test.with_class_names(train.class_names).labels
+    expected = own.score(test, words[true] if are_words else true)
+    assert accuracy(own, test) == pytest.approx(expected) == pytest.approx(1, abs=0.1)
+    assert accuracy(own.run_.run_dir, test) > 0.8
+    with pytest.raises(
+        InvalidArgumentError, match="is of class 'exon', but the classes are enhancer, intron, promoter"
+    ):
+        model_card(own, test=replace(test, class_names=("exon", "promoter")))
+    if are_words:
+        with pytest.raises(InvalidArgumentError, match=r"y has class 0, which .*; it has 'enhancer', 'intron', 'promo"):
+            model_card(own, test=replace(test, class_names=()))
+
+
+@pytest.mark.parametrize(("kind", "what"), [(DashaSequenceClassifier, "Labels"), (DashaSequenceRegressor, "Targets")])
+def test_columns_of_labels_have_their_names(kind, what):
+    data = part(80, 0, "a.csv")
+    data = replace(data, labels=np.stack([data.labels, 1 - data.labels], 1), class_names=(), label_names=("a", "b"))
+    own = kind(**QUICK).fit(data, data.labels)
+    assert own.task_.class_names == ("a", "b")
+    assert f"{what}: a, b." in model_card(own).markdown
+    assert kind(**QUICK).fit(data, data.labels[:, ::-1]).task_.class_names == ()
+
+
+def test_classes_without_names_are_numbers():
+    train, test = three_classes(["enhancer", "intron", "promoter"], 0), three_classes(["promoter", "intron"], 1)
+    own = DashaSequenceClassifier(**NUMBERS).fit(train.codes, train.labels)
+    whole = three_classes(train.class_names, 2)
+    assert accuracy(own, whole) == pytest.approx(own.score(whole, whole.labels)) == pytest.approx(1, abs=0.1)
+    with pytest.raises(InvalidArgumentError, match="has classes intron, promoter, but the model has 3 without names"):
+        model_card(own, test=test)
 
 
 def test_a_card_of_a_folder_without_test_data(fitted):
@@ -310,6 +365,9 @@ def test_what_has_no_card(fitted, tmp_path):
         model_card(fitted, test=SequenceData(SPLITS.test.codes))
     with pytest.raises(InvalidArgumentError, match=r"or a pair \(X, y\)"):
         model_card(fitted, test=SPLITS.test.codes)
+    few = np.array(SPLITS.test.class_names)[SPLITS.test.labels[:3]]
+    with pytest.raises(InvalidArgumentError, match="X of test has 60 sequences, but y of test has 3 rows"):
+        model_card(fitted, test=(SPLITS.test, few))
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -105,6 +105,7 @@ def test_texts_come_in_any_container():
     ]
     for container in containers:
         assert np.array_equal(encode(container), expected)
+    assert np.array_equal(encode(text for text in texts), expected)
 
 
 def test_documented_places():
@@ -120,7 +121,9 @@ def test_documented_places():
     ("arguments", "message"),
     [
         (("ACGT",), "sequences is one text, but must be a list"),
-        ((np.zeros((2, 3), np.uint8),), r"array of uint8 with shape \(2, 3\), but must be one of texts"),
+        ((np.zeros((2, 3), np.uint8),), r"array of uint8 with shape \(2, 3\), but must be texts"),
+        ((pd.DataFrame({"sequence": ["AC"]}),), r"sequences is a DataFrame with shape \(1, 1\), but must be texts"),
+        (([[[0.0] * 100] * 4],), r"^sequence 0 is .{,200}, but must be a text"),
         ((["AC", ""],), "sequence 1 is empty; drop it"),
         ((["AC", None],), "sequence 1 is None, but must be a text"),
         ((["AC", float("nan")],), "sequence 1 is nan, but must be a text"),

@@ -1,5 +1,6 @@
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -265,6 +266,17 @@ def test_pipelines_cross_validation_and_grid_search():
     assert set(grid.best_params_) == {"reverse_complement"}
 
 
+def test_fits_in_threads_give_what_they_give_one_after_the_other():
+    seeds = (0, 1)
+
+    def probabilities(seed):
+        return DashaSequenceClassifier(**QUICK, random_state=seed).fit(X, Y).predict_proba(X_TEST)
+
+    expected = list(map(probabilities, seeds))
+    with ThreadPoolExecutor(2) as pool:
+        np.testing.assert_array_equal(list(pool.map(probabilities, seeds)), expected)
+
+
 def clone_of_quick():
     return clone(DashaSequenceClassifier(**QUICK))
 
@@ -282,6 +294,9 @@ def test_saved_and_loaded(fitted, tmp_path):
     assert again.architecture_ == fitted.architecture_
     with pytest.raises(StateFileError, match="is a DashaSequenceClassifier of format 1, but a DashaSequenceRegressor"):
         DashaSequenceRegressor.load(folder)
+    other = DashaSequenceClassifier(**QUICK).fit(X, Y)
+    again = DashaSequenceClassifier.load(other.save(folder))
+    np.testing.assert_array_equal(again.predict_proba(X_TEST), other.predict_proba(X_TEST))
     (folder / "estimator.json").write_text("{")
     with pytest.raises(StateFileError, match="cannot read"):
         DashaSequenceClassifier.load(folder)
@@ -290,8 +305,9 @@ def test_saved_and_loaded(fitted, tmp_path):
     np.testing.assert_array_equal(again.predict(X_TEST), own.predict(X_TEST))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(InvalidArgumentError, match="holds other files"):
+    with pytest.raises(InvalidArgumentError, match=r"other holds other files \(notes\.txt\) and is left alone"):
         own.save(tmp_path / "other")
+    assert (tmp_path / "other" / "notes.txt").read_text() == "mine"
 
 
 @pytest.fixture(scope="module")

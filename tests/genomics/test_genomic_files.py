@@ -49,7 +49,8 @@ def test_fasta_with_a_table(tmp_path):
     table = write(tmp_path / "labels.tsv", "name\tlabel\ns1\t7\ns2\t8\nother\t9\n")
     assert read_fasta(path, table=table).labels.tolist() == [8, 7]
     several = write(tmp_path / "several.csv", "name,a,b\ns1,7,1\ns2,8,0\n")
-    assert read_fasta(path, table=several, label_column=["b", "a"]).labels.tolist() == [[0, 8], [1, 7]]
+    both = read_fasta(path, table=several, label_column=["b", "a"])
+    assert (both.labels.tolist(), both.label_names) == ([[0, 8], [1, 7]], ("b", "a"))
     assert read_file(path, table=several, label=["a"]).labels.tolist() == [8, 7]
     with pytest.raises(InvalidTableError, match=r"several\.csv has no column 'c'; its columns are name, a, b"):
         read_fasta(path, table=several, label_column=["a", "c"])
@@ -172,7 +173,8 @@ def test_columns_of_labels(genome_file, tmp_path):
     assert read_bed(path, genome_file, label="name").class_names == ("down", "up")
     assert read_bed(path, genome_file, label="strand").labels.tolist() == [0, 1]
     assert read_bed(path, genome_file, label=7).labels.tolist() == [7.5, 8]
-    assert read_bed(path, genome_file, label=["score", 7]).labels.tolist() == [[3, 7.5], [4, 8]]
+    both = read_bed(path, genome_file, label=["score", 7])
+    assert (both.labels.tolist(), both.label_names) == ([[3, 7.5], [4, 8]], ("score", "7"))
     assert read_file(path, genome=genome_file, label=[5]).labels.tolist() == [3, 4]
     assert read_bed(write(tmp_path / "b.bed", "chr1\t5\t9\n"), genome_file, label=None).labels is None
 
@@ -219,6 +221,7 @@ def test_a_genome_in_a_folder_that_cannot_be_written_to(genome_file, tmp_path):
         ("chr1\t9\t9\tx\t0\t+", r"line 2 has the interval chr1:9-9, but the end must lie behind the start"),
         ("chr1\t-1\t9\tx\t0\t+", r"line 2 has start '-1', but must be a whole number"),
         ("chr1\t1\t9.5\tx\t0\t+", r"line 2 has end '9\.5', but must be a whole number"),
+        ("chr1\t1\t1" + "0" * 25 + "\tx\t0\t+", r"line 2 has end '10{25}', but must be .* of at most 18 digits"),
         ("chr1\t1\t9\tx\t0\tminus", r"line 2 has strand 'minus', but must be '\+', '-' or '\.'"),
         ("chr1\t1\t9\tx\thigh\t+", r"line 2 has label 'high', which is no finite number"),
     ],

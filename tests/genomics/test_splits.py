@@ -78,6 +78,7 @@ def test_a_split_by_chromosome():
     data = read_arrays(random_codes(6, 9), [0, 1] * 3, chromosomes=["1", "2", "3", "1", "2", "X"])
     assert rows_of(chromosome_split(data, validation="2", test=["3", "X"]), data) == [[0, 3], [1, 4], [2, 5]]
     assert chromosome_split(data, validation=["2"]).test is None
+    assert rows_of(chromosome_split(data, validation=2, test=[np.int64(3), "X"]), data) == [[0, 3], [1, 4], [2, 5]]
     for arguments, message in (
         ({"validation": "7"}, "validation has chromosome '7', which is not among 1, 2, 3, X"),
         ({"validation": "2", "test": "2"}, "test has chromosome '2', which is named twice"),

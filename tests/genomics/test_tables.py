@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from dasha.errors import InvalidArgumentError, InvalidTableError
 from genomics_adapter.encoding import decode, encode, one_hot
@@ -50,7 +51,7 @@ def test_lists_of_labels_are_columns(tmp_path):
     FRAME.assign(label=[[0, 1], [1, 1], [0, 0]]).to_parquet(tmp_path / "a.parquet")
     data = read_table(tmp_path / "a.parquet")
     assert data.labels.tolist() == [[0, 1], [1, 1], [0, 0]]
-    assert data.class_names == ()
+    assert data.class_names == data.label_names == ()
     FRAME.assign(label=[[0, 1], [1], [0, 0]]).to_parquet(tmp_path / "b.parquet")
     with pytest.raises(InvalidArgumentError, match=r"b\.parquet, row 2 has \[1\] in column 'label', but every"):
         read_table(tmp_path / "b.parquet")
@@ -71,6 +72,8 @@ def test_other_columns(tmp_path):
     path = write(tmp_path / "a.csv", "seq,chrom,id,x,y\nACGT,chr1,a,1,2.5\nAC,chr2,b,0,-1\n")
     data = read_table(path, sequence="seq", label=["x", "y"], name="id", chromosome="chrom")
     assert data.labels.tolist() == [[1, 2.5], [0, -1]]
+    assert data.label_names == data.subset([1]).label_names == ("x", "y")
+    assert read_table(path, sequence="seq", label=["x"]).label_names == ()
     assert data.names.tolist() == ["a", "b"]
     assert data.chromosomes.tolist() == ["chr1", "chr2"]
     assert decode(data.codes) == ["ACGT", "-AC-"]
@@ -111,6 +114,8 @@ def test_words_become_classes(tmp_path):
     data = read_table(path)
     assert (data.labels.tolist(), data.class_names) == ([1, 0, 1], ("no", "yes"))
     assert "labels: no 1, yes 2" in data.describe()
+    named = read_table(write(tmp_path / "b.csv", "sequence,label\nACGT,NA\nACGA,b\n"), class_names=("NA", "b"))
+    assert named.labels.tolist() == [0, 1]
     data = read_table(path, class_names=("yes", "no", "maybe"))
     assert (data.labels.tolist(), data.class_names) == ([0, 1, 0], ("yes", "no", "maybe"))
 
@@ -133,10 +138,19 @@ def test_a_subset_keeps_its_places(tmp_path):
         (ROWS.replace("TTTT,1", "TTTT,one"), r"a\.csv, line 4 has label 'one', which is no finite number, although"),
         (ROWS.replace("TTTT,1", "TTTT,nan"), r"a\.csv, line 4 has label 'nan', which is no finite number"),
         (ROWS.replace("TTTT,1", "TTTT,inf"), r"a\.csv, line 4 has label 'inf', which is no finite number"),
+        (
+            ROWS.replace(",1", ",b").replace(",0", ",NA"),
+            r"a\.csv, line 3 has label 'NA', which says that it is missing; drop",
+        ),
+        (ROWS.replace(",1", ",b").replace(",0", ",null"), r"a\.csv, line 3 has label 'null', which says that"),
+        (
+            ROWS.replace("acgn", "nan"),
+            r"a\.csv, line 3 is 'nan', which says that the sequence is missing; supply it or",
+        ),
         ("sequence,label\n", r"a\.csv holds no sequences"),
         ("sequence,label\n" + "".join(f"ACGT,w{n}\n" for n in range(20)), "has 20 different words as labels of 20"),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_what_is_wrong_is_said_with_its_line(content, message, tmp_path):
     with pytest.raises(InvalidArgumentError, match=message):
@@ -187,7 +201,9 @@ def test_sequences_longer_than_a_block(tmp_path):
 def test_arrays():
     texts = ["ACGT", "ACGN"]
     codes = encode(texts)
-    for given in (texts, np.array(texts), codes, one_hot(codes).numpy(), one_hot(codes).numpy().astype(bool)):
+    columns = one_hot(codes)
+    arrays = np.array(texts), codes, torch.tensor(codes), columns, columns.numpy(), columns.numpy().astype(bool)
+    for given in (texts, *arrays, pd.DataFrame({"bases": texts}), pd.Series(texts), iter(texts)):
         data = read_arrays(given, [1, 0], names=["a", "b"], chromosomes=["1", "2"])
         assert decode(data.codes) == texts
         assert data.labels.tolist() == [1, 0]
@@ -207,13 +223,15 @@ def test_arrays():
         (np.ones((2, 4, 3)), None, "but must be texts"),
         (np.full((2, 3), 65, np.uint8), None, "array of uint8 with shape"),
         (np.zeros((0, 4, 3)), None, "must hold at least one sequence"),
+        (pd.DataFrame({"a": ["A"], "b": ["C"]}), None, "sequences has 2 columns of texts, but must have one sequence"),
+        ("ACGT", None, "sequences is one text, but must be a list of them"),
         ([], None, "sequences holds no sequences"),
         (["A", "C"], [1], "there are 1 labels for 2 sequences of sequences"),
         (["A", "C"], 1, "labels is 1, but must be an array"),
         (["A", "C"], [1.0, float("nan")], "sequences, sequence 1 has no label"),
         (["A", "C"], [1.0, float("inf")], "sequences, sequence 1 has label 'inf'"),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_arrays_that_are_no_sequences(sequences, labels, message):
     with pytest.raises(InvalidArgumentError, match=message):
@@ -235,8 +253,16 @@ def test_a_folder_with_parts(tmp_path):
     write(tmp_path / "val.csv", ROWS)
     with pytest.raises(InvalidArgumentError, match=r"has val\.csv and dev\.tsv, both for validation"):
         read_splits(tmp_path)
-    with pytest.raises(InvalidArgumentError, match=r"has no train\.csv .* there is no such folder"):
+    with pytest.raises(InvalidArgumentError, match="nowhere does not exist; check its name"):
         read_splits(tmp_path / "nowhere")
+    with pytest.raises(
+        InvalidArgumentError, match=r"val\.csv is a file, but must be a folder; .*read_file reads a file"
+    ):
+        read_splits(tmp_path / "val.csv")
+    for name in ("train.csv", "val.csv"):
+        (tmp_path / name).unlink()
+    with pytest.raises(InvalidArgumentError, match=r"has no train\.csv, nor .*; there is dev\.tsv, test\.csv\.gz$"):
+        read_splits(tmp_path)
 
 
 def test_parts_that_were_read_alone_number_their_classes_as_the_training_data(tmp_path):
@@ -271,6 +297,8 @@ def test_a_folder_of_classes(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidArgumentError, match=r"has no folders with \.txt files"):
         read_class_folder(tmp_path / "empty")
+    with pytest.raises(InvalidArgumentError, match="nowhere does not exist"):
+        read_class_folder(tmp_path / "nowhere")
 
 
 def test_real_data(gue):

@@ -9,6 +9,7 @@ import torch
 pytest.importorskip("sklearn")
 pytest.importorskip("tangermeme")
 
+from sklearn.exceptions import NotFittedError
 from tangermeme.ablate import ablate
 from tangermeme.deep_lift_shap import deep_lift_shap
 from tangermeme.marginalize import marginalize
@@ -21,10 +22,12 @@ from dasha.errors import InvalidArgumentError, OptionalDependencyError
 from dasha.randomness import seeded
 from dasha.search.model import Ensemble
 from dasha.search.supernet import apply_architecture
-from genomics_adapter.attribution import attribute, seqlets
+from genomics_adapter import attribute, motifs
+from genomics_adapter.attribution import seqlets
 from genomics_adapter.encoding import ANY, PAD, encode, one_hot
+from genomics_adapter.estimator import DashaSequenceClassifier
 from genomics_adapter.logos import draw_attributions, draw_motifs
-from genomics_adapter.motifs import Motif, motifs
+from genomics_adapter.patterns import Motif
 from genomics_adapter.planted import MOTIFS, plant, recovery, similarity
 from genomics_adapter.references import stretches_shuffled
 from genomics_adapter.reverse_complement import StrandAverage
@@ -196,7 +199,8 @@ def test_seqlets_become_the_motifs_that_were_planted(planted):
     made, rows, contributions = planted
     found = seqlets(contributions, caller="tfmodisco", window_size=9)
     assert {"example_idx", "start", "end", "attribution"} <= set(found.columns)
-    patterns = motifs(contributions, made.data.codes[rows], found=found)
+    assert found.equals(seqlets(contributions.double().numpy(), caller="tfmodisco", window_size=9))
+    patterns = motifs(contributions.numpy(), made.data.codes[rows], found=found)
     for frequencies in made.frequencies:
         assert max(similarity(pattern, frequencies) for pattern in patterns) > 0.9
     strands = set(patterns[0].members["strand"])
@@ -253,6 +257,9 @@ def test_pictures(planted):
     ("options", "message"),
     [
         ({"target": 2}, "target is 2, but the model has outputs 0 to 1"),
+        ({"target": 0.0}, "target is 0.0, but the model has outputs 0 to 1"),
+        ({"n_shuffles": 0}, "n_shuffles is 0, but must be an integer of at least 1"),
+        ({"batch_size": 0}, "batch_size is 0, but must be an integer of at least 1"),
         ({"method": "guess"}, "method is 'guess', but must be one of"),
         ({"device": "abacus"}, "device='abacus' cannot be used"),
     ],
@@ -260,6 +267,17 @@ def test_pictures(planted):
 def test_attribute_checks_its_arguments(wide, options, message):
     with pytest.raises(InvalidArgumentError, match=message):
         attribute(wide, CODES, **options)
+
+
+def test_the_number_of_an_output_may_be_one_of_numpy(wide):
+    options = {"n_shuffles": 2, "device": "cpu"}
+    here, there = (attribute(wide, CODES[:2], target=target, **options) for target in (1, np.int64(1)))
+    torch.testing.assert_close(here, there)
+
+
+def test_an_estimator_must_be_fitted():
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        attribute(DashaSequenceClassifier(), CODES)
 
 
 def test_models_with_other_outputs_are_refused():

@@ -2,9 +2,11 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -294,10 +296,44 @@ def test_the_command_predicts_sequences_without_labels(trained, tmp_path, monkey
         expected = task.eval()(one_hot(codes))[:, 0].sigmoid()
     found = torch.tensor([float(line.split(",")[1]) for line in lines[1:]])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    tables = {".csv.gz": pd.read_csv, ".tsv": partial(pd.read_csv, sep="\t"), ".parquet": pd.read_parquet}
+    for ending, read in tables.items():
+        assert main([*words, "--data.path", "new.fa", "--data.length", "16", f"--out=new{ending}"]) == 0
+        table = read(tmp_path / f"new{ending}")
+        assert table.columns.tolist() == ["name", "probability"]
+        np.testing.assert_allclose(table["probability"], found, rtol=1e-4)
+    for out, why in (("new.xlsx", "ends in '.xlsx', but must end in .csv, .csv.gz, .tsv"), ("out", "is a folder")):
+        assert main([*words, "--data.path", "absent.fa", "--out", out]) == 2
+        assert f"--out '{out}' {why}" in capsys.readouterr().err
     assert main([*words, "--data.path", "data", "--trainer.devices=2"]) == 2
     assert "but the trainer has 2 processes; add --trainer.devices=1" in capsys.readouterr().err
     assert main([*words, "--data.path", "data"]) == 0
     assert "data/test.csv, line 2" in (tmp_path / "out" / "new.csv").read_text()
+
+
+@pytest.mark.parametrize("command", ["test", "fit"])
+def test_the_command_takes_no_file_that_is_no_checkpoint(command, tmp_path, monkeypatch, capsys):
+    from dasha.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    Path("cut.ckpt").write_bytes(b"cut off")
+    torch.save({"weights": torch.zeros(2)}, "other.ckpt")
+    for name in ("cut.ckpt", "other.ckpt"):
+        assert main(["genomics", command, "--data.path=data", "--ckpt_path", name]) == 2
+        error = capsys.readouterr().err
+        assert f"{name} is no checkpoint of a DashaSequenceTask" in error
+        assert "weights_only" not in error
+
+
+def test_the_command_offers_no_optimizer_because_the_task_has_its_own(capsys):
+    from genomics_adapter.lightning_cli import run_cli
+
+    with pytest.raises(SystemExit):
+        run_cli(["fit", "--help"])
+    offered = capsys.readouterr().out
+    assert "--trainer.max_epochs" in offered
+    assert "--optimizer" not in offered
+    assert "--lr_scheduler" not in offered
 
 
 def test_the_command_tests_all_of_a_file_that_is_not_the_data_of_the_training(tmp_path, monkeypatch, capsys):
@@ -502,6 +538,21 @@ def test_labels_in_several_columns(tmp_path):
     counts = SequenceFiles(str(tmp_path / "b.csv"), "regression", loss="poisson")
     with pytest.raises(InvalidArgumentError, match="counts of at least 0"):
         counts.setup("fit")
+
+
+def test_columns_of_labels_keep_their_names(tmp_path, monkeypatch):
+    from dasha.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    rows = zip(decode(SPLITS.train.codes), SPLITS.train.labels, strict=True)
+    Path("a.csv").write_text("sequence,bound,free\n" + "".join(f"{text},{one},{1 - one}\n" for text, one in rows))
+    write_settings(tmp_path, path="a.csv", label=["bound", "free"])
+    common = ["--config", "fit.yaml", "--model.kind=multilabel", "--model.num_outputs=2"]
+    assert main(["genomics", "fit", *common]) == 0
+    assert "Labels: bound, free." in Path("run/model_card.md").read_text()
+    (checkpoint,) = Path("run").rglob("*.ckpt")
+    assert main(["genomics", "predict", *common, "--ckpt_path", str(checkpoint)]) == 0
+    assert pd.read_csv("predictions.csv").columns.tolist() == ["name", "bound", "free"]
 
 
 @pytest.mark.parametrize("label", ["score", 7, [5, 7], ["a", "b"]])

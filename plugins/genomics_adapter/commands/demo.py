@@ -12,7 +12,7 @@ from dasha.cli._output import JsonOption, note, print_json, print_table
 
 if TYPE_CHECKING:
     from genomics_adapter.estimator import DashaSequenceClassifier
-    from genomics_adapter.motifs import Motif
+    from genomics_adapter.patterns import Motif
     from genomics_adapter.planted import Planted
 
 COUNTS = (2400, 400, 400)
@@ -71,7 +71,7 @@ def run_demo(out: Path, changes: dict[str, Any], *, is_shown: bool) -> dict[str,
     from genomics_adapter.dataset import SequenceDataset
     from genomics_adapter.estimator import DashaSequenceClassifier
     from genomics_adapter.leaks import leak_report
-    from genomics_adapter.motifs import motifs
+    from genomics_adapter.patterns import motifs
     from genomics_adapter.planted import MOTIFS, plant, recovery, similarity
     from genomics_adapter.reverse_complement import StrandAverage
     from genomics_adapter.sequences.data import SequenceSplits

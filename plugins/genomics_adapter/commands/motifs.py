@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dasha.report.page import Page
-    from genomics_adapter.motifs import Motif
+    from genomics_adapter.patterns import Motif
     from genomics_adapter.trained import TrainedModel
 
 _PAGE, _MEME = "motifs.html", "motifs.meme"
@@ -49,7 +49,7 @@ def motifs(
     from dasha.runs import atomic_folder
     from genomics_adapter.attribution import attribute, seqlets
     from genomics_adapter.encoding import one_hot
-    from genomics_adapter.motifs import motifs as gathered
+    from genomics_adapter.patterns import motifs as gathered
     from genomics_adapter.sequences import read_file
     from genomics_adapter.trained import open_model
 
@@ -149,7 +149,7 @@ class _Explained:
         import pandas as pd
 
         from dasha.report.page import render_page
-        from genomics_adapter.motifs import write_meme
+        from genomics_adapter.patterns import write_meme
 
         named = self.seqlets.copy()
         named.insert(0, "name", [self.titles[index] for index in named["example_idx"]])

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dasha.errors import InvalidArgumentError
-from genomics_adapter.encoding import ALPHABET, ANY, Crop
+from genomics_adapter.encoding import ALPHABET, ANY, Crop, array_of, texts_of
 from genomics_adapter.sequences.data import SequenceData, Source, from_texts
 from genomics_adapter.sequences.labels import parse_labels
 from genomics_adapter.sequences.words import chromosomes_of, names_of
 
 
 def read_arrays(
-    sequences: Sequence[str] | np.ndarray,
+    sequences: Any,
     labels: ArrayLike | None = None,
     *,
     names: ArrayLike | None = None,
@@ -29,7 +29,8 @@ def read_arrays(
     """Take sequences from memory.
 
     Args:
-        sequences: Texts; codes, uint8 ``(N, L)``; or one-hot columns ``(N, 4, L)`` of 0 and 1, where zeros become N.
+        sequences: Texts ``(N,)`` or ``(N, 1)``; codes, uint8 ``(N, L)``; or one-hot columns ``(N, 4, L)`` of 0 and 1,
+            where zeros become N. A list, an array, a tensor, a column or a data frame of one.
         labels: Numbers or words, shape ``(N,)``, numbers ``(N, T)``, or numbers of any shape for every sequence.
         names: Of the sequences.
         chromosomes: Of the sequences.
@@ -49,11 +50,12 @@ def read_arrays(
         rows["chromosomes"] = chromosomes_of(np.asarray(chromosomes, dtype=object), origin)
     if labels is not None:
         rows["labels"], rows["class_names"] = _labels(np.asarray(labels), origin, class_names)
-    if isinstance(sequences, np.ndarray) and sequences.ndim > 1:
-        codes = _codes_of(sequences)
+    array = array_of(sequences, "sequences")
+    if array.ndim > 1 and array.dtype.kind not in "OSU":
+        codes = _codes_of(array)
         data = SequenceData(codes, source=origin, **rows)
         return data if length is None else data.with_length(length, crop)
-    return from_texts(sequences, origin, length=length, crop=crop, **rows)
+    return from_texts(texts_of(array, "sequences"), origin, length=length, crop=crop, **rows)
 
 
 def _labels(labels: np.ndarray, source: Source, class_names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -23,6 +23,7 @@ SUFFIXES = tuple(f".{kind}{packed}" for kind in _KINDS for packed in ("", ".gz",
 """Endings of the files that can be read."""
 _COLUMNS = {"name": 4, "score": 5, "strand": 6}
 _SHOWN = 5
+_DIGITS = 18  # of a number that 64 bits hold in any case
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def read_bed(
         notes.append(f"{outside} windows reach over an end of their chromosome and are N there")
     rows: dict[str, Any] = {"names": _names(found), "chromosomes": found.chromosomes, "strands": found.strands}
     rows |= {"labels": labels, "class_names": names, "starts": first}
+    rows["label_names"] = tuple(map(str, several)) if len(several) > 1 else ()
     return SequenceData(codes, source=found.source, notes=tuple(notes), **rows)
 
 
@@ -146,8 +148,11 @@ def _read_lines(path: Path, labels: Sequence[int]) -> _Intervals:
 
 def _whole(column: list[str], source: Source, what: str) -> np.ndarray:
     for index, value in enumerate(column):
-        if not (value.isascii() and value.isdigit()):
-            raise InvalidArgumentError(f"{source.place(index)} has {what} {value!r}, but must be a whole number from 0")
+        if not (value.isascii() and value.isdigit() and len(value) <= _DIGITS):
+            raise InvalidArgumentError(
+                f"{source.place(index)} has {what} {value!r}, but must be a whole number from 0, of at most {_DIGITS} "
+                "digits"
+            )
     return np.array(column, dtype=str).astype(np.int64)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dasha.errors import InvalidArgumentError
-from genomics_adapter.encoding import Crop, encode, fitted, text_lengths
+from genomics_adapter.encoding import Crop, encode, fitted, text_at, text_lengths
 
 _log = logging.getLogger("genomics_adapter")
+_MISSING = {"NA", "NAN", "NaN", "nan"}  # letters of IUPAC, but no sequences of N and A
 _RULES = {
     "center": "centred (base len // 2 at length // 2)",
     "start": "aligned at their first base",
@@ -83,6 +84,7 @@ class SequenceData:
         starts: First base of every sequence on its chromosome, counted from 0, or None.
         strands: ``"+"`` or ``"-"`` for every sequence, or None.
         class_names: Names of the classes, in the order of their numbers, where labels were words.
+        label_names: Names of the columns of labels, where there are several that have names.
         source: Where the sequences are from.
         notes: What a reader should know about how they were read.
 
@@ -97,6 +99,7 @@ class SequenceData:
     starts: np.ndarray | None = field(default=None, repr=False)
     strands: np.ndarray | None = field(default=None, repr=False)
     class_names: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
     source: Source = field(default_factory=lambda: Source("sequences"))
     notes: tuple[str, ...] = ()
 
@@ -277,7 +280,9 @@ def concatenated(parts: Sequence[SequenceData]) -> SequenceData:
     )
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     codes = np.concatenate([part.codes for part in parts])
-    return SequenceData(codes, class_names=first.class_names, source=source, notes=notes, **rows)
+    is_alike = all(part.label_names == first.label_names for part in parts)
+    rows |= {"class_names": first.class_names, "label_names": first.label_names if is_alike else ()}
+    return SequenceData(codes, source=source, notes=notes, **rows)
 
 
 def from_texts(
@@ -294,11 +299,17 @@ def from_texts(
         **rows: The other attributes of `SequenceData`.
 
     Raises:
-        InvalidArgumentError: If there are no sequences, or one cannot be encoded; the message names its place.
+        InvalidArgumentError: If there are no sequences, or one is missing or cannot be encoded; the message names its
+            place.
     """
     if not len(sequences):
         raise InvalidArgumentError(f"{source} holds no sequences; at least one is needed")
     lengths = text_lengths(sequences, source.place)
+    for index in np.flatnonzero(lengths <= max(map(len, _MISSING))).tolist():
+        if (text := text_at(sequences, index)) in _MISSING:
+            raise InvalidArgumentError(
+                f"{source.place(index)} is {text!r}, which says that the sequence is missing; supply it or drop the row"
+            )
     codes = encode(sequences, length=length, crop=crop, where=source.place)
     data = SequenceData(codes, source=source, notes=(*notes, *_fit_note(lengths, codes.shape[1], crop)), **rows)
     _log.info(data.describe())

@@ -59,7 +59,7 @@ def read_fasta(
     if table is not None:
         labels = [label_column] if isinstance(label_column, str) else list(label_column)
         ordered, origin = _ordered(Path(table), names, source, [name_column, *labels])
-        rows["labels"], rows["class_names"] = labels_of(ordered, origin, labels, class_names)
+        rows |= labels_of(ordered, origin, labels, class_names)
     elif label_pattern is not None:
         found = _labels_in_headers(headers, source, label_pattern)
         if found:

@@ -28,14 +28,16 @@ def read_splits(
             numbered as in the training data.
 
     Raises:
-        InvalidArgumentError: If there is no training data, or two files for one part; otherwise as `read_file`.
+        InvalidArgumentError: If there is no such folder, no training data, or two files for one part; otherwise as
+            `read_file`.
     """
-    place = Path(folder)
+    place = _existing(folder)
     paths = {part: _only(place, part, names) for part, names in _NAMES.items()}
     if paths["train"] is None:
-        found = sorted(path.name for path in place.iterdir())[:10] if place.is_dir() else "no such folder"
+        found = ", ".join(sorted(path.name for path in place.iterdir())[:10])
         raise InvalidArgumentError(
-            f"{place} has no train.csv (or {', '.join(SUFFIXES[1:])}); there is {found or 'nothing'}"
+            f"{place} has no train.csv, nor train with another ending of a table, a FASTA file or a BED file; there is "
+            f"{found or 'nothing'}"
         )
     first = read_file(paths["train"], **options)
     if first.class_names:
@@ -68,10 +70,11 @@ def read_class_folder(
         crop: Which part of a sequence of another length keeps its place; see `genomics_adapter.encode`.
 
     Raises:
-        InvalidArgumentError: If there are no such files, or one is empty or has a character that is no base.
+        InvalidArgumentError: If there is no such folder, there are no such files, or one is empty or has a character
+            that is no base.
     """
-    place = Path(folder)
-    found = sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
+    place = _existing(folder)
+    found = sorted(path.name for path in place.iterdir() if path.is_dir())
     names = class_names or tuple(found)
     unknown = sorted(set(found) - set(names))
     if unknown:
@@ -83,6 +86,15 @@ def read_class_folder(
     source = Source(str(place), np.array([f"{path.parent.name}/{path.name}" for path, _ in files]), "file")
     labels = np.array([label for _, label in files], dtype=np.int64)
     return from_texts(texts, source, length=length, crop=crop, labels=labels, class_names=names)
+
+
+def _existing(folder: str | Path) -> Path:
+    place = Path(folder)
+    if not place.exists():
+        raise InvalidArgumentError(f"{place} does not exist; check its name")
+    if not place.is_dir():
+        raise InvalidArgumentError(f"{place} is a file, but must be a folder; genomics_adapter.read_file reads a file")
+    return place
 
 
 def _only(folder: Path, part: str, names: tuple[str, ...]) -> Path | None:

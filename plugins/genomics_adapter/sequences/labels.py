@@ -14,6 +14,8 @@ from genomics_adapter.sequences.data import Source
 # More different words than this share of the sequences are names rather than classes.
 _MOST_CLASSES = 0.2
 _MOST = 2**53  # up to here, floats have every whole number
+# What pandas reads as missing.
+_MISSING = {"#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 _NO_LABEL = "has no label; supply it or drop the row"
 
 
@@ -32,7 +34,8 @@ def parse_labels(
         and the names of the classes, none where labels are numbers.
 
     Raises:
-        InvalidArgumentError: If a label is empty, not finite, an unknown word, or a word among numbers.
+        InvalidArgumentError: If a label is empty or says that it is missing (``NA`` and the like), is not finite, an
+            unknown word, or a word among numbers.
     """
     parsed = [_column(column, source) for column in columns]
     are_words = [column.dtype.kind == "O" for column in parsed]
@@ -76,6 +79,13 @@ def _finite(numbers: np.ndarray, words: pd.Series[str], source: Source) -> np.nd
 
 
 def _classes(words: np.ndarray, source: Source, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    is_missing = np.isin(words, list(_MISSING.difference(names)))
+    if is_missing.any():
+        index = int(is_missing.argmax())
+        raise InvalidArgumentError(
+            f"{source.place(index)} has label {words[index]!r}, which says that it is missing; drop the row or rename "
+            "the word, or where it is a class, name all in class_names="
+        )
     known = names or tuple(sorted(set(words.tolist())))
     if not names and len(known) > max(10, _MOST_CLASSES * len(words)):
         raise InvalidArgumentError(

@@ -90,7 +90,7 @@ def data_of_table(
         raise InvalidTableError(f"column {sequence!r} of {source} holds {sequences.type}, but must hold sequences")
     rows: dict[str, Any] = {}
     if labels and len(table):
-        rows["labels"], rows["class_names"] = labels_of(table, source, labels, class_names)
+        rows = labels_of(table, source, labels, class_names)
     if name is not None:
         rows["names"] = names_of(table.column(name).to_pylist(), source)
     if chromosome is not None:
@@ -98,12 +98,12 @@ def data_of_table(
     return from_texts(_stripped(sequences), source, length=length, crop=crop, **rows)
 
 
-def labels_of(
-    table: pa.Table, source: Source, columns: Sequence[str], class_names: Sequence[str]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels in one column or several of an Arrow table; see `genomics_adapter.sequences.labels.parse_labels`."""
+def labels_of(table: pa.Table, source: Source, columns: Sequence[str], class_names: Sequence[str]) -> dict[str, Any]:
+    """Labels in one column or several of an Arrow table, with their names, for `SequenceData`."""
     parts = [part for column in columns for part in _columns(table.column(column), column, source)]
-    return parse_labels(parts, source, class_names)
+    labels, names = parse_labels(parts, source, class_names)
+    is_named = 1 < len(columns) == len(parts)
+    return {"labels": labels, "class_names": names, "label_names": tuple(columns) if is_named else ()}
 
 
 def read_columns(path: Path, wanted: Sequence[str]) -> tuple[pa.Table, Source]:

@@ -48,7 +48,7 @@ class Motif:
 
 
 def motifs(
-    attributions: Tensor,
+    attributions: Tensor | np.ndarray,
     X: Any,
     *,
     found: pd.DataFrame | None = None,
@@ -85,6 +85,7 @@ def motifs(
     if grouping not in get_args(Grouping):
         allowed = ", ".join(map(repr, get_args(Grouping)))
         raise InvalidArgumentError(f"grouping is {grouping!r}, but must be one of {allowed}")
+    attributions = torch.as_tensor(attributions, dtype=torch.float32)
     inputs = torch.cat(list(batches_of(read_sequences(X, length=attributions.shape[-1], crop=crop), 4096)))
     if grouping == "modisco":
         return _by_modisco(attributions, inputs, options)
