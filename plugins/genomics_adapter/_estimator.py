@@ -19,7 +19,15 @@ from dasha.search.networks import BackboneArgument
 from dasha.search.plan import NetworkPlan
 from dasha.tasks import TaskSpec
 from genomics_adapter._fitted import on_device, read_fitted, write_fitted
-from genomics_adapter._inputs import batches_of, check_lengths, class_names_of, dataset_of, is_matrix, read_sequences
+from genomics_adapter._inputs import (
+    batches_of,
+    check_lengths,
+    check_same_names,
+    class_names_of,
+    dataset_of,
+    is_matrix,
+    read_sequences,
+)
 from genomics_adapter._kept_cards import is_described, keep_described, part_of
 from genomics_adapter._sklearn import (
     BaseEstimator,
@@ -153,7 +161,8 @@ class DashaSequenceEstimator(BaseEstimator):
             if targets_given is not None:
                 check_present(targets_given, name)
         sequences = self._read(X, reset=True)
-        targets, task = self._learn_targets(y, class_names_of(X, y))
+        names = class_names_of(X, y)
+        targets, task = self._learn_targets(y, names)
         check_lengths(sequences, targets, "")
         seed = self._seed()
         is_new = self.run_dir is not None and not is_described(self.run_dir)
@@ -167,6 +176,7 @@ class DashaSequenceEstimator(BaseEstimator):
             )
             train, validation = (sequences[own], targets[own]), (sequences[other], targets[other])
         else:
+            check_same_names(names, class_names_of(X_val, y_val))
             train, validation = (sequences, targets), (self._read(X_val), self._encode(y_val))
             check_lengths(*validation, " of validation")
         augment = Augmentation(reverse_complement=self.reverse_complement, shift=self.shift)

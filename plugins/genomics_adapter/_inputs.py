@@ -100,6 +100,15 @@ def class_names_of(X: Any, y: Any) -> tuple[str, ...]:
     return X.class_names if np.isin(X.labels, np.arange(len(X.class_names))).all() else ()
 
 
+def check_same_names(names: tuple[str, ...], validation: tuple[str, ...]) -> None:
+    """Refuse validation data whose numbers mean other classes or columns than those of the training data."""
+    if names and validation and names != validation:
+        raise InvalidArgumentError(
+            f"y_val counts {', '.join(validation)}, but y counts {', '.join(names)}, so that equal numbers mean "
+            "different things; read X_val with class_names=X.class_names, or its columns in the order of X"
+        )
+
+
 def _texts(array: np.ndarray) -> np.ndarray:
     flat = texts_of(array, "X")
     if flat.dtype.kind not in "OSU":

@@ -256,6 +256,13 @@ def test_a_run_folder_is_continued_and_belongs_to_its_data(tmp_path):
     assert load_model(tmp_path / "run")(one_hot(encode(X))).shape == (160, 1)
 
 
+def test_validation_data_with_other_classes_by_the_same_numbers_are_refused():
+    data = SequenceData(encode(X), Y, class_names=("background", "site"))
+    other = SequenceData(encode(X_TEST), np.zeros(len(X_TEST), dtype=int), class_names=("site",))
+    with pytest.raises(InvalidArgumentError, match="y_val counts site, but y counts background, site"):
+        DashaSequenceClassifier(**QUICK).fit(data, data.labels, other, other.labels)
+
+
 def test_pipelines_cross_validation_and_grid_search():
     pipeline = make_pipeline(FunctionTransformer(lambda texts: [text.upper() for text in texts]), clone_of_quick())
     assert pipeline.fit(X, Y).predict(X_TEST).shape == (100,)
