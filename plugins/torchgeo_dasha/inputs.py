@@ -14,6 +14,8 @@ KEY = "torchgeo_dasha_inputs"
 """Where the state of a datamodule holds it."""
 NORMALIZATION_KEY = "torchgeo_dasha_normalization"
 """Where a checkpoint holds what any datamodule did to the bands."""
+CLASS_KEY = "_class_path"
+"""Where the hyperparameters in a checkpoint hold the class of its task; the name is that of Lightning's command line."""
 
 
 @dataclass(frozen=True)

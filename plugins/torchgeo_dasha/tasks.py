@@ -31,7 +31,7 @@ from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
 from torchgeo_dasha import batches, logged, matching, searching, specs, units
-from torchgeo_dasha.inputs import NORMALIZATION_KEY, Normalization
+from torchgeo_dasha.inputs import CLASS_KEY, NORMALIZATION_KEY, Normalization
 from torchgeo_dasha.networks import (
     InSpreads,
     NotBuilt,
@@ -99,7 +99,7 @@ class Searched(host.BaseTask):
         patience: int | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("_class_path", None)  # Lightning's command line stores it beside the arguments
+        kwargs.pop(CLASS_KEY, None)  # checkpoints hold it beside the arguments
         self.found = None
         self._is_for_data = False  # whether the network is in the units of the data that it is fitted to
         self.folder = None
@@ -165,8 +165,10 @@ class Searched(host.BaseTask):
         self._is_to_clear = False
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the datamodule did to the images, which whoever has only the checkpoint cannot ask."""
+        """Add the class, and what the datamodule did to the images: whoever has only the checkpoint can ask neither."""
         super().on_save_checkpoint(checkpoint)
+        cls = type(self)
+        checkpoint["hyper_parameters"].setdefault(CLASS_KEY, f"{cls.__module__}.{cls.__qualname__}")
         normalization = Normalization.of_datamodule(getattr(self.trainer, "datamodule", None))
         if normalization is not None:
             checkpoint[NORMALIZATION_KEY] = normalization.as_dict()
