@@ -231,6 +231,20 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(scene_file, tmp_path,
             predict_file(scene_file, out, tmp_path / "never read.ckpt")
         with pytest.raises(InvalidArgumentError, match=message):
             mapped(scene_file, out, network, tile=64)
+    (checkpoint := tmp_path / "fields.ckpt").write_text("trained")
+    (linked := tmp_path / "linked.tif").symlink_to(checkpoint)
+    for out, given, message in [
+        (checkpoint, checkpoint, r"fields\.ckpt' is the checkpoint itself; choose another file"),
+        (linked, checkpoint, r"linked\.tif' is the checkpoint itself"),
+        (linked, tmp_path, r"linked\.tif' leads to \S+fields\.ckpt, which does not end in \.tif or \.tiff, but"),
+        (tmp_path / "c.png", checkpoint, r"c\.png' does not end in \.tif .* name it so, such as \S+c\.tif"),
+        (tmp_path / "plan.json", tmp_path, r"plan\.json' does not end in"),
+    ]:
+        with pytest.raises(InvalidArgumentError, match=message):
+            predict_file(scene_file, out, given)
+    assert checkpoint.read_text() == "trained"
+    checkpoint.unlink()
+    linked.unlink()
     monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(PermissionError("busy")))
     with pytest.raises(InvalidArgumentError, match=r"out='\S+c\.tif' cannot be written: busy"):
         mapped(scene_file, tmp_path / "c.tif", network, tile=64)

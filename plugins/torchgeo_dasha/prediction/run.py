@@ -152,7 +152,7 @@ def predict_file(
     Raises:
         InvalidArgumentError: If the checkpoint, the scene and the arguments do not fit together.
     """
-    check_target(out)
+    check_target(out, checkpoint=checkpoint)
     trained = load_trained(checkpoint, task=task, architectures=architectures)
     with open_scene(source, bands or _trained_bands(trained, source)) as scene:
         if trained.in_channels is not None and len(scene.bands) != trained.in_channels:
