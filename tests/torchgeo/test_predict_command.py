@@ -69,6 +69,8 @@ def test_patches_of_a_scene(patches, scene, tmp_path, read_tif, capsys):
     out = tmp_path / "classes.tif"
     assert main(["predict", str(scene), "--checkpoint", str(patches), "--out", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
+    for given, overlap, used in [(100_000, 0, 56), (100_000, 60, 64), (24, 0, 24)]:  # the scene has 45 × 52 pixels
+        assert predict_file(scene, tmp_path / "o.tif", patches, tile=given, overlap=overlap).tile == used
     assert (told["kind"], told["tile"], told["class_names"]) == ("patches", 8, ["land", "sea"])
     classes, profile, _ = read_tif(out)
     assert (classes.shape, profile["transform"].a) == ((1, 6, 7), 80)

@@ -145,7 +145,8 @@ def predict_file(
             of the earlier image and then those of the later one.
         mean: Of every band, where the checkpoint does not say how inputs were normalised.
         std: Likewise.
-        tile: Height and width of tiles; by default those of the images trained on, or 256.
+        tile: Height and width of tiles; by default those of the images trained on, or 256. Larger ones than the scene
+            are cut to as many of these as cover it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         **options: Of `map_scene`.
 
@@ -165,7 +166,7 @@ def predict_file(
             scene,
             network,
             out,
-            tile=_TILE if tile is None and trained.inputs is None else tile or _trained_size(trained),
+            tile=_tile(trained, scene, tile, overlap=options.get("overlap") or 0),
             is_sigmoid=trained.is_sigmoid,
             is_number=trained.is_number,
             class_names=trained.class_names,
@@ -187,11 +188,13 @@ def _trained_bands(trained: Trained, source: Path) -> tuple[int, ...] | None:
     return trained.inputs.bands
 
 
-def _trained_size(trained: Trained) -> int:
+def _tile(trained: Trained, scene: Scene, tile: int | None, *, overlap: int) -> int:
+    """Height and width of tiles: those trained on; or as asked for, but not beyond all that covers the scene."""
     inputs = trained.inputs
-    size = (inputs.file_size or inputs.image_size) if inputs else None
-    if size is None:
-        return _TILE
+    size = ((inputs.file_size or inputs.image_size) if inputs else None) or (_TILE, _TILE)
+    if tile is not None:
+        unit = math.lcm(*size)  # what suits the network, so do its multiples
+        return min(tile, unit * math.ceil(max(scene.height, scene.width, overlap + 1) / unit))
     if size[0] != size[1]:
         raise InvalidArgumentError(
             f"the network was trained on {size[0]} × {size[1]} pixels; choose a square with tile"
