@@ -8,7 +8,7 @@ them and searches nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -43,7 +43,7 @@ from torchgeo_dasha.networks import (
     read_architecture,
     smoothed,
 )
-from torchgeo_dasha.resuming import checkpoint_ahead
+from torchgeo_dasha.resuming import checkpoint_ahead, optimizer_of_file
 
 
 class Searched(host.BaseTask):
@@ -54,7 +54,8 @@ class Searched(host.BaseTask):
         budget: How much is spent on search and tuning: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
         overrides: Values of the budget to replace, such as ``{"tune.trials": 24}``.
         search: Kernels: ``"on"`` for searched ones, ``"off"`` for the backbone's own, ``"random"`` for drawn ones;
-            ``"auto"`` searches and lets trials choose between searched and own by validation score.
+            ``"auto"`` searches and lets trials choose between searched and own by validation score. True and False
+            are on and off, as YAML reads these words.
         engine: Where settings are tried: ``"local"``, one after the other in the first process, or ``"ray"``, on a Ray
             cluster, to whose machines data and datamodule are sent.
         run_dir: Folder of the search, from which it is continued; by default below the trainer's
@@ -89,7 +90,7 @@ class Searched(host.BaseTask):
         backbone: str = "auto",
         budget: str = "quick",
         overrides: dict[str, Any] | None = None,
-        search: Literal["auto", "on", "off", "random"] = "auto",
+        search: Literal["auto", "on", "off", "random"] | bool = "auto",
         engine: Engine = "local",
         run_dir: str | None = None,
         seed: int = 0,
@@ -117,6 +118,7 @@ class Searched(host.BaseTask):
     def configure_models(self) -> None:
         """Check the arguments; build the network if there is a finished search."""
         self.hparams.update(specs.without_networks(self.hparams, self.weights))
+        self.hparams["search"] = specs.search_mode(self.hparams["search"])
         specs.check_training(self.hparams, losses=specs.losses_of(type(self)))
         self.spec = self.make_spec(self.hparams)
         settings = self.settings
@@ -151,6 +153,10 @@ class Searched(host.BaseTask):
         assert self.found is not None
         units.say_scale(self.found.plan)
         self._is_for_data = True
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """Parameters of the network; before the search one that stands for them in the optimizer of a file."""
+        return iter(self.model.stand_in) if isinstance(self.model, NotBuilt) else super().parameters(recurse)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Outputs of the network; on CPUs in the order in memory that is fast in the precision of the trainer."""
@@ -273,6 +279,8 @@ class Searched(host.BaseTask):
         self.found = found
         self.hparams["architecture"] = plain(found)
         self._fit_loss()
+        if (optimizer := optimizer_of_file(self)) is not None:
+            optimizer.param_groups[0]["params"] = list(self.parameters())
 
     def _fit_loss(self) -> None:
         """Let the loss be of what the network learns, once both are there."""
