@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
@@ -31,7 +31,7 @@ from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
 from torchgeo_dasha import batches, logged, matching, searching, specs, units
-from torchgeo_dasha.inputs import CLASS_KEY, NORMALIZATION_KEY, Normalization
+from torchgeo_dasha.inputs import CLASS_KEY, NORMALIZATION_KEY, Normalization, plain_value
 from torchgeo_dasha.networks import (
     InSpreads,
     NotBuilt,
@@ -92,9 +92,9 @@ class Searched(host.BaseTask):
         overrides: dict[str, Any] | None = None,
         search: Literal["auto", "on", "off", "random"] | bool = "auto",
         engine: Engine = "local",
-        run_dir: str | None = None,
+        run_dir: str | Path | None = None,
         seed: int = 0,
-        architecture: str | dict[str, Any] | None = None,
+        architecture: str | Path | dict[str, Any] | None = None,
         model: str = specs.OWN_NETWORK,
         lr: float | None = None,
         patience: int | None = None,
@@ -117,6 +117,9 @@ class Searched(host.BaseTask):
 
     def configure_models(self) -> None:
         """Check the arguments; build the network if there is a finished search."""
+        # TorchGeo takes some weights as tensors only, which checkpoints hold well.
+        given = {name: value for name, value in self.hparams.items() if not isinstance(value, Tensor)}
+        self.hparams.update(plain_value(given))
         self.hparams.update(specs.without_networks(self.hparams, self.weights))
         self.hparams["search"] = specs.search_mode(self.hparams["search"])
         specs.check_training(self.hparams, losses=specs.losses_of(type(self)))

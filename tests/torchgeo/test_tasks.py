@@ -341,6 +341,27 @@ def test_found_settings_and_the_schedule_of_the_budget(data_of, trainer_of):
     assert max(rates) == pytest.approx(best["lr"], rel=0.2)
 
 
+def test_arguments_from_numpy_and_paths_are_plain_in_checkpoints(data_of, trainer_of, tmp_path):
+    given = {
+        "run_dir": tmp_path / "run",
+        "class_weights": np.array([1.0, 2.0, 1.0, 1.0]),
+        "in_channels": np.int64(4),
+        "num_classes": np.int64(4),
+        "seed": np.int64(1),
+        "overrides": {**OVERRIDES, "width": np.int64(1)},
+    }
+    task, trainer = task_of(**given), trainer_of()
+    trainer.fit(task, data_of())
+    path = trainer.checkpoint_callback.best_model_path
+    stored = torch.load(path, weights_only=True)["hyper_parameters"]
+    assert (stored["run_dir"], stored["class_weights"]) == (str(tmp_path / "run"), [1.0, 2.0, 1.0, 1.0])
+    assert (stored["seed"], type(stored["seed"]), type(stored["overrides"]["width"])) == (1, int, int)
+    assert type(task).load_from_checkpoint(path).found == task.found
+    assert task_of(architecture=tmp_path / "run").found == task.found
+    weight = torch.tensor([2.0])
+    assert isinstance(task_of(class_weights=weight.repeat(4)).hparams["class_weights"], torch.Tensor)
+
+
 def test_a_learning_rate_and_patience_of_the_users_own(data_of, trainer_of):
     task, trainer = task_of(lr=0.001, patience=3), trainer_of(gradient_clip_val=0.5)
     with pytest.warns(DashaWarning, match=r"lr=0.001 is used as given, not the 0\.\d+ that was found.*AdamW"):
