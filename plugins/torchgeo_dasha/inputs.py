@@ -1,4 +1,4 @@
-"""What a network expects of its inputs; a checkpoint carries it along, in values that are read without executing code."""
+"""What a network expects of its inputs; a checkpoint carries it along, in plain values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY = "torchgeo_dasha_inputs"
 NORMALIZATION_KEY = "torchgeo_dasha_normalization"
 """Where a checkpoint holds what any datamodule did to the bands."""
 CLASS_KEY = "_class_path"
-"""Where the hyperparameters in a checkpoint hold the class of its task; the name is that of Lightning's command line."""
+"""Where the hyperparameters in a checkpoint hold the class of its task; the name is that of Lightning's own."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Normalization:
 
 
 def plain_value(value: Any) -> Any:
-    """A path as a text, numbers and arrays as Python has them, also inside lists and mappings; anything else as it is."""
+    """A path as text, numbers and arrays as Python has them, also in lists and mappings; anything else as it is."""
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "tolist"):  # arrays, tensors and numbers from them
