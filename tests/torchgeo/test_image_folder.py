@@ -134,6 +134,10 @@ def test_files_that_do_not_fit_are_named(class_folders, write_tif):
     odd.write_text("<VRTDataset/>")
     with pytest.raises(InvalidArgumentError, match=r"1 images cannot be read \(\S+odd.tif\)"):
         prepared(class_folders)
+    (class_folders / "sea" / "link.tif").symlink_to(class_folders / "nowhere.tif")
+    with pytest.raises(InvalidArgumentError, match=r"2 images cannot be read \(.*link.tif.*\)"):
+        prepared(class_folders)
+    (class_folders / "sea" / "link.tif").unlink()
     Image.new("P", (8, 8)).save(odd.with_suffix(".png"))
     odd.unlink()
     with pytest.raises(

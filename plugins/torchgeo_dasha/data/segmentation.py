@@ -142,7 +142,7 @@ class TileSegmentationDataModule(FilesDataModule):
         *,
         image_suffix: str | None = None,
         mask_suffix: str | None = None,
-        groups: str | None = None,
+        groups: str | Path | None = None,
         class_names: Sequence[str] | None = None,
         ignore_index: int | None = None,
         bands: Sequence[int] | None = None,
