@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from dasha._ray import Engine
 from dasha.dev_run import clear
-from dasha.errors import DashaWarning, InvalidArgumentError, StateFileError
+from dasha.errors import DashaWarning, InvalidArgumentError, StateFileError, failures_as
 from dasha.processes import on_first_process
 from dasha.search.budgets import Budget, budget_of
 from dasha.search.config import RunConfig
@@ -133,7 +133,11 @@ class Searched(host.BaseTask):
 
     def configure_losses(self) -> None:
         """The loss of TorchGeo's task, as in the search: smoothed labels, numbers in deviations of the targets."""
-        super().configure_losses()
+        loss, task = self.hparams["loss"], self.hparams.get("task")
+        with failures_as(
+            lambda why: InvalidArgumentError(f"TorchGeo has no loss={loss!r} for task={task!r} ({why}); choose another")
+        ):
+            super().configure_losses()
         self.criterion = counted(self.criterion, self.hparams.get("ignore_index"))
         self._fit_loss()
 
@@ -254,11 +258,12 @@ class Searched(host.BaseTask):
         def work() -> None:
             splits = batches.splits_of(trainer, self.spec, self.target_key)
             normalize = not batches.has_statistics(trainer.datamodule, self.hparams["in_channels"])
+            parts = dict(zip(("train", "validation"), splits, strict=True))
             try:
+                matching.check_steps(self, self._zeros(normalizes=normalize), parts)
                 searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
             except InvalidArgumentError:
                 # The core would name labels by its own arguments, and other data by digests.
-                parts = dict(zip(("train", "validation"), splits, strict=True))
                 matching.check_labels(self.hparams, self.spec, parts)
                 searching.check_unchanged(folder, self.spec, parts)
                 raise
@@ -267,6 +272,12 @@ class Searched(host.BaseTask):
         on_first_process(trainer, folder, work)
         self.folder, self._is_to_clear = folder, True
         self._take(*read_architecture(str(folder), self.spec))
+
+    def _zeros(self, *, normalizes: bool) -> nn.Module:
+        """What stands for the network while TorchGeo's step is tried."""
+        return self.make_model(
+            matching.Zeros(self.spec.num_outputs, is_dense=self.spec.is_dense, normalizes=normalizes)
+        )
 
     def _measure(self) -> None:
         assert self.found is not None
