@@ -19,6 +19,7 @@ from dasha.errors import InvalidArgumentError, failures_as
 from dasha.randomness import seeded
 from dasha.tasks import TaskSpec
 from torchgeo_dasha.batches import Prepare
+from torchgeo_dasha.specs import OUTPUTS
 
 _MIXED = ("32-true", "16-mixed", "bf16-mixed")  # in which the trainer leaves types of batches as they are
 
@@ -119,6 +120,17 @@ def check_classes(given: Mapping[str, Any], spec: TaskSpec, datamodule: object) 
             raise InvalidArgumentError(f"num_classes={spec.classes}, but {has}; set num_classes={count}")
         way_out = "supply the other" if count < 2 else f"use task='multiclass', loss='ce' and num_classes={count}"
         raise InvalidArgumentError(f"task='binary' is for 2 classes, but {has}; {way_out}")
+
+
+def in_words_of(given: Mapping[str, Any], error: InvalidArgumentError) -> InvalidArgumentError:
+    """An error of the core about data, with the name that a task has for the number of outputs.
+
+    Args:
+        given: Arguments of the task.
+        error: Of the core.
+    """
+    name = OUTPUTS.get(given.get("task", ""), "num_outputs")
+    return type(error)(str(error).replace("num_outputs", name))
 
 
 def check_labels(given: Mapping[str, Any], spec: TaskSpec, splits: Mapping[str, LoaderSplit]) -> None:

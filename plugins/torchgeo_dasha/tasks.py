@@ -262,11 +262,11 @@ class Searched(host.BaseTask):
             try:
                 matching.check_steps(self, self._zeros(normalizes=normalize), parts)
                 searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
-            except InvalidArgumentError:
+            except InvalidArgumentError as error:
                 # The core would name labels by its own arguments, and other data by digests.
                 matching.check_labels(self.hparams, self.spec, parts)
                 searching.check_unchanged(folder, self.spec, parts)
-                raise
+                raise matching.in_words_of(self.hparams, error) from error
             logged.log_search(trainer.loggers, folder)
 
         on_first_process(trainer, folder, work)

@@ -104,6 +104,12 @@ def parts_of(change):
     return LightningDataModule.from_datasets(dataset, dataset, batch_size=4)
 
 
+def test_a_class_that_training_lacks_is_told_in_the_words_of_the_task(trainer_of):
+    task = DashaClassificationTask(in_channels=4, num_classes=3, **OPTIONS)
+    message = r"train has no sample of class 2; supply some, or number the others without it and lower num_classes=3$"
+    refused(message, trainer_of(), task, parts_of(lambda sample: sample))
+
+
 LABELS = {"task": "multilabel", "loss": "bce", "num_labels": 3}
 
 
@@ -165,7 +171,9 @@ def test_a_step_of_the_users_own_is_not_tried(trainer_of, monkeypatch):
             return super().training_step({**batch, "label": batch["label"].long()}, number)
 
     task = Own(in_channels=4, num_classes=2, **OPTIONS)
-    trainer_of(max_steps=0, num_sanity_val_steps=0).fit(task, parts_of(lambda sample: {**sample, "label": sample["label"].int()}))
+    trainer_of(max_steps=0, num_sanity_val_steps=0).fit(
+        task, parts_of(lambda sample: {**sample, "label": sample["label"].int()})
+    )
     assert task.found is not None
 
 

@@ -487,7 +487,12 @@ def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
         ({"num_classes": None}, r"num_classes is missing, which task='multiclass' needs"),
         ({"loss": "bce"}, r"loss='bce' does not fit task='multiclass'; use loss='ce'"),
         ({"task": "binary"}, r"loss='ce' does not fit task='binary'; use loss='bce'"),
-        ({"task": "ranking", "loss": "focal"}, r"task='ranking' must be 'binary', 'multiclass' or 'multilabel'"),
+        ({"task": "ranking"}, r"task='ranking' must be 'binary', 'multiclass' or 'multilabel'"),
+        (
+            {"num_classes": 1},
+            r"num_classes=1 must be at least 2 for task='multiclass'; use task='binary' for yes or no",
+        ),
+        ({"num_classes": 0}, r"num_classes is 0, but must be an integer of at least 1"),
         ({"class_weights": [1.0]}, r"class_weights has 1 entries, but kind='multiclass' has 4"),
         ({"budget": "huge"}, r"budget='huge' must be one of"),
         ({"overrides": {"tune.trial": 1}}, r"budget has no value 'tune.trial'; did you mean 'trials'"),
