@@ -126,7 +126,9 @@ class Searched(host.BaseTask):
         self.spec = self.make_spec(self.hparams)
         settings = self.settings
         RunConfig(**vars(settings))
-        network_sources(settings.backbone, self.spec, ndim=2, options=self._budget.backbone_options)
+        options = self._budget.backbone_options  # the budget's own are for backbones that have them
+        own = options if "backbone_options" in settings.overrides else {}
+        network_sources(settings.backbone, self.spec, ndim=2, options=own)
         self.model: nn.Module = NotBuilt()
         if self.hparams["architecture"] is not None:
             self._take(*read_architecture(self.hparams["architecture"], self.spec))

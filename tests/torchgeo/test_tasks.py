@@ -484,6 +484,7 @@ def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
         ({"backbone": "resnet_50"}, r"backbone='resnet_50' is unknown.* allowed: 'auto', 'unet_2d', 'wide_resnet_2d'"),
         ({"backbone": "wide_resnet"}, r"backbone='wide_resnet' is unknown; did you mean 'wide_resnet_2d'"),
         ({"backbone": "unet_1d"}, r"backbone='unet_1d' is for 1-D inputs"),
+        ({"backbone": "wide_resnet_2d"}, r"backbone_options has 'levels', which backbone='wide_resnet_2d' does not"),
         ({"num_classes": None}, r"num_classes is missing, which task='multiclass' needs"),
         ({"loss": "bce"}, r"loss='bce' does not fit task='multiclass'; use loss='ce'"),
         ({"task": "binary"}, r"loss='ce' does not fit task='binary'; use loss='bce'"),
