@@ -94,7 +94,7 @@ class Searched(host.BaseTask):
         engine: Engine = "local",
         run_dir: str | Path | None = None,
         seed: int = 0,
-        architecture: str | Path | dict[str, Any] | None = None,
+        architecture: str | dict[str, Any] | Path | None = None,
         model: str = specs.OWN_NETWORK,
         lr: float | None = None,
         patience: int | None = None,

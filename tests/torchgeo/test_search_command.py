@@ -216,6 +216,14 @@ def test_files_that_leave_nothing_to_search(options, message, write, tmp_path, c
     assert files_of(tmp_path) == ["fields.yaml"]
 
 
+def test_a_file_that_goes_on_with_a_training(write, capsys):
+    text = Path(write()).read_text()
+    Path("fields.yaml").write_text(f"{text}\nckpt_path: fields.yaml\n")
+    assert main(["search", "--config", "fields.yaml"]) == 2
+    assert "has ckpt_path='fields.yaml', a training to go on with" in (told := capsys.readouterr().err)
+    assert "delete that line, or run torchgeo fit" in told
+
+
 @pytest.mark.parametrize(
     ("class_path", "message"),
     [

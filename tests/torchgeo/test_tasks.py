@@ -132,7 +132,7 @@ def no_search_after(request):
     return lambda: request.getfixturevalue("no_search")
 
 
-def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
+def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch, caplog):
     from dasha.search import stages
 
     task, data = task_of(), data_of()
@@ -150,6 +150,9 @@ def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
     assert again.current_epoch == 2
     assert resumed.found == task.found
     again.fit(task, data)  # nor where the task has its network already
+    with caplog.at_level("INFO"):
+        trainer_of(max_steps=0).fit(task_of(), data)
+    assert f"dasha: the search in {task.folder} is finished and used again; mean" in caplog.text
     # Nor in another folder, where the checkpoint alone knows it.
     elsewhere, moved = task_of(), trainer_of(max_epochs=2, default_root_dir=tmp_path / "elsewhere")
     moved.fit(elsewhere, data, ckpt_path=path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -97,7 +97,7 @@ def network_sources(
         raise InvalidArgumentError(f"no registered backbone is for {ndim}-D inputs; run 'dasha doctor'")
 
     if backbone != "auto" and hasattr(suitable[backbone], "options"):
-        _check_options(backbone, options, options_of(suitable[backbone]))
+        _check_options(backbone, options, list(options_of(suitable[backbone])))
 
     def taken(factory: Factory) -> dict[str, Any]:
         known = options_of(factory)
@@ -108,7 +108,7 @@ def network_sources(
     return [NetworkSource(name, True, suitable[name], task, taken(suitable[name])) for name in names]
 
 
-def _check_options(backbone: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+def _check_options(backbone: str, options: Mapping[str, Any], known: list[str]) -> None:
     for name in options:
         if name not in known:
             raise InvalidArgumentError(
