@@ -189,7 +189,7 @@ def test_a_network_gets_normalised_tiles_of_its_own_size():
         TileNetwork(lambda x: x[..., ::2, ::2], torch.device("cpu"), (0,), (1,), (0,))(tiles)
 
 
-def test_what_cannot_be_done(scene_file, tmp_path, network):
+def test_what_cannot_be_done(scene_file, tmp_path, network, write_tif):
     for options, message in [
         ({"tile": 8, "overlap": 8}, "tile=8 and overlap=8"),
         ({"tile": 8, "batch_size": 0}, "batch_size is 0"),
@@ -202,6 +202,12 @@ def test_what_cannot_be_done(scene_file, tmp_path, network):
         mapped(scene_file, tmp_path / "none" / "c.tif", network, tile=64)
     with pytest.raises(InvalidArgumentError, match="has bands 1 to 2, but bands="), open_scene(scene_file, [3]):
         pass
+    for bands in (np.array([1.0]), "1"):
+        with pytest.raises(InvalidArgumentError, match=r"bands=\S+ must be a list of whole numbers from 1"):
+            predict_file(scene_file, tmp_path / "c.tif", tmp_path / "never read.ckpt", bands=bands)
+    waves = write_tif(tmp_path / "waves.tif", np.ones((2, 8, 8), "complex64"))
+    with pytest.raises(InvalidArgumentError, match=r"waves\.tif holds complex numbers; convert them to bands of real"):
+        mapped(waves, tmp_path / "c.tif", network, tile=8)
     (tmp_path / "text.tif").write_text("no raster")
     with pytest.raises(InvalidArgumentError, match=r"text\.tif cannot be read as a raster"):
         mapped(tmp_path / "text.tif", tmp_path / "c.tif", network, tile=64)

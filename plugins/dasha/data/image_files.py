@@ -68,7 +68,16 @@ class Draw:
 
     @classmethod
     def of_fractions(cls, validation: float, test: float, seed: int) -> Draw:
-        """The draw that leaves the rest for training."""
+        """The draw that leaves the rest for training.
+
+        Raises:
+            InvalidArgumentError: If a part gets nothing.
+        """
+        if not (validation > 0 and test > 0 and validation + test < 1):
+            raise InvalidArgumentError(
+                f"val_fraction={validation} and test_fraction={test} must be above 0 and together below 1; without "
+                "test data, give lists train.txt and val.txt, or folders train and val"
+            )
         # Rounded, so that 0.15 twice leaves exactly 0.7.
         return cls((round(1 - validation - test, 12), validation), seed)
 

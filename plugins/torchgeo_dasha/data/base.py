@@ -22,7 +22,7 @@ from dasha.arguments import whole_number
 from dasha.data.groups import PARTS
 from dasha.data.image_files import Draw
 from dasha.errors import InvalidArgumentError
-from torchgeo_dasha.data.rasters import check_headers, read_image
+from torchgeo_dasha.data.rasters import band_numbers, check_headers, read_image
 from torchgeo_dasha.data.statistics import band_moments, check_pixels
 from torchgeo_dasha.inputs import KEY, InputSpec, plain_value
 
@@ -98,10 +98,9 @@ class FilesDataModule(NonGeoDataModule):
             raise InvalidArgumentError(f"mean={mean} and std={std} must come together, one number per band")
         if std is not None and not all(0 < float(value) < math.inf for value in std):
             raise InvalidArgumentError(f"std={plain_value(std)} must be above 0 for every band; a constant band has 1")
-        if bands is not None and len(bands) == 0:
-            raise InvalidArgumentError("bands is empty; name at least one band, or leave bands out to use all")
         whole_number("split_seed", draw.seed, minimum=0)
-        self.bands, self.rgb_bands, self.augment, self.draw = bands, rgb_bands, augment, draw
+        self.bands, self.rgb_bands = band_numbers("bands", bands), band_numbers("rgb_bands", rgb_bands)
+        self.augment, self.draw = augment, draw
         self.image_size = _size(image_size)
         self._given = None if mean is None or std is None else (list(map(float, mean)), list(map(float, std)))
         self._datasets: dict[str, FileDataset] = {}

@@ -13,6 +13,7 @@ import torch
 from dasha.errors import InvalidArgumentError
 from dasha.search.devices import device_of
 from dasha.search.progress import stage
+from torchgeo_dasha.data.rasters import band_numbers
 from torchgeo_dasha.prediction.checkpoint import Trained, load_trained
 from torchgeo_dasha.prediction.decision import decision_of
 from torchgeo_dasha.prediction.network import PredictTile, TileNetwork
@@ -154,6 +155,7 @@ def predict_file(
         InvalidArgumentError: If the checkpoint, the scene and the arguments do not fit together.
     """
     check_target(out, checkpoint=checkpoint)
+    bands = band_numbers("bands", bands)
     trained = load_trained(checkpoint, task=task, architectures=architectures)
     with open_scene(source, bands or _trained_bands(trained, source)) as scene:
         if trained.in_channels is not None and len(scene.bands) != trained.in_channels:
