@@ -21,7 +21,7 @@ from dasha.tasks import TaskSpec
 from torchgeo_dasha.batches import Prepare
 from torchgeo_dasha.specs import OUTPUTS
 
-_MIXED = ("32-true", "16-mixed", "bf16-mixed")  # in which the trainer leaves types of batches as they are
+_PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")  # in which the trainer leaves types of batches as they are
 
 
 class Zeros(nn.Module):
@@ -55,7 +55,7 @@ def check_steps(task: LightningModule, network: nn.Module, splits: Mapping[str, 
     Raises:
         InvalidArgumentError: If its loss or its metrics refuse them.
     """
-    if not type(task).training_step.__module__.startswith("torchgeo.") or task.trainer.precision not in _MIXED:
+    if not type(task).training_step.__module__.startswith("torchgeo.") or task.trainer.precision not in _PRECISIONS:
         return
     trial: Any = copy.copy(task)  # shares the loss; what is set below is its own
     trial._modules = {**task._modules, "model": network, "train_metrics": copy.deepcopy(task.train_metrics)}
