@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,52 @@ from torchgeo.datamodules import BaseDataModule
 from dasha.data.split import LoaderSplit
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """What a batch of a loader goes through before it is searched on.
+
+    Attributes:
+        trainer: Has set its datamodule up.
+        spec: What the batch is for.
+        target: Key of the targets.
+        stage: Whose hooks the trainer would call.
+    """
+
+    trainer: Trainer
+    spec: TaskSpec
+    target: str
+    stage: RunningStage
+
+    def __call__(self, batch: Any) -> Mapping[str, Tensor]:
+        """Inputs and targets of a batch, as the core takes them."""
+        return self.pair(self.handed(batch))
+
+    def handed(self, batch: Any) -> Mapping[str, Any]:
+        """The batch on the device, transformed by the hooks, as the trainer hands it to the task."""
+        state = self.trainer.state
+        before, state.stage = state.stage, self.stage
+        try:
+            batch = self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+        finally:
+            state.stage = before
+        for key in ("image", self.target):
+            if key not in batch:
+                raise InvalidArgumentError(
+                    f"batches have {', '.join(map(repr, batch))}, but this task needs 'image' and {self.target!r}"
+                )
+        handed: Mapping[str, Any] = batch
+        return handed
+
+    def pair(self, handed: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """Inputs and targets alone."""
+        image, targets = handed["image"], handed[self.target]
+        # Images of several times, (N, T, C, H, W), go in as one with all channels, as in TorchGeo's own tasks.
+        image = image.flatten(1, 2) if image.ndim == 5 else image
+        # Augmentation makes numbers of classes.
+        targets = targets.long() if self.spec.has_classes else targets
+        return {"image": image, "label": targets}
 
 
 def splits_of(trainer: Trainer, spec: TaskSpec, target: str) -> tuple[LoaderSplit, LoaderSplit]:
@@ -37,14 +83,14 @@ def splits_of(trainer: Trainer, spec: TaskSpec, target: str) -> tuple[LoaderSpli
             "LightningDataModule.from_datasets(train, val), or set architecture= to a finished search"
         )
     train = train_split(trainer, spec, target)
-    prepare = partial(_prepared, trainer, spec, target, RunningStage.VALIDATING)
+    prepare = Prepare(trainer, spec, target, RunningStage.VALIDATING)
     return train, _split(datamodule.val_dataloader(), "val", trainer.limit_val_batches, prepare)
 
 
 def train_split(trainer: Trainer, spec: TaskSpec, target: str) -> LoaderSplit:
     """The training data alone, of a trainer with a datamodule; otherwise as `splits_of`."""
     loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-    prepare = partial(_prepared, trainer, spec, target, RunningStage.TRAINING)
+    prepare = Prepare(trainer, spec, target, RunningStage.TRAINING)
     return _split(loader, "train", trainer.limit_train_batches, prepare)
 
 
@@ -62,7 +108,7 @@ def batch_size_of(loader: DataLoader[Any]) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _split(loader: Any, name: str, limit: float | int, prepare: Any) -> LoaderSplit:
+def _split(loader: Any, name: str, limit: float | int, prepare: Prepare) -> LoaderSplit:
     if isinstance(loader, (list, tuple)) and len(loader) == 1:
         loader = loader[0]
     if not isinstance(loader, DataLoader):
@@ -85,24 +131,3 @@ def _split(loader: Any, name: str, limit: float | int, prepare: Any) -> LoaderSp
     whole = isinstance(loader.sampler, SequentialSampler | RandomSampler) and loader.batch_size is not None
     is_partial = loader.drop_last or not whole or bool(getattr(loader.sampler, "replacement", False))
     return LoaderSplit(loader, prepare=prepare, max_batches=wanted if wanted < batches else None, is_partial=is_partial)
-
-
-def _prepared(trainer: Trainer, spec: TaskSpec, target: str, stage: RunningStage, batch: Any) -> Mapping[str, Tensor]:
-    """One batch on the device, transformed by the hooks that the trainer would call in a stage."""
-    before = trainer.state.stage
-    trainer.state.stage = stage
-    try:
-        batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
-    finally:
-        trainer.state.stage = before
-    for key in ("image", target):
-        if key not in batch:
-            raise InvalidArgumentError(
-                f"batches have {', '.join(map(repr, batch))}, but this task needs 'image' and {target!r}"
-            )
-    image, targets = batch["image"], batch[target]
-    # Images of several times, (N, T, C, H, W), go in as one with all channels, as in TorchGeo's own tasks.
-    image = image.flatten(1, 2) if image.ndim == 5 else image
-    # Augmentation makes numbers of classes.
-    targets = targets.long() if spec.has_classes else targets
-    return {"image": image, "label": targets}

@@ -1,9 +1,10 @@
-"""What a network expects of its inputs; a checkpoint carries it along."""
+"""What a network expects of its inputs; a checkpoint carries it along, in plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ KEY = "torchgeo_dasha_inputs"
 """Where the state of a datamodule holds it."""
 NORMALIZATION_KEY = "torchgeo_dasha_normalization"
 """Where a checkpoint holds what any datamodule did to the bands."""
+CLASS_KEY = "_class_path"
+"""Where the hyperparameters in a checkpoint hold the class of its task; the name is that of Lightning's own."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,18 @@ class Normalization:
             return None
         mean, std = (torch.as_tensor(steps[0].flags[name]).double().flatten().tolist() for name in ("mean", "std"))
         return cls(tuple(mean), tuple(std))
+
+
+def plain_value(value: Any) -> Any:
+    """A path as text, numbers and arrays as Python has them, also in lists and mappings; anything else as it is."""
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # arrays, tensors and numbers from them
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain_value(entry) for key, entry in value.items()}
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    return [plain_value(entry) for entry in value] if is_sequence else value
 
 
 def _with_tuples(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,12 +85,17 @@ class _SearchCLI(LightningCLI):  # type: ignore[misc,unused-ignore]
         """Read the file.
 
         Raises:
-            InvalidArgumentError: With what the parser says.
+            InvalidArgumentError: With what the parser says, or if a training is to go on.
         """
         try:
             self.config = parser.parse_args(args)
         except argparse.ArgumentError as error:
             raise InvalidArgumentError(f"{self._path} is refused by torchgeo fit: {error}") from error
+        if (checkpoint := self.config.fit.ckpt_path) is not None:
+            raise InvalidArgumentError(
+                f"{self._path} has ckpt_path={str(checkpoint)!r}, a training to go on with, whose network is found "
+                "already; delete that line, or run torchgeo fit"
+            )
 
     def before_instantiate_classes(self) -> None:
         """Check that there is something to search and to keep, and say where."""

@@ -24,7 +24,15 @@ Weights = dict[str, Tensor]
 
 
 class NotBuilt(nn.Module):
-    """Stands for a network before the search."""
+    """Stands for a network before the search.
+
+    Attributes:
+        stand_in: What an optimizer can be made from; no state holds it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stand_in = [nn.Parameter(torch.zeros(1))]  # in a list, PyTorch does not count it among the parameters
 
     def forward(self, *inputs: Any) -> Tensor:
         """Say what is missing.

@@ -1,4 +1,4 @@
-"""Checkpoints that a trainer is about to restore, before it says so."""
+"""What Lightning has for a task before it says so: a checkpoint to restore, an optimizer from a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
+from torch.optim import Optimizer
 
 from dasha.errors import StateFileError
 
@@ -37,6 +38,16 @@ def checkpoint_ahead(trainer: Trainer) -> dict[str, Any] | None:
             "with load_from_checkpoint(path, weights_only=False) first and fit that, or pass another ckpt_path"
         ) from error
     return content
+
+
+def optimizer_of_file(task: LightningModule) -> Optimizer | None:
+    """The optimizer that Lightning's command line made as a file says, from the parameters at that time; None if none.
+
+    It is bound to a method that the command line puts in place of the task's own.
+    """
+    method = getattr(vars(task).get("configure_optimizers"), "__func__", None)
+    optimizer: Optimizer | None = getattr(method, "keywords", {}).get("optimizer")
+    return optimizer
 
 
 def _path_ahead(trainer: Trainer) -> str | Path | None:

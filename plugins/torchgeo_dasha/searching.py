@@ -17,7 +17,7 @@ from dasha.data.inspection import inspect
 from dasha.data.split import LoaderSplit
 from dasha.dev_run import LEAST, dev_folder, is_dev_run
 from dasha.errors import InvalidArgumentError
-from dasha.search.run_folder import CONFIG_FILE
+from dasha.search.run_folder import CONFIG_FILE, PLAN_FILE
 from dasha.search.workflow import Dasha
 from dasha.tasks import TaskSpec
 from torchgeo_dasha.batches import batch_size_of
@@ -113,7 +113,9 @@ def search(
         device=str(trainer.strategy.root_device),
         is_shown=trainer.progress_bar_callback is not None,
     )
-    rank_zero_info(f"dasha: searching into {folder}; mean and spread of the channels are {source_of(normalize)}")
+    done = f"the search in {folder} is finished and used again" if (folder / PLAN_FILE).is_file() else ""
+    doing = done or f"searching into {folder}"
+    rank_zero_info(f"dasha: {doing}; mean and spread of the channels are {source_of(normalize)}")
     run.search(*splits)
 
 

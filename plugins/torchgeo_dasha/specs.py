@@ -19,6 +19,8 @@ Arguments = Mapping[str, Any]
 
 OWN_NETWORK = "dasha"
 """The one value of ``model``: the network is searched."""
+OUTPUTS = {"multiclass": "num_classes", "multilabel": "num_labels"}
+"""What tasks call the number of outputs, where it is not one."""
 _OF_TIMM = {"dasha_unet": "unet_2d", "dasha_wrn": "wide_resnet_2d"}
 _UNUSED = {
     "model": OWN_NETWORK,
@@ -51,6 +53,11 @@ def without_networks(given: Arguments, weights: object) -> dict[str, Any]:
             category=DashaWarning,
         )
     return unused
+
+
+def search_mode(given: object) -> object:
+    """How kernels are found, in a word: YAML reads ``on`` and ``off`` as truth values."""
+    return ("off", "on")[given] if isinstance(given, bool) else given
 
 
 def _is_encoder(name: str) -> bool:
@@ -100,10 +107,8 @@ def losses_of(task: type) -> tuple[str, ...]:
 
 def classification(given: Arguments) -> TaskSpec:
     """One label, or several, for every image."""
+    _check_task(given)
     task, loss = given["task"], given["loss"]
-    if (loss == "ce" and task != "multiclass") or (loss == "bce" and task == "multiclass"):
-        right = "ce" if task == "multiclass" else "bce"
-        raise InvalidArgumentError(f"loss={loss!r} does not fit task={task!r}; use loss={right!r}")
     if given.get("ignore_index") is not None:
         raise InvalidArgumentError(
             f"ignore_index={given['ignore_index']!r} is for pixels that do not count, but here images have labels; "
@@ -134,9 +139,7 @@ def dense_classes(given: Arguments, *, images: int = 1) -> TaskSpec:
             "task='multilabel' has several labels for every position, which cannot be searched for; use one task for "
             "every label, or TorchGeo's own with backbone='tu-dasha_wrn'"
         )
-    if (loss == "ce" and task != "multiclass") or (loss == "bce" and task == "multiclass"):
-        right = "ce" if task == "multiclass" else "bce"
-        raise InvalidArgumentError(f"loss={loss!r} does not fit task={task!r}; use loss={right!r}")
+    _check_task(given)
     return TaskSpec(
         "segmentation",
         images * given["in_channels"],
@@ -157,17 +160,27 @@ def numbers(given: Arguments, *, is_dense: bool) -> TaskSpec:
     )
 
 
+def _check_task(given: Arguments) -> None:
+    """Check the task, and whether its loss fits it."""
+    task, loss = given["task"], given["loss"]
+    if task not in ("binary", *OUTPUTS):
+        raise InvalidArgumentError(f"task={task!r} must be 'binary', 'multiclass' or 'multilabel'")
+    if (loss == "ce" and task != "multiclass") or (loss == "bce" and task == "multiclass"):
+        right = "ce" if task == "multiclass" else "bce"
+        raise InvalidArgumentError(f"loss={loss!r} does not fit task={task!r}; use loss={right!r}")
+
+
 def _outputs(given: Arguments) -> int:
     """Outputs of the network."""
     task = given["task"]
     if task == "binary":
         return 1
-    name = {"multiclass": "num_classes", "multilabel": "num_labels"}.get(task)
-    if name is None:
-        raise InvalidArgumentError(f"task={task!r} must be 'binary', 'multiclass' or 'multilabel'")
+    name = OUTPUTS[task]
     if given[name] is None:
         raise InvalidArgumentError(f"{name} is missing, which task={task!r} needs")
-    return int(given[name])
+    if task == "multiclass" and given[name] == 1:
+        raise InvalidArgumentError(f"{name}=1 must be at least 2 for task={task!r}; use task='binary' for yes or no")
+    return whole_number(name, given[name], minimum=1)
 
 
 def _class_weights(given: Arguments) -> tuple[float, ...]:

@@ -8,19 +8,19 @@ them and searches nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from dasha._ray import Engine
 from dasha.dev_run import clear
-from dasha.errors import DashaWarning, InvalidArgumentError, StateFileError
+from dasha.errors import DashaWarning, InvalidArgumentError, StateFileError, failures_as
 from dasha.processes import on_first_process
 from dasha.search.budgets import Budget, budget_of
 from dasha.search.config import RunConfig
@@ -31,7 +31,7 @@ from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
 from torchgeo_dasha import batches, logged, matching, searching, specs, units
-from torchgeo_dasha.inputs import NORMALIZATION_KEY, Normalization
+from torchgeo_dasha.inputs import CLASS_KEY, NORMALIZATION_KEY, Normalization, plain_value
 from torchgeo_dasha.networks import (
     InSpreads,
     NotBuilt,
@@ -43,7 +43,7 @@ from torchgeo_dasha.networks import (
     read_architecture,
     smoothed,
 )
-from torchgeo_dasha.resuming import checkpoint_ahead
+from torchgeo_dasha.resuming import checkpoint_ahead, optimizer_of_file
 
 
 class Searched(host.BaseTask):
@@ -54,7 +54,8 @@ class Searched(host.BaseTask):
         budget: How much is spent on search and tuning: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
         overrides: Values of the budget to replace, such as ``{"tune.trials": 24}``.
         search: Kernels: ``"on"`` for searched ones, ``"off"`` for the backbone's own, ``"random"`` for drawn ones;
-            ``"auto"`` searches and lets trials choose between searched and own by validation score.
+            ``"auto"`` searches and lets trials choose between searched and own by validation score. True and False
+            are on and off, as YAML reads these words.
         engine: Where settings are tried: ``"local"``, one after the other in the first process, or ``"ray"``, on a Ray
             cluster, to whose machines data and datamodule are sent.
         run_dir: Folder of the search, from which it is continued; by default below the trainer's
@@ -89,17 +90,17 @@ class Searched(host.BaseTask):
         backbone: str = "auto",
         budget: str = "quick",
         overrides: dict[str, Any] | None = None,
-        search: Literal["auto", "on", "off", "random"] = "auto",
+        search: Literal["auto", "on", "off", "random"] | bool = "auto",
         engine: Engine = "local",
-        run_dir: str | None = None,
+        run_dir: str | Path | None = None,
         seed: int = 0,
-        architecture: str | dict[str, Any] | None = None,
+        architecture: str | dict[str, Any] | Path | None = None,
         model: str = specs.OWN_NETWORK,
         lr: float | None = None,
         patience: int | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("_class_path", None)  # Lightning's command line stores it beside the arguments
+        kwargs.pop(CLASS_KEY, None)  # checkpoints hold it beside the arguments
         self.found = None
         self._is_for_data = False  # whether the network is in the units of the data that it is fitted to
         self.folder = None
@@ -116,19 +117,29 @@ class Searched(host.BaseTask):
 
     def configure_models(self) -> None:
         """Check the arguments; build the network if there is a finished search."""
+        # TorchGeo takes some weights as tensors only, which checkpoints hold well.
+        given = {name: value for name, value in self.hparams.items() if not isinstance(value, Tensor)}
+        self.hparams.update(plain_value(given))
         self.hparams.update(specs.without_networks(self.hparams, self.weights))
+        self.hparams["search"] = specs.search_mode(self.hparams["search"])
         specs.check_training(self.hparams, losses=specs.losses_of(type(self)))
         self.spec = self.make_spec(self.hparams)
         settings = self.settings
         RunConfig(**vars(settings))
-        network_sources(settings.backbone, self.spec, ndim=2, options=self._budget.backbone_options)
+        options = self._budget.backbone_options  # the budget's own are for backbones that have them
+        own = options if "backbone_options" in settings.overrides else {}
+        network_sources(settings.backbone, self.spec, ndim=2, options=own)
         self.model: nn.Module = NotBuilt()
         if self.hparams["architecture"] is not None:
             self._take(*read_architecture(self.hparams["architecture"], self.spec))
 
     def configure_losses(self) -> None:
         """The loss of TorchGeo's task, as in the search: smoothed labels, numbers in deviations of the targets."""
-        super().configure_losses()
+        loss, task = self.hparams["loss"], self.hparams.get("task")
+        with failures_as(
+            lambda why: InvalidArgumentError(f"TorchGeo has no loss={loss!r} for task={task!r} ({why}); choose another")
+        ):
+            super().configure_losses()
         self.criterion = counted(self.criterion, self.hparams.get("ignore_index"))
         self._fit_loss()
 
@@ -152,6 +163,10 @@ class Searched(host.BaseTask):
         units.say_scale(self.found.plan)
         self._is_for_data = True
 
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """Parameters of the network; before the search one that stands for them in the optimizer of a file."""
+        return iter(self.model.stand_in) if isinstance(self.model, NotBuilt) else super().parameters(recurse)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Outputs of the network; on CPUs in the order in memory that is fast in the precision of the trainer."""
         with fast_under_autocast(self.device):
@@ -165,8 +180,10 @@ class Searched(host.BaseTask):
         self._is_to_clear = False
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the datamodule did to the images, which whoever has only the checkpoint cannot ask."""
+        """Add the class, and what the datamodule did to the images: whoever has only the checkpoint can ask neither."""
         super().on_save_checkpoint(checkpoint)
+        cls = type(self)
+        checkpoint["hyper_parameters"].setdefault(CLASS_KEY, f"{cls.__module__}.{cls.__qualname__}")
         normalization = Normalization.of_datamodule(getattr(self.trainer, "datamodule", None))
         if normalization is not None:
             checkpoint[NORMALIZATION_KEY] = normalization.as_dict()
@@ -243,19 +260,26 @@ class Searched(host.BaseTask):
         def work() -> None:
             splits = batches.splits_of(trainer, self.spec, self.target_key)
             normalize = not batches.has_statistics(trainer.datamodule, self.hparams["in_channels"])
+            parts = dict(zip(("train", "validation"), splits, strict=True))
             try:
+                matching.check_steps(self, self._zeros(normalizes=normalize), parts)
                 searching.search(trainer, self.spec, settings, folder, splits, normalize=normalize)
-            except InvalidArgumentError:
+            except InvalidArgumentError as error:
                 # The core would name labels by its own arguments, and other data by digests.
-                parts = dict(zip(("train", "validation"), splits, strict=True))
                 matching.check_labels(self.hparams, self.spec, parts)
                 searching.check_unchanged(folder, self.spec, parts)
-                raise
+                raise matching.in_words_of(self.hparams, error) from error
             logged.log_search(trainer.loggers, folder)
 
         on_first_process(trainer, folder, work)
         self.folder, self._is_to_clear = folder, True
         self._take(*read_architecture(str(folder), self.spec))
+
+    def _zeros(self, *, normalizes: bool) -> nn.Module:
+        """What stands for the network while TorchGeo's step is tried."""
+        return self.make_model(
+            matching.Zeros(self.spec.num_outputs, is_dense=self.spec.is_dense, normalizes=normalizes)
+        )
 
     def _measure(self) -> None:
         assert self.found is not None
@@ -271,6 +295,8 @@ class Searched(host.BaseTask):
         self.found = found
         self.hparams["architecture"] = plain(found)
         self._fit_loss()
+        if (optimizer := optimizer_of_file(self)) is not None:
+            optimizer.param_groups[0]["params"] = list(self.parameters())
 
     def _fit_loss(self) -> None:
         """Let the loss be of what the network learns, once both are there."""

@@ -6,7 +6,8 @@ naming `RegisterNetworks` among the trainer's callbacks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,22 @@ class TimmNetwork(nn.Module):
     Args:
         network: Gives one vector per image.
         num_classes: Outputs; 0 for the averages of the last maps, without a classifier.
+        global_pool: ``"avg"`` for averages, ``""`` for the map itself, which has no classifier.
+
+    Raises:
+        InvalidArgumentError: If there is no such pooling.
     """
 
-    def __init__(self, network: WideResNet2d | UNet2d, num_classes: int) -> None:
+    def __init__(self, network: WideResNet2d | UNet2d, num_classes: int, *, global_pool: str = "avg") -> None:
         super().__init__()
-        self.network = network
+        if global_pool not in ("avg", ""):
+            raise InvalidArgumentError(f"global_pool={global_pool!r} must be 'avg' or ''")
+        if not global_pool and (num_classes or not isinstance(network, WideResNet2d)):
+            raise InvalidArgumentError(
+                "global_pool='' leaves out averages, which is for dasha_wrn with num_classes=0; set these, or "
+                "features_only=True for maps"
+            )
+        self.network, self.global_pool = network, global_pool
         self.num_features: int = network.head.linear.in_features  # type: ignore[union-attr,assignment]
         self.num_classes = network.num_outputs
         if num_classes != self.num_classes:
@@ -51,7 +63,9 @@ class TimmNetwork(nn.Module):
         return self.network.features(to_patches(x, self.network.patch_size))
 
     def forward_head(self, maps: tuple[Tensor, ...], pre_logits: bool = False) -> Tensor:
-        """Outputs ``(N, num_classes)``, or averages ``(N, num_features)`` before the classifier."""
+        """Outputs ``(N, num_classes)``, or averages ``(N, num_features)`` or the map before the classifier."""
+        if not self.global_pool:
+            return maps[0]
         if pre_logits:
             return torch.cat([features.flatten(2).mean(-1) for features in maps], dim=1)
         outputs: Tensor = self.network.head(*maps)
@@ -70,7 +84,7 @@ class TimmNetwork(nn.Module):
 
         Args:
             num_classes: Outputs; 0 for none.
-            global_pool: Ignored.
+            global_pool: Not used.
         """
         fresh = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
         self.network.head.linear = fresh.to(next(self.network.parameters()).device)
@@ -92,9 +106,6 @@ class TimmFeatures(nn.Module):
 
     def __init__(self, network: WideResNet2d | UNet2d, out_indices: tuple[int, ...]) -> None:
         super().__init__()
-        outside = [index for index in out_indices if not 0 <= index < _STAGES]
-        if outside:
-            raise InvalidArgumentError(f"out_indices has {outside[0]}, but stages are 0 to {_STAGES - 1}")
         self.network = network
         # Patches of 3 positions count as stride 4: the next that stages have.
         self._first = (network.patch_size - 1).bit_length()
@@ -143,6 +154,24 @@ def _sized(features: Tensor, image: Tensor, stride: int) -> Tensor:
     return functional.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
+def _stages(out_indices: int | Sequence[int] | None) -> tuple[int, ...]:
+    """Stages by their numbers, as timm counts them: of one number the last so many, and below 0 from the end.
+
+    Raises:
+        InvalidArgumentError: If there is no such stage.
+    """
+    if out_indices is None:
+        return tuple(range(_STAGES))
+    wanted = range(-out_indices, 0) if isinstance(out_indices, int) else out_indices
+    outside = [index for index in wanted if not -_STAGES <= index < _STAGES]
+    if outside or not wanted:
+        raise InvalidArgumentError(
+            f"out_indices={out_indices!r} has {outside[0] if outside else 'nothing'}, but stages are 0 to "
+            f"{_STAGES - 1}, or -{_STAGES} to -1 from the end"
+        )
+    return tuple(index % _STAGES for index in wanted)
+
+
 @register_model
 def dasha_wrn(pretrained: bool = False, **options: Any) -> nn.Module:
     """Wide residual network, with the kernels of ``architecture`` if there is one; see `make_network`."""
@@ -163,7 +192,8 @@ def make_network(
     in_chans: int = 3,
     drop_rate: float | None = None,
     features_only: bool = False,
-    out_indices: tuple[int, ...] | None = None,
+    out_indices: int | Sequence[int] | None = None,
+    global_pool: str | None = None,
     architecture: str | Path | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> nn.Module:
@@ -176,17 +206,22 @@ def make_network(
         in_chans: Channels of the images.
         drop_rate: Dropout; by default that of the search, or 0.
         features_only: Whether maps of several stages are the output.
-        out_indices: Stages of these; by default all.
+        out_indices: Stages of these, from the end if below 0; or how many of the last. By default all.
+        global_pool: ``"avg"``, or ``""`` for the map of ``dasha_wrn`` with ``num_classes=0``.
         architecture: A run folder of a finished search, a file in it, or its plan as plain values: kernels, width and
             depth come from there.
         **options: ``width``, ``depth`` and the like of the backbone.
 
     Raises:
-        InvalidArgumentError: If there are no such weights, or the architecture is for another backbone.
+        InvalidArgumentError: If there are no such weights, stages, pooling or options, or the architecture is for
+            another backbone.
     """
     if pretrained:
         raise InvalidArgumentError("pretrained=True, but there are no pretrained weights; set pretrained=False")
     given = {name: value for name, value in options.items() if name not in _OF_TIMM}
+    if not given.get("drop_path_rate"):  # whole branches are never dropped
+        given.pop("drop_path_rate", None)
+    _check_options(_CLASSES[backbone], given)
     kernels = {}
     if architecture is not None:
         plan = (
@@ -207,8 +242,20 @@ def make_network(
     searched = with_kernels(network, kernels)
     assert isinstance(searched, WideResNet2d | UNet2d)
     if features_only:
-        return TimmFeatures(searched, tuple(range(_STAGES)) if out_indices is None else tuple(out_indices))
-    return TimmNetwork(searched, num_classes)
+        return TimmFeatures(searched, _stages(out_indices))
+    return TimmNetwork(searched, num_classes, global_pool="avg" if global_pool is None else global_pool)
+
+
+def _check_options(cls: type[nn.Module], given: Mapping[str, Any]) -> None:
+    """Refuse what the class of a network does not take, as other models of timm may."""
+    own = {name for name, entry in signature(cls).parameters.items() if entry.kind is entry.KEYWORD_ONLY}
+    known = sorted(own | {"width", "patch_size"})
+    for name in given:
+        if name not in known:
+            raise InvalidArgumentError(
+                f"{name}={given[name]!r} is no option of this network; leave it out{close_matches(name, known)}; "
+                f"allowed: {', '.join(known)}"
+            )
 
 
 def register_network(name: str, architecture: str | Path) -> None:

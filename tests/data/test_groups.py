@@ -120,6 +120,12 @@ def test_a_line_that_is_there_twice(tmp_path):
         read_list(tmp_path / "train.txt", form="class/file", parts=2)
 
 
+def test_a_list_that_is_no_utf_8_is_named(tmp_path):
+    (tmp_path / "train.txt").write_bytes("a/Köln.png\n".encode("latin-1"))
+    with pytest.raises(InvalidArgumentError, match=r"train.txt is no text in UTF-8 \(.*\); save it as UTF-8"):
+        read_list(tmp_path / "train.txt", form="class/file", parts=2)
+
+
 def test_images_that_are_left_out_are_counted(tmp_path):
     for name in ("a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png", "b/3.png", "b/4.JP2", "b/5.bmp", "a/.6.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -143,8 +149,11 @@ def test_images_that_are_left_out_are_counted(tmp_path):
 
 def test_shares_that_are_not_allowed():
     assert Draw.of_fractions(0.15, 0.15, 0) == Draw()
+    message = r"val_fraction=0.2 and test_fraction=0.0 must be above 0 and together below 1; without test data, give"
+    with pytest.raises(InvalidArgumentError, match=message):
+        Draw.of_fractions(0.2, 0.0, 0)
     with pytest.raises(InvalidArgumentError, match="must be above 0 and together below 1"):
-        Draw.of_fractions(0.0, 0.2, 0)
+        Draw((0.0, 0.2))
 
 
 def test_moments_of_parts_with_gaps_equal_those_of_all():

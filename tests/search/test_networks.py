@@ -50,6 +50,13 @@ def test_auto_leaves_out_what_cannot_make_the_output():
         network_sources("aligned_resnet_1d", DENSE, ndim=1, options={})
 
 
+def test_options_that_a_backbone_does_not_take_are_refused():
+    with pytest.raises(InvalidArgumentError, match=r"has 'levels', which backbone='wide_resnet_2d' does not .*'depth'"):
+        network_sources("wide_resnet_2d", IMAGES, ndim=2, options={"levels": 2})
+    with pytest.raises(InvalidArgumentError, match=r"has 'level', .*did you mean 'levels'.* allowed: 'kernel_size'"):
+        network_sources("unet_2d", IMAGES, ndim=2, options={"level": 2})
+
+
 def test_unsuitable_names_are_refused():
     with pytest.raises(InvalidArgumentError, match=r"is for 2-D inputs, but data has 1 spatial dimensions"):
         network_sources("wide_resnet_2d", TASK, ndim=1, options={})

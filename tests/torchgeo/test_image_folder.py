@@ -72,6 +72,7 @@ def test_bands_are_chosen_in_order(class_folders):
     every, some = prepared(class_folders), prepared(class_folders, bands=[3, 1])
     assert torch.equal(some.val_dataset[0]["image"], every.val_dataset[0]["image"][[2, 0]])
     assert torch.equal(some.mean, every.mean[[2, 0]])
+    assert torch.equal(prepared(class_folders, bands=np.array([3, 1])).mean, some.mean)
     with pytest.raises(InvalidArgumentError, match=r"bands=\[5\] asks for \[5\], but the images have bands 1 to 4"):
         prepared(class_folders, bands=[5])
 
@@ -131,9 +132,16 @@ def test_files_that_do_not_fit_are_named(class_folders, write_tif):
     write_tif(odd, np.ones((4, 8, 8), "uint8"), alpha="no")
     with pytest.raises(InvalidArgumentError, match=r"unequal types of numbers: most uint16, but \S+odd.tif with uint8"):
         prepared(class_folders)
+    write_tif(odd, np.ones((4, 8, 8), "complex64"))
+    with pytest.raises(InvalidArgumentError, match=r"1 images hold complex numbers \(\S+odd.tif\); convert them to"):
+        prepared(class_folders)
     odd.write_text("<VRTDataset/>")
     with pytest.raises(InvalidArgumentError, match=r"1 images cannot be read \(\S+odd.tif\)"):
         prepared(class_folders)
+    (class_folders / "sea" / "link.tif").symlink_to(class_folders / "nowhere.tif")
+    with pytest.raises(InvalidArgumentError, match=r"2 images cannot be read \(.*link.tif.*\)"):
+        prepared(class_folders)
+    (class_folders / "sea" / "link.tif").unlink()
     Image.new("P", (8, 8)).save(odd.with_suffix(".png"))
     odd.unlink()
     with pytest.raises(
@@ -192,6 +200,9 @@ def test_arguments_that_are_not_allowed(class_folders):
             r"std=\[1.0, 1.0, 1.0, 0.0\] must be above 0 for every band",
         ),
         ({"bands": []}, "bands is empty; name at least one band, or leave bands out"),
+        ({"bands": [1.5]}, r"bands=\[1.5\] must be a list of whole numbers from 1, such as"),
+        ({"bands": "321"}, "bands='321' must be a list of whole numbers"),
+        ({"rgb_bands": 1}, "rgb_bands=1 must be a list"),
         ({"split_seed": "a"}, "split_seed is 'a', but must be an integer of at least 0"),
         ({"mean": [1.0], "std": [1.0]}, "mean has 1 numbers, but 4 bands are used"),
         ({"rgb_bands": [9]}, r"rgb_bands=\[9\] must be among the bands used"),

@@ -19,6 +19,7 @@ from torchgeo_dasha import ImageFolderDataModule, TileSegmentationDataModule
 from torchgeo_dasha.inputs import KEY, NORMALIZATION_KEY, InputSpec, Normalization
 from torchgeo_dasha.prediction.checkpoint import load_trained
 from torchgeo_dasha.prediction.run import predict_file
+from torchgeo_dasha.tasks import Searched
 
 
 def trained(task, data, path):
@@ -28,11 +29,11 @@ def trained(task, data, path):
     )  # fmt: skip
     trainer.fit(task, data)
     trainer.save_checkpoint(path)
-    return marked(path, f"torchgeo.trainers.{type(task).__name__}")
+    return path if isinstance(task, Searched) else marked(path, f"{type(task).__module__}.{type(task).__name__}")
 
 
 def marked(path, class_path):
-    """A checkpoint as torchgeo fit stores it."""
+    """A checkpoint of TorchGeo's own task as torchgeo fit stores it."""
     content = torch.load(path, weights_only=True)
     content["hyper_parameters"]["_class_path"] = class_path
     content["hyper_parameters"]["_instantiator"] = "lightning.pytorch.cli.instantiate_module"
@@ -68,6 +69,8 @@ def test_patches_of_a_scene(patches, scene, tmp_path, read_tif, capsys):
     out = tmp_path / "classes.tif"
     assert main(["predict", str(scene), "--checkpoint", str(patches), "--out", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
+    for given, overlap, used in [(100_000, 0, 56), (100_000, 60, 64), (24, 0, 24)]:  # the scene has 45 × 52 pixels
+        assert predict_file(scene, tmp_path / "o.tif", patches, tile=given, overlap=overlap).tile == used
     assert (told["kind"], told["tile"], told["class_names"]) == ("patches", 8, ["land", "sea"])
     classes, profile, _ = read_tif(out)
     assert (classes.shape, profile["transform"].a) == ((1, 6, 7), 80)
@@ -198,7 +201,6 @@ def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, t
     trainer, task = trainer_of(), DashaPixelwiseRegressionTask(in_channels=4, **OPTIONS)
     trainer.fit(task, data)
     path, out = trainer.checkpoint_callback.best_model_path, tmp_path / "heights.tif"
-    marked(path, "torchgeo_dasha.tasks.DashaPixelwiseRegressionTask")
     data.setup("test")
     pixels = data.test_dataset[0]["image"].numpy()
     scene = write_tif(tmp_path / "scene.tif", pixels)
@@ -238,7 +240,6 @@ def test_the_normalisation_of_any_datamodule(data_of, trainer_of):
     assert NORMALIZATION_KEY not in torch.load(path, weights_only=True)
     data.aug = AugmentationSequential(Normalize([1.0, 2, 3, 4], [5.0]), data_keys=None)
     trainer.save_checkpoint(path)
-    marked(path, "torchgeo_dasha.tasks.DashaChangeDetectionTask")
     assert load_trained(Path(path)).normalization == Normalization(given.mean * 2, given.std)  # of both images
 
 
@@ -253,7 +254,6 @@ def test_what_changed_between_two_images_in_one_file(model, data_of, tmp_path, w
         task = ChangeDetection(model=model, backbone="resnet18", in_channels=4)
     data = data_of("change", size=32)
     path = trained(task, data, tmp_path / "change.ckpt")
-    marked(path, f"{type(task).__module__}.{type(task).__name__}")
     data.setup("test")
     pixels = data.test_dataset[0]["image"]
     scene = write_tif(tmp_path / "both.tif", pixels.flatten(0, 1).numpy())
@@ -290,7 +290,8 @@ def test_files_that_are_no_checkpoints(patches, tmp_path, changed):
             load_trained(changed(patches, **changes))
 
     refused("is of class os.system, .* pass task='os.system'", hyper_parameters={"_class_path": "os.system"})
-    refused("does not say what class", hyper_parameters={"in_channels": 4})
+    refused("does not say what class.* such as torchgeo.trainers.Class", hyper_parameters={"in_channels": 4})
+    refused("does not say what class.* such as torchgeo_dasha.DashaClass", hyper_parameters={"model": "dasha"})
     refused("class torchgeo.Nothing cannot be imported", hyper_parameters={"_class_path": "torchgeo.Nothing"})
     refused("is no task", hyper_parameters={"_class_path": "torchgeo.datasets.EuroSAT"})
     refused("neither classes nor numbers", hyper_parameters={"_class_path": "torchgeo.trainers.SimCLRTask"})

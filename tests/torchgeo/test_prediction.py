@@ -189,7 +189,7 @@ def test_a_network_gets_normalised_tiles_of_its_own_size():
         TileNetwork(lambda x: x[..., ::2, ::2], torch.device("cpu"), (0,), (1,), (0,))(tiles)
 
 
-def test_what_cannot_be_done(scene_file, tmp_path, network):
+def test_what_cannot_be_done(scene_file, tmp_path, network, write_tif):
     for options, message in [
         ({"tile": 8, "overlap": 8}, "tile=8 and overlap=8"),
         ({"tile": 8, "batch_size": 0}, "batch_size is 0"),
@@ -202,6 +202,12 @@ def test_what_cannot_be_done(scene_file, tmp_path, network):
         mapped(scene_file, tmp_path / "none" / "c.tif", network, tile=64)
     with pytest.raises(InvalidArgumentError, match="has bands 1 to 2, but bands="), open_scene(scene_file, [3]):
         pass
+    for bands in (np.array([1.0]), "1"):
+        with pytest.raises(InvalidArgumentError, match=r"bands=\S+ must be a list of whole numbers from 1"):
+            predict_file(scene_file, tmp_path / "c.tif", tmp_path / "never read.ckpt", bands=bands)
+    waves = write_tif(tmp_path / "waves.tif", np.ones((2, 8, 8), "complex64"))
+    with pytest.raises(InvalidArgumentError, match=r"waves\.tif holds complex numbers; convert them to bands of real"):
+        mapped(waves, tmp_path / "c.tif", network, tile=8)
     (tmp_path / "text.tif").write_text("no raster")
     with pytest.raises(InvalidArgumentError, match=r"text\.tif cannot be read as a raster"):
         mapped(tmp_path / "text.tif", tmp_path / "c.tif", network, tile=64)
@@ -231,6 +237,20 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(scene_file, tmp_path,
             predict_file(scene_file, out, tmp_path / "never read.ckpt")
         with pytest.raises(InvalidArgumentError, match=message):
             mapped(scene_file, out, network, tile=64)
+    (checkpoint := tmp_path / "fields.ckpt").write_text("trained")
+    (linked := tmp_path / "linked.tif").symlink_to(checkpoint)
+    for out, given, message in [
+        (checkpoint, checkpoint, r"fields\.ckpt' is the checkpoint itself; choose another file"),
+        (linked, checkpoint, r"linked\.tif' is the checkpoint itself"),
+        (linked, tmp_path, r"linked\.tif' leads to \S+fields\.ckpt, which does not end in \.tif or \.tiff, but"),
+        (tmp_path / "c.png", checkpoint, r"c\.png' does not end in \.tif .* name it so, such as \S+c\.tif"),
+        (tmp_path / "plan.json", tmp_path, r"plan\.json' does not end in"),
+    ]:
+        with pytest.raises(InvalidArgumentError, match=message):
+            predict_file(scene_file, out, given)
+    assert checkpoint.read_text() == "trained"
+    checkpoint.unlink()
+    linked.unlink()
     monkeypatch.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(PermissionError("busy")))
     with pytest.raises(InvalidArgumentError, match=r"out='\S+c\.tif' cannot be written: busy"):
         mapped(scene_file, tmp_path / "c.tif", network, tile=64)

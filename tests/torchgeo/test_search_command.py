@@ -127,6 +127,26 @@ def test_torchgeos_own_task_with_what_was_found(write, tmp_path, capsys):
     assert any("encoder.0.conv1" in key and value.shape[-1] == size for key, value in state.items())
 
 
+def test_an_optimizer_of_the_file_trains_what_was_found(write, tmp_path):
+    name = write(search=False)
+    text = Path(name).read_text().replace("search: false", "search: off")
+    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.25}}
+    scheduler = {"class_path": "torch.optim.lr_scheduler.StepLR", "init_args": {"step_size": 1, "gamma": 0.5}}
+    Path(name).write_text(text + yaml.safe_dump({"optimizer": optimizer, "lr_scheduler": scheduler}))
+    for epochs in (1, 2):
+        resumed = [f"--ckpt_path={path}" for path in tmp_path.rglob("*.ckpt")]
+        torchgeo(["fit", "--config", name, f"--trainer.max_epochs={epochs}", *resumed])
+        stored = torch.load(max(tmp_path.rglob("*.ckpt"), key=os.path.getmtime), weights_only=True)
+        (trained,) = stored["optimizer_states"]
+        assert trained["param_groups"][0]["lr"] == 0.25 * 0.5**epochs
+        weights = [value for value in stored["state_dict"].values() if value.is_floating_point()]
+        moments = [entry["exp_avg"] for entry in trained["state"].values()]
+        assert {tuple(moment.shape) for moment in moments} <= {tuple(weight.shape) for weight in weights}
+        assert len(moments) > 10
+        assert stored["hyper_parameters"]["search"] == "off"
+    assert not any("stand_in" in key for key in stored["state_dict"])
+
+
 def test_a_search_that_was_interrupted_goes_on(write, tmp_path, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
@@ -194,6 +214,14 @@ def test_files_that_leave_nothing_to_search(options, message, write, tmp_path, c
     assert main(["search", "--config", write(**options)]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert files_of(tmp_path) == ["fields.yaml"]
+
+
+def test_a_file_that_goes_on_with_a_training(write, capsys):
+    text = Path(write()).read_text()
+    Path("fields.yaml").write_text(f"{text}\nckpt_path: fields.yaml\n")
+    assert main(["search", "--config", "fields.yaml"]) == 2
+    assert "has ckpt_path='fields.yaml', a training to go on with" in (told := capsys.readouterr().err)
+    assert "delete that line, or run torchgeo fit" in told
 
 
 @pytest.mark.parametrize(

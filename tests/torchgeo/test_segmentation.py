@@ -166,6 +166,24 @@ def test_names_in_lists(tiles):
         prepared(tiles, **read)
 
 
+def test_a_table_of_scenes_names_tiles_as_lists_do(tiles):
+    for kind in ("images", "masks"):
+        (tiles / kind / "north").mkdir()
+        (tiles / kind / "s0_0.tif").rename(tiles / kind / "north" / "s0_0.tif")
+    names = sorted(path.name for path in (tiles / "images").glob("*.tif"))
+    lines = [f"{name if name[1] in '135' else Path(name).stem},{name[:2]}\n" for name in names]
+    table = tiles / "g.csv"
+    for line in ("north/s0_0.tif", "north/s0_0", "s0_0.tif", "s0_0"):
+        table.write_text("".join([*lines, f"{line},s0\n"]))
+        for groups in ("g.csv", table):
+            data = prepared(tiles, groups=groups)
+            scenes = [{path.name[:2] for path in part.paths} for part in (data.train_dataset, data.val_dataset)]
+            assert not scenes[0] & scenes[1]
+    table.write_text("".join(lines))
+    with pytest.raises(InvalidArgumentError, match=r"has no line for north/s0_0; add one"):
+        prepared(tiles, groups=table)
+
+
 def test_files_that_are_not_read_are_counted(tiles):
     for kind in ("images", "masks"):
         (tiles / kind / "s9_9.jp2").touch()
@@ -198,7 +216,9 @@ def test_ignored_pixels(tiles, write_tif):
         for place in range(len(part))
     ]
     assert sum(int((one == -1).sum()) for one in found) == 256
-    with pytest.raises(InvalidArgumentError, match=r"s0_0\.tif has 256 pixels without data, .*; pass ignore_index"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"s0_0\.tif has 256 pixels without data, .*; pass ignore_index.*-unsetnod"
+    ):
         prepared(tiles)
 
 
@@ -273,6 +293,10 @@ def test_files_that_do_not_fit_are_named(tiles, write_tif):
         prepared(tiles)
     Image.new("L", (8, 16)).save(mask)
     with pytest.raises(InvalidArgumentError, match=r"s9_0.png has 16 × 8 pixels, but its image 16 × 16"):
+        prepared(tiles)
+    extra.unlink()
+    extra.symlink_to(tiles / "nowhere.tif")
+    with pytest.raises(InvalidArgumentError, match=r"s9_0.tif cannot be read \(.*No such file.*\); mend or delete it"):
         prepared(tiles)
     extra.unlink()
     with pytest.raises(InvalidArgumentError, match=r"1 masks have no image in \S+images \(\S+s9_0.png\)"):

@@ -132,7 +132,7 @@ def no_search_after(request):
     return lambda: request.getfixturevalue("no_search")
 
 
-def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
+def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch, caplog):
     from dasha.search import stages
 
     task, data = task_of(), data_of()
@@ -150,6 +150,9 @@ def test_a_search_is_not_repeated(data_of, trainer_of, tmp_path, monkeypatch):
     assert again.current_epoch == 2
     assert resumed.found == task.found
     again.fit(task, data)  # nor where the task has its network already
+    with caplog.at_level("INFO"):
+        trainer_of(max_steps=0).fit(task_of(), data)
+    assert f"dasha: the search in {task.folder} is finished and used again; mean" in caplog.text
     # Nor in another folder, where the checkpoint alone knows it.
     elsewhere, moved = task_of(), trainer_of(max_epochs=2, default_root_dir=tmp_path / "elsewhere")
     moved.fit(elsewhere, data, ckpt_path=path)
@@ -341,6 +344,27 @@ def test_found_settings_and_the_schedule_of_the_budget(data_of, trainer_of):
     assert max(rates) == pytest.approx(best["lr"], rel=0.2)
 
 
+def test_arguments_from_numpy_and_paths_are_plain_in_checkpoints(data_of, trainer_of, tmp_path):
+    given = {
+        "run_dir": tmp_path / "run",
+        "class_weights": np.array([1.0, 2.0, 1.0, 1.0]),
+        "in_channels": np.int64(4),
+        "num_classes": np.int64(4),
+        "seed": np.int64(1),
+        "overrides": {**OVERRIDES, "width": np.int64(1)},
+    }
+    task, trainer = task_of(**given), trainer_of()
+    trainer.fit(task, data_of())
+    path = trainer.checkpoint_callback.best_model_path
+    stored = torch.load(path, weights_only=True)["hyper_parameters"]
+    assert (stored["run_dir"], stored["class_weights"]) == (str(tmp_path / "run"), [1.0, 2.0, 1.0, 1.0])
+    assert (stored["seed"], type(stored["seed"]), type(stored["overrides"]["width"])) == (1, int, int)
+    assert type(task).load_from_checkpoint(path).found == task.found
+    assert task_of(architecture=tmp_path / "run").found == task.found
+    weight = torch.tensor([2.0])
+    assert isinstance(task_of(class_weights=weight.repeat(4)).hparams["class_weights"], torch.Tensor)
+
+
 def test_a_learning_rate_and_patience_of_the_users_own(data_of, trainer_of):
     task, trainer = task_of(lr=0.001, patience=3), trainer_of(gradient_clip_val=0.5)
     with pytest.warns(DashaWarning, match=r"lr=0.001 is used as given, not the 0\.\d+ that was found.*AdamW"):
@@ -463,10 +487,16 @@ def test_folders_of_datamodules_with_arguments_of_any_kind(trainer_of, data_of):
         ({"backbone": "resnet_50"}, r"backbone='resnet_50' is unknown.* allowed: 'auto', 'unet_2d', 'wide_resnet_2d'"),
         ({"backbone": "wide_resnet"}, r"backbone='wide_resnet' is unknown; did you mean 'wide_resnet_2d'"),
         ({"backbone": "unet_1d"}, r"backbone='unet_1d' is for 1-D inputs"),
+        ({"backbone": "wide_resnet_2d"}, r"backbone_options has 'levels', which backbone='wide_resnet_2d' does not"),
         ({"num_classes": None}, r"num_classes is missing, which task='multiclass' needs"),
         ({"loss": "bce"}, r"loss='bce' does not fit task='multiclass'; use loss='ce'"),
         ({"task": "binary"}, r"loss='ce' does not fit task='binary'; use loss='bce'"),
-        ({"task": "ranking", "loss": "focal"}, r"task='ranking' must be 'binary', 'multiclass' or 'multilabel'"),
+        ({"task": "ranking"}, r"task='ranking' must be 'binary', 'multiclass' or 'multilabel'"),
+        (
+            {"num_classes": 1},
+            r"num_classes=1 must be at least 2 for task='multiclass'; use task='binary' for yes or no",
+        ),
+        ({"num_classes": 0}, r"num_classes is 0, but must be an integer of at least 1"),
         ({"class_weights": [1.0]}, r"class_weights has 1 entries, but kind='multiclass' has 4"),
         ({"budget": "huge"}, r"budget='huge' must be one of"),
         ({"overrides": {"tune.trial": 1}}, r"budget has no value 'tune.trial'; did you mean 'trials'"),

@@ -44,8 +44,33 @@ def test_features_at_every_stride(name):
     some = timm.create_model(name, features_only=True, out_indices=(1, 3), **SMALL[name])
     assert some.feature_info.reduction() == [2, 8]
     assert len(some(torch.randn(1, 3, 16, 16))) == 2
-    with pytest.raises(InvalidArgumentError, match=r"out_indices has 6, but stages are 0 to 5"):
-        timm.create_model(name, features_only=True, out_indices=(6,), **SMALL[name])
+    for wanted, expected in [(3, [8, 16, 32]), (-1, None), ((-2, -1), [16, 32]), ([0, -1], [1, 32]), ((6,), None)]:
+        if expected is None:
+            with pytest.raises(InvalidArgumentError, match=r"out_indices=\S+ has \w+, but stages are 0 to 5, or -6 to"):
+                timm.create_model(name, features_only=True, out_indices=wanted, **SMALL[name])
+        else:
+            some = timm.create_model(name, features_only=True, out_indices=wanted, **SMALL[name])
+            assert some.feature_info.reduction() == expected
+
+
+def test_arguments_that_other_models_of_timm_have():
+    images = torch.randn(2, 3, 16, 16)
+    for name in NAMES:
+        given = {"num_classes": 3, "global_pool": "avg", "drop_path_rate": 0.0, **SMALL[name]}
+        assert timm.create_model(name, **given)(images).shape == (2, 3)
+        for wrong, message in [
+            ({"img_size": 64}, r"img_size=64 is no option of this network; leave it out.*; allowed: .*width"),
+            ({"drop_path_rate": 0.1}, r"drop_path_rate=0.1 is no option"),
+            ({"global_pool": "max"}, r"global_pool='max' must be 'avg' or ''"),
+            ({"global_pool": ""}, r"global_pool='' leaves out averages, which is for dasha_wrn with num_classes=0"),
+        ]:
+            with pytest.raises(InvalidArgumentError, match=message):
+                timm.create_model(name, **{**given, **wrong})
+    maps = timm.create_model("dasha_wrn", num_classes=0, global_pool="", **SMALL["dasha_wrn"]).eval()
+    averages = timm.create_model("dasha_wrn", num_classes=0, **SMALL["dasha_wrn"]).eval()
+    averages.load_state_dict(maps.state_dict())
+    assert maps(images).shape == (2, maps.num_features, 4, 4)
+    assert torch.allclose(maps(images).mean((2, 3)), averages(images), atol=1e-6)
 
 
 @pytest.mark.parametrize("patch_size", [2, 3, 4])

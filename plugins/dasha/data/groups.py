@@ -16,8 +16,12 @@ PARTS = ("train", "val", "test")
 _TABLES = (".csv", ".txt")
 
 
-def group_function(groups: str, folder: Path) -> Callable[[str], str]:
-    """Make the function that tells the group of a file by its path, relative to ``folder``, with ``/``.
+GroupOf = Callable[..., str]
+"""Group of a file by its path, with ``/``; further paths are others that a table may have for it."""
+
+
+def group_function(groups: str | Path, folder: Path) -> GroupOf:
+    """Make the function that tells the group of a file by its path, relative to ``folder``.
 
     Args:
         groups: A regular expression that is searched in the path; what its parentheses hold, or without any the whole
@@ -28,6 +32,7 @@ def group_function(groups: str, folder: Path) -> Callable[[str], str]:
     Raises:
         InvalidArgumentError: If it is neither. The function raises it for a file without a group.
     """
+    groups = str(groups)
     if groups.lower().endswith(_TABLES):
         return _by_table(folder / groups if (folder / groups).is_file() else Path(groups))
     try:
@@ -37,7 +42,7 @@ def group_function(groups: str, folder: Path) -> Callable[[str], str]:
             f"groups={groups!r} is no regular expression ({error}), nor a .csv or .txt file"
         ) from error
 
-    def group_of(path: str) -> str:
+    def group_of(path: str, *_: str) -> str:
         found = pattern.search(path)
         if found is None:
             raise InvalidArgumentError(f"groups={groups!r} does not match {path}; widen the regular expression")
@@ -108,7 +113,7 @@ def draw_groups(
     return {part: np.flatnonzero(part_of[owner] == place).tolist() for place, part in enumerate(PARTS)}
 
 
-def _by_table(path: Path) -> Callable[[str], str]:
+def _by_table(path: Path) -> GroupOf:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
@@ -121,9 +126,10 @@ def _by_table(path: Path) -> Callable[[str], str]:
         if table.setdefault(row[0], row[1]) != row[1]:
             raise InvalidArgumentError(f"groups={str(path)!r} puts {row[0]} into {table[row[0]]} and into {row[1]}")
 
-    def group_of(name: str) -> str:
-        place = PurePosixPath(name)
-        group = next((table[key] for key in (name, place.name, place.stem) if key in table), None)
+    def group_of(name: str, *others: str) -> str:
+        places = [PurePosixPath(path) for path in (name, *others)]
+        keys = [name, *others, *(place.name for place in places), *(place.stem for place in places)]
+        group = next((table[key] for key in keys if key in table), None)
         if group is None:
             raise InvalidArgumentError(f"groups={str(path)!r} has no line for {name}; add one")
         return group

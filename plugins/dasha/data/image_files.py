@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from dasha.data.groups import PARTS, check_groups, draw_groups
+from dasha.data.groups import PARTS, GroupOf, check_groups, draw_groups
 from dasha.data.names import read_list, some
 from dasha.errors import InvalidArgumentError
 
@@ -68,7 +68,16 @@ class Draw:
 
     @classmethod
     def of_fractions(cls, validation: float, test: float, seed: int) -> Draw:
-        """The draw that leaves the rest for training."""
+        """The draw that leaves the rest for training.
+
+        Raises:
+            InvalidArgumentError: If a part gets nothing.
+        """
+        if not (validation > 0 and test > 0 and validation + test < 1):
+            raise InvalidArgumentError(
+                f"val_fraction={validation} and test_fraction={test} must be above 0 and together below 1; without "
+                "test data, give lists train.txt and val.txt, or folders train and val"
+            )
         # Rounded, so that 0.15 twice leaves exactly 0.7.
         return cls((round(1 - validation - test, 12), validation), seed)
 
@@ -84,7 +93,7 @@ def split_images(
     suffixes: Sequence[str],
     *,
     draw: Draw | None = None,
-    group_of: Callable[[str], str] | None = None,
+    group_of: GroupOf | None = None,
 ) -> ImageFiles:
     """Find images and split them by lists, by folders, or at random.
 
@@ -185,8 +194,8 @@ def unread(paths: Iterable[Path], suffixes: Sequence[str]) -> str:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder that are not hidden."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    """All files below a folder that are not hidden; a link that leads nowhere is one that cannot be read."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() or (path.is_symlink() and not path.exists()))
     return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
@@ -254,11 +263,11 @@ def _drawn(files: Files, draw: Draw) -> dict[str, Files]:
     return parts
 
 
-def _drawn_by_group(folder: Path, files: Files, draw: Draw, group_of: Callable[[str], str]) -> dict[str, Files]:
+def _drawn_by_group(folder: Path, files: Files, draw: Draw, group_of: GroupOf) -> dict[str, Files]:
     groups, classes = _groups(folder, files, group_of), [name for _, name in files]
     places = draw_groups(groups, classes, shares=draw.shares, seed=draw.seed)
     return {part: [files[place] for place in chosen] for part, chosen in places.items()}
 
 
-def _groups(folder: Path, files: Files, group_of: Callable[[str], str]) -> list[str]:
+def _groups(folder: Path, files: Files, group_of: GroupOf) -> list[str]:
     return [group_of(path.relative_to(folder).as_posix()) for path, _ in files]

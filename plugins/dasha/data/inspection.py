@@ -185,7 +185,9 @@ def check_pair(task: TaskSpec, train: DataSummary, validation: DataSummary) -> N
         if is_partial:
             warnings.warn(f"{text} in one pass, which may leave out samples", DashaWarning, stacklevel=2)
             return
-        raise InvalidArgumentError(f"{text}; supply some, or leave it out and lower num_outputs={task.num_outputs}")
+        raise InvalidArgumentError(
+            f"{text}; supply some, or number the others without it and lower num_outputs={task.num_outputs}"
+        )
     if not validation.is_partial:
         _check_scored(task, names, train, validation)
 

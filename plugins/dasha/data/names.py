@@ -32,6 +32,19 @@ def listed_before(lines: Sequence[str], meant: Sequence[Hashable]) -> list[str]:
     return found
 
 
+def text_lines(path: Path) -> list[str]:
+    """Lines of a text file without the space around them; blank ones are left out.
+
+    Raises:
+        InvalidArgumentError: If it is no UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(f"{path} is no text in UTF-8 ({error.reason}); save it as UTF-8") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def read_list(path: Path, *, form: str, parts: int) -> list[str]:
     """Lines of a list of files; blank ones are left out.
 
@@ -41,9 +54,10 @@ def read_list(path: Path, *, form: str, parts: int) -> list[str]:
         parts: Least number of names in a line that are separated by ``/``.
 
     Raises:
-        InvalidArgumentError: If there are no lines, one leads out of the folder, one is too short or is there twice.
+        InvalidArgumentError: If it is no text or has no lines, or one leads out of the folder, is too short or is there
+            twice.
     """
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = text_lines(path)
     places = [PurePosixPath(line) for line in lines]
     outside = [str(place) for place in places if len(place.parts) < parts or place.is_absolute() or ".." in place.parts]
     if outside or not lines:

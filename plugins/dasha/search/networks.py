@@ -72,7 +72,8 @@ def network_sources(
             of this call has them.
 
     Raises:
-        InvalidArgumentError: If there is no such backbone, or it is for another number of dimensions.
+        InvalidArgumentError: If there is no such backbone, it is for another number of dimensions, or it says what
+            options it takes and these are others.
     """
     if isinstance(backbone, nn.Module):
         module = backbone
@@ -95,6 +96,9 @@ def network_sources(
     if not suitable:
         raise InvalidArgumentError(f"no registered backbone is for {ndim}-D inputs; run 'dasha doctor'")
 
+    if backbone != "auto" and hasattr(suitable[backbone], "options"):
+        _check_options(backbone, options, list(options_of(suitable[backbone])))
+
     def taken(factory: Factory) -> dict[str, Any]:
         known = options_of(factory)
         own = {key: value for key, value in options.items() if key in known or backbone != "auto"}
@@ -102,6 +106,15 @@ def network_sources(
 
     names = list(suitable) if backbone == "auto" else [backbone]
     return [NetworkSource(name, True, suitable[name], task, taken(suitable[name])) for name in names]
+
+
+def _check_options(backbone: str, options: Mapping[str, Any], known: list[str]) -> None:
+    for name in options:
+        if name not in known:
+            raise InvalidArgumentError(
+                f"backbone_options has {name!r}, which backbone={backbone!r} does not take;"
+                f"{close_matches(name, known)} allowed: {', '.join(map(repr, known))}"
+            )
 
 
 def _suits(factory: Factory, task: TaskSpec, ndim: int) -> bool:

@@ -17,10 +17,16 @@ def predict(
         Path,
         typer.Option(help="Lightning .ckpt of a TorchGeo task, or run folder of dasha.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option(help="GeoTIFF to write; an earlier one is replaced.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help="GeoTIFF to write, .tif or .tiff; an earlier one is replaced.", show_default=False)
+    ],
     tile: Annotated[
         int | None,
-        typer.Option(min=1, help="Height and width of a tile. [default: as trained, or 256]", show_default=False),
+        typer.Option(
+            min=1,
+            help="Height and width of a tile, no more than cover the scene. [default: as trained, or 256]",
+            show_default=False,
+        ),
     ] = None,
     overlap: Annotated[
         int | None,

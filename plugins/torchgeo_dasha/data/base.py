@@ -22,9 +22,9 @@ from dasha.arguments import whole_number
 from dasha.data.groups import PARTS
 from dasha.data.image_files import Draw
 from dasha.errors import InvalidArgumentError
-from torchgeo_dasha.data.rasters import check_headers, read_image
+from torchgeo_dasha.data.rasters import band_numbers, check_headers, read_image
 from torchgeo_dasha.data.statistics import band_moments, check_pixels
-from torchgeo_dasha.inputs import KEY, InputSpec
+from torchgeo_dasha.inputs import KEY, InputSpec, plain_value
 
 Sample = dict[str, Tensor]
 _STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("test",)}
@@ -97,11 +97,10 @@ class FilesDataModule(NonGeoDataModule):
         if (mean is None) != (std is None) or (mean is not None and std is not None and len(mean) != len(std)):
             raise InvalidArgumentError(f"mean={mean} and std={std} must come together, one number per band")
         if std is not None and not all(0 < float(value) < math.inf for value in std):
-            raise InvalidArgumentError(f"std={_plain(std)} must be above 0 for every band; a constant band has 1")
-        if bands is not None and len(bands) == 0:
-            raise InvalidArgumentError("bands is empty; name at least one band, or leave bands out to use all")
+            raise InvalidArgumentError(f"std={plain_value(std)} must be above 0 for every band; a constant band has 1")
         whole_number("split_seed", draw.seed, minimum=0)
-        self.bands, self.rgb_bands, self.augment, self.draw = bands, rgb_bands, augment, draw
+        self.bands, self.rgb_bands = band_numbers("bands", bands), band_numbers("rgb_bands", rgb_bands)
+        self.augment, self.draw = augment, draw
         self.image_size = _size(image_size)
         self._given = None if mean is None or std is None else (list(map(float, mean)), list(map(float, std)))
         self._datasets: dict[str, FileDataset] = {}
@@ -148,7 +147,7 @@ class FilesDataModule(NonGeoDataModule):
             of: The class that they are of.
             given: Values, among others.
         """
-        self.hparams.update({name: _plain(given[name]) for name in signature(of).parameters})
+        self.hparams.update({name: plain_value(given[name]) for name in signature(of).parameters})
 
     def setup(self, stage: str) -> None:
         """Find, check and measure the files, once; all are read for that, unless mean and std were given.
@@ -250,15 +249,6 @@ class FilesDataModule(NonGeoDataModule):
             if self.augment
             else None
         )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "tolist"):  # arrays, tensors and numbers from them
-        return value.tolist()
-    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
-    return [_plain(entry) for entry in value] if is_sequence else value
 
 
 def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:

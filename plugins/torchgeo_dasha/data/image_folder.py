@@ -84,7 +84,7 @@ class ImageFolderDataModule(FilesDataModule):
         bands: Sequence[int] | None = None,
         image_size: int | tuple[int, int] | None = None,
         augment: bool = True,
-        groups: str | None = None,
+        groups: str | Path | None = None,
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
         split_seed: int = 0,

@@ -18,10 +18,12 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from dasha.data.names import some
 from dasha.errors import InvalidArgumentError
+from torchgeo_dasha.inputs import plain_value
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # How content begins decides, not the suffix; anything else, such as a virtual raster, could lead to any other file.
 _DRIVERS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "GTiff", b"MM": "GTiff"}
+_REAL = "convert them to bands of real numbers, such as amplitude and phase"
 STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 """Options of `rasterio.Env`: GDAL's way to read a PNG image at once takes what a damaged file lacks from memory."""
 
@@ -52,6 +54,26 @@ class RasterInfo:
         return self.height, self.width
 
 
+def band_numbers(name: str, given: object) -> list[int] | None:
+    """Numbers of bands as a list; None stays None.
+
+    Args:
+        name: Of the argument.
+        given: A list, a tuple or an array.
+
+    Raises:
+        InvalidArgumentError: If it is empty, or holds anything but whole numbers.
+    """
+    if given is None:
+        return None
+    numbers = plain_value(given)
+    if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
+        raise InvalidArgumentError(f"{name}={given!r} must be a list of whole numbers from 1, such as [3, 2, 1]")
+    if not numbers:
+        raise InvalidArgumentError(f"{name} is empty; name at least one band, or leave {name} out")
+    return numbers
+
+
 def image_bands(opened: Any) -> list[int]:
     """Numbers of the bands of an open raster, from 1, without transparency."""
     return [band for band, kind in zip(opened.indexes, opened.colorinterp, strict=True) if kind != ColorInterp.alpha]
@@ -68,8 +90,13 @@ def read_window(opened: Any, bands: Sequence[int], **options: Any) -> NDArray[np
     Returns:
         Shape ``(C, H, W)``; NaN where the file says that there is no data: by its nodata value, by a mask, by
         transparency, or by a value that is not finite.
+
+    Raises:
+        InvalidArgumentError: If it holds complex numbers.
     """
     pixels = opened.read(list(bands), **options)
+    if np.iscomplexobj(pixels):
+        raise InvalidArgumentError(f"{opened.name} holds complex numbers; {_REAL}")
     values: NDArray[np.float32] = pixels.astype(np.float32)
     if not np.issubdtype(pixels.dtype, np.integer):
         values[~np.isfinite(values)] = np.nan
@@ -145,7 +172,8 @@ def check_headers(paths: Iterable[Path], *, bands: Sequence[int] | None, is_resi
         What most have in common, and whether all have one size.
 
     Raises:
-        InvalidArgumentError: If files cannot be read, have a palette, lack a band, or differ in bands, type or size.
+        InvalidArgumentError: If files cannot be read, have a palette or complex numbers, lack a band, or differ in
+            bands, type or size.
     """
     infos: dict[Path, RasterInfo] = {}
     broken = []
@@ -159,6 +187,8 @@ def check_headers(paths: Iterable[Path], *, bands: Sequence[int] | None, is_resi
         raise InvalidArgumentError(
             f"{len(coloured)} images hold numbers of colours in a palette ({some(coloured)}); convert them to RGB"
         )
+    if complex_ones := [str(path) for path, info in infos.items() if info.dtype.startswith("complex")]:
+        raise InvalidArgumentError(f"{len(complex_ones)} images hold complex numbers ({some(complex_ones)}); {_REAL}")
     _check_equal({path: info.bands for path, info in infos.items()}, "numbers of bands", "convert them to one number")
     _check_equal({path: info.dtype for path, info in infos.items()}, "types of numbers", "convert them to one type")
     if not is_resized:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from dasha.data.groups import group_function
 from dasha.data.image_files import Draw
-from dasha.data.names import some
+from dasha.data.names import some, text_lines
 from dasha.errors import DashaWarning, InvalidArgumentError
 from torchgeo_dasha.data.base import FileDataset, FilesDataModule, Sample
 from torchgeo_dasha.data.figures import draw_sample
@@ -88,7 +88,8 @@ def read_classes(path: Path, ignore_index: int | None) -> Tensor:
     if ignore_index is None:
         raise InvalidArgumentError(
             f"{path} has {(~is_valid).sum()} pixels without data, which are of no class; pass ignore_index, the "
-            "number of pixels that do not count, to the datamodule and to the task"
+            "number of pixels that do not count, to the datamodule and to the task; if it is a class that the file "
+            f"calls nodata, keep it with 'gdal_edit.py -unsetnodata {path}'"
         )
     return torch.where(torch.from_numpy(is_valid), mask, ignore_index)
 
@@ -142,7 +143,7 @@ class TileSegmentationDataModule(FilesDataModule):
         *,
         image_suffix: str | None = None,
         mask_suffix: str | None = None,
-        groups: str | None = None,
+        groups: str | Path | None = None,
         class_names: Sequence[str] | None = None,
         ignore_index: int | None = None,
         bands: Sequence[int] | None = None,
@@ -256,9 +257,9 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """Names of classes, one in a line; lines may begin with the number of the class, counted from 0.
 
     Raises:
-        InvalidArgumentError: If numbers are out of order.
+        InvalidArgumentError: If it is no text, or numbers are out of order.
     """
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = text_lines(path)
     cells = [line.split(maxsplit=1) for line in lines]
     if not all(len(cell) == 2 and cell[0].rstrip(":,").isdecimal() for cell in cells):
         return tuple(lines)

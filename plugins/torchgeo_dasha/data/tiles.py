@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from dasha.data.groups import PARTS, check_groups, draw_groups
+from dasha.data.groups import PARTS, GroupOf, check_groups, draw_groups
 from dasha.data.image_files import Draw, files_below, require_validation, split_folders, unread
 from dasha.data.names import listed_before, read_list, some
 from dasha.errors import InvalidArgumentError
@@ -65,7 +65,7 @@ class TileFiles:
     rule: str
 
 
-def split_tiles(folders: TileFolders, *, draw: Draw, group_of: Callable[[str], str] | None) -> TileFiles:
+def split_tiles(folders: TileFolders, *, draw: Draw, group_of: GroupOf | None) -> TileFiles:
     """Find tiles and split them by lists, by folders, or at random by group.
 
     Args:
@@ -98,7 +98,7 @@ def split_tiles(folders: TileFolders, *, draw: Draw, group_of: Callable[[str], s
     require_validation(parts, root, rule)
     check_groups({part: [str(image) for image, _ in tiles.values()] for part, tiles in parts.items()}, what="images")
     if group_of is not None:
-        check_groups({part: [group_of(name) for name in tiles] for part, tiles in parts.items()})
+        check_groups({part: _groups(tiles, group_of) for part, tiles in parts.items()})
     return TileFiles(parts, rule)
 
 
@@ -107,10 +107,8 @@ def _by_name(folder: Path, suffix: str | None) -> dict[str, Path]:
     if not folder.is_dir():
         raise InvalidArgumentError(f"{folder} is no folder; set root, image_dir and mask_dir")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in files_below(folder):
         name = path.relative_to(folder).as_posix()
-        if path.name.startswith(".") or not path.is_file():
-            continue
         if suffix is None and path.suffix.lower() in SUFFIXES:
             name = name[: -len(path.suffix)]
         elif suffix and path.name.endswith(suffix):
@@ -166,7 +164,13 @@ def _names_of(folders: TileFolders, tiles: Tiles) -> dict[str, list[str]]:
     return found
 
 
-def _drawn(tiles: Tiles, draw: Draw, group_of: Callable[[str], str]) -> dict[str, Tiles]:
+def _groups(tiles: Tiles, group_of: GroupOf) -> list[str]:
+    """Scene of every tile, by its name or by the path of its image."""
+    paths = {name: PurePosixPath(name).with_name(image.name) for name, (image, _) in tiles.items()}
+    return [group_of(name, str(path)) for name, path in paths.items()]
+
+
+def _drawn(tiles: Tiles, draw: Draw, group_of: GroupOf) -> dict[str, Tiles]:
     names = list(tiles)
-    places = draw_groups([group_of(name) for name in names], [""] * len(names), shares=draw.shares, seed=draw.seed)
+    places = draw_groups(_groups(tiles, group_of), [""] * len(names), shares=draw.shares, seed=draw.seed)
     return {part: {names[place]: tiles[names[place]] for place in chosen} for part, chosen in places.items()}

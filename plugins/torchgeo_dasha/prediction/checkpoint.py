@@ -16,7 +16,8 @@ from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.tasks import TaskSpec
 from torchgeo_dasha._compat import ChangeDetection, Regression
-from torchgeo_dasha.inputs import KEY, NORMALIZATION_KEY, InputSpec, Normalization
+from torchgeo_dasha.inputs import CLASS_KEY, KEY, NORMALIZATION_KEY, InputSpec, Normalization
+from torchgeo_dasha.specs import OWN_NETWORK
 from torchgeo_dasha.timm_models import register_network  # and with it dasha_wrn and dasha_unet
 
 _OURS = ("torchgeo.", "torchgeo_dasha.")
@@ -107,7 +108,7 @@ def load_trained(
         register_network(name, folder)
     content = _read(path)
     hyperparameters = dict(content["hyper_parameters"])
-    cls = _task_class(path, task or hyperparameters.get("_class_path"), is_named=task is not None)
+    cls = _task_class(path, hyperparameters, task)
     is_number = issubclass(cls, Regression)
     has_classes = any(hyperparameters.get(name) for name in ("num_classes", "num_labels"))
     if not (is_number or has_classes or hyperparameters.get("task") in _CLASSES):
@@ -156,14 +157,15 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _task_class(path: Path, name: object, *, is_named: bool) -> Any:
+def _task_class(path: Path, hyperparameters: Mapping[str, Any], task: str | None) -> Any:
     from lightning.pytorch import LightningModule
 
+    name = task or hyperparameters.get(CLASS_KEY)
     if not isinstance(name, str):
-        raise InvalidArgumentError(
-            f"{path} does not say what class it is of; name it with task, such as torchgeo.trainers.ClassificationTask"
-        )
-    if not is_named and not name.startswith(_OURS):
+        is_ours = hyperparameters.get("model") == OWN_NETWORK
+        example = "torchgeo_dasha.DashaClassificationTask" if is_ours else "torchgeo.trainers.ClassificationTask"
+        raise InvalidArgumentError(f"{path} does not say what class it is of; name it with task, such as {example}")
+    if task is None and not name.startswith(_OURS):
         raise InvalidArgumentError(
             f"{path} is of class {name}, which is not TorchGeo's nor ours and is not imported unasked; if you trust "
             f"it, pass task={name!r}"

@@ -21,6 +21,7 @@ from dasha.errors import InvalidArgumentError
 from torchgeo_dasha.prediction.scene import Scene
 
 BLOCK = 256  # side of a block of the file; written once each
+_ENDINGS = (".tif", ".tiff")
 _BESIDE = (".ovr", ".msk", ".msk.ovr", ".aux.xml")  # of GDAL, about the file that they lie beside
 
 
@@ -54,16 +55,30 @@ class RowWriter:
         self._waiting = [rows[:, count:].copy()]
 
 
-def check_target(path: Path) -> None:
-    """Refuse a place where no file can be written.
+def check_target(path: Path, *, checkpoint: Path | None = None) -> None:
+    """Refuse a place where no GeoTIFF can be written, or none should be.
+
+    Args:
+        path: Of the file; a link stands for what it leads to.
+        checkpoint: Must stay as it is.
 
     Raises:
-        InvalidArgumentError: If it is a folder, or in none.
+        InvalidArgumentError: If it is a folder, or in none; if it is the checkpoint, or has the ending of another kind
+            of file.
     """
+    target = path.resolve()
     if path.is_dir():
         raise InvalidArgumentError(f"out={str(path)!r} is a folder; name a file, such as {path / 'map.tif'}")
-    if not path.resolve().parent.is_dir():
+    if not target.parent.is_dir():
         raise InvalidArgumentError(f"out={str(path)!r} cannot be written: its folder does not exist; make it first")
+    if checkpoint is not None and target == checkpoint.resolve():
+        raise InvalidArgumentError(f"out={str(path)!r} is the checkpoint itself; choose another file")
+    if target.suffix.lower() not in _ENDINGS:
+        led = "" if target.suffix == path.suffix else f" leads to {target}, which"
+        raise InvalidArgumentError(
+            f"out={str(path)!r}{led} does not end in {' or '.join(_ENDINGS)}, but a GeoTIFF is written; name it so, "
+            f"such as {path.with_suffix(_ENDINGS[0])}"
+        )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from dasha.errors import InvalidArgumentError
 from dasha.search.devices import device_of
 from dasha.search.progress import stage
+from torchgeo_dasha.data.rasters import band_numbers
 from torchgeo_dasha.prediction.checkpoint import Trained, load_trained
 from torchgeo_dasha.prediction.decision import decision_of
 from torchgeo_dasha.prediction.network import PredictTile, TileNetwork
@@ -145,14 +146,16 @@ def predict_file(
             of the earlier image and then those of the later one.
         mean: Of every band, where the checkpoint does not say how inputs were normalised.
         std: Likewise.
-        tile: Height and width of tiles; by default those of the images trained on, or 256.
+        tile: Height and width of tiles; by default those of the images trained on, or 256. Larger ones than the scene
+            are cut to as many of these as cover it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         **options: Of `map_scene`.
 
     Raises:
         InvalidArgumentError: If the checkpoint, the scene and the arguments do not fit together.
     """
-    check_target(out)
+    check_target(out, checkpoint=checkpoint)
+    bands = band_numbers("bands", bands)
     trained = load_trained(checkpoint, task=task, architectures=architectures)
     with open_scene(source, bands or _trained_bands(trained, source)) as scene:
         if trained.in_channels is not None and len(scene.bands) != trained.in_channels:
@@ -165,7 +168,7 @@ def predict_file(
             scene,
             network,
             out,
-            tile=_TILE if tile is None and trained.inputs is None else tile or _trained_size(trained),
+            tile=_tile(trained, scene, tile, overlap=options.get("overlap") or 0),
             is_sigmoid=trained.is_sigmoid,
             is_number=trained.is_number,
             class_names=trained.class_names,
@@ -187,11 +190,13 @@ def _trained_bands(trained: Trained, source: Path) -> tuple[int, ...] | None:
     return trained.inputs.bands
 
 
-def _trained_size(trained: Trained) -> int:
+def _tile(trained: Trained, scene: Scene, tile: int | None, *, overlap: int) -> int:
+    """Height and width of tiles: those trained on; or as asked for, but not beyond all that covers the scene."""
     inputs = trained.inputs
-    size = (inputs.file_size or inputs.image_size) if inputs else None
-    if size is None:
-        return _TILE
+    size = ((inputs.file_size or inputs.image_size) if inputs else None) or (_TILE, _TILE)
+    if tile is not None:
+        unit = math.lcm(*size)  # what suits the network, so do its multiples
+        return min(tile, unit * math.ceil(max(scene.height, scene.width, overlap + 1) / unit))
     if size[0] != size[1]:
         raise InvalidArgumentError(
             f"the network was trained on {size[0]} × {size[1]} pixels; choose a square with tile"
