@@ -164,6 +164,27 @@ class Twice(nn.Module):
         return self.other(self.conv(x))
 
 
+def test_strided_wide_kernels_have_right_gradients():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(4, 32, 3, padding=1), nn.ReLU(), nn.Conv1d(32, 32, 7, stride=2, padding=3))
+    supernet = to_supernet(model, (7, 9), (1, 7))
+    chosen, x = {"0": (7, 1), "2": (9, 7)}, torch.randn(16, 4, 101)
+
+    def gradients(network, x):
+        network.zero_grad()
+        network(x).square().mean().backward()
+        return [parameter.grad for parameter in network.parameters()]
+
+    for network in (to_fixed(supernet, chosen), apply_architecture(model, chosen)):
+        assert list(network.state_dict()) == list(model.state_dict())
+        actual = gradients(network, x)
+        for one, other in zip(actual, gradients(copy.deepcopy(network).double(), x.double()), strict=True):
+            assert float((one - other).abs().max()) <= 1e-4 * float(other.abs().max())
+        again = apply_architecture(network, chosen)
+        assert torch.equal(again[2].weight, network[2].weight)
+        assert to_supernet(network, (7, 9), (1, 7)).mixtures.keys() == chosen.keys()
+
+
 def test_a_convolution_that_is_used_twice_stays_one():
     model = Twice().double()
     supernet = to_supernet(model, KERNELS, DILATIONS)

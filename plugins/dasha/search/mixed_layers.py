@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from dasha.backbones.layers import CONVOLUTIONS
 from dasha.backbones.searchable import Conv
+from dasha.backbones.strided import StridedConv1d, goes_wrong
 from dasha.search.mixture import mixed_convolution
 
 _WEIGHT_STD = 0.01
@@ -129,13 +130,16 @@ def same_conv(like: Conv | MixedConv, choice: Choice, weight: Tensor, bias: Tens
     """
     size, dilation = choice
     padding, ndim = dilation * (size - 1), weight.ndim - 2
+    around = padding // 2 if padding % 2 == 0 else 0
+    is_strided = ndim == 1 and goes_wrong(like.stride, around, dilation)
+    layer = StridedConv1d if is_strided else CONVOLUTIONS[ndim]
     # On the meta device no weights are drawn.
-    conv = CONVOLUTIONS[ndim](
+    conv = layer(
         like.in_channels,
         like.out_channels,
         size,
         stride=like.stride,  # type: ignore[arg-type]
-        padding=padding // 2 if padding % 2 == 0 else 0,
+        padding=around,
         dilation=dilation,
         groups=like.in_channels // weight.shape[1],
         bias=bias is not None,
