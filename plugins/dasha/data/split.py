@@ -433,18 +433,34 @@ def as_tensor(array: Any, what: str) -> Tensor:
         what: For messages.
 
     Raises:
-        InvalidArgumentError: If it is not numeric, or complex.
+        InvalidArgumentError: If it is not numeric, is complex, or has masked values.
     """
+    _check_unmasked(array, what)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of arrays that cannot be written to: nobody does
             # Copied if strides are negative, which torch does not know.
-            tensor = array if isinstance(array, Tensor) else torch.as_tensor(np.asarray(array, order="C"))
+            tensor = array if isinstance(array, Tensor) else torch.as_tensor(_native(np.asarray(array, order="C")))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidArgumentError(f"{what} is not numeric: {error}") from error
     if tensor.is_complex():
         raise InvalidArgumentError(f"{what} is complex; supply real and imaginary parts as channels")
     return tensor.detach()
+
+
+def _check_unmasked(array: Any, what: str) -> None:
+    """Refuse masked values, of which a tensor would have what lies under the mask."""
+    parts = array if isinstance(array, (list, tuple)) else [array]
+    count = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
+    if count:
+        raise InvalidArgumentError(
+            f"{what} has {count} masked values; fill them, as with .filled(0), or leave out their samples"
+        )
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """The array in the byte order of the machine, the only one that torch knows."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _as_float(inputs: Tensor) -> Tensor:
