@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from dasha import Dasha, TaskSpec
 from dasha.data.turns import FlipsAndTurns
@@ -184,6 +185,34 @@ def test_other_data_and_settings_are_refused_by_name(finished):
         Dasha.resume(path, backbone=Tiny, seed=3)
     with pytest.raises(InvalidArgumentError, match="'Tiny', which is not registered here"):
         Dasha.resume(path)
+
+
+def loader_of(data, **options):
+    return DataLoader(TensorDataset(*map(torch.as_tensor, data)), **options)
+
+
+@pytest.mark.filterwarnings("ignore:train is a DataLoader that does not shuffle")
+@pytest.mark.parametrize(
+    ("form", "difference"),
+    [
+        (lambda: TRAIN, r"data\.train\.batches\.kind: 'loader' there, 'arrays' now"),
+        (lambda: TensorDataset(*map(torch.as_tensor, TRAIN)), r"batches\.kind: 'loader' there, 'dataset' now"),
+        (lambda: loader_of(TRAIN, batch_size=5), r"data\.train\.batches\.batch_size: 10 there, 5 now"),
+        (lambda: loader_of(TRAIN, batch_size=10, drop_last=True), r"batches\.drop_last: False there, True now"),
+    ],
+)
+def test_the_same_values_in_other_batches_are_refused(tmp_path, form, difference):
+    options = {"search": "off", "overrides": {"tune.trials": 1}}
+    run_of(tmp_path, **options).fit(loader_of(TRAIN, batch_size=10), VALIDATION)
+    with pytest.raises(InvalidArgumentError, match=difference):
+        run_of(tmp_path, **options).fit(form(), VALIDATION)
+    run_of(tmp_path, **options).fit(loader_of(TRAIN, batch_size=10), VALIDATION)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for part in config["data"].values():
+        del part["batches"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run_of(tmp_path, **options).fit(form(), VALIDATION)
+    assert "batches" in json.loads((tmp_path / "config.json").read_text())["data"]["train"]
 
 
 def layers(activation, *, seed=0, channels=4):

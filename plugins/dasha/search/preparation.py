@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dasha.data.inspection import DataSummary, check_pair, inspect
-from dasha.data.split import Counted, Split, as_split
+from dasha.data.split import Counted, Split, as_split, form_of
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict, stored_precision
 from dasha.search.devices import deterministic, precision_of
@@ -88,6 +88,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     splits: dict[str, Split] = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
     summaries = {name: inspect(task, split, name) for name, split in splits.items()}
     check_pair(task, **summaries)
+    described = {name: _described(summaries[name], split) for name, split in splits.items()}
     # What a pass may cost depends on how many samples it has.
     splits = {
         name: Counted(split, summaries[name].count) if split.size is None else split for name, split in splits.items()
@@ -148,7 +149,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         check_augment(setup.augment, run.train, run.learning)
     with folder.locked(), deterministic(config.is_deterministic):
         about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict(), "own": setup.own}
-        claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})
+        claim(folder, {**about, "data": described})
         yield run, sources
 
 
@@ -160,5 +161,6 @@ def _target_scale(folder: RunFolder, train: DataSummary) -> Mapping[str, Sequenc
     return {name: values for name, values in measured.items() if values}
 
 
-def _described(summary: DataSummary) -> dict[str, Any]:
-    return {"count": summary.count, "shape": summary.shape, "fingerprint": summary.fingerprint}
+def _described(summary: DataSummary, split: Split) -> dict[str, Any]:
+    values = {"count": summary.count, "shape": summary.shape, "fingerprint": summary.fingerprint}
+    return {**values, "batches": form_of(split)}

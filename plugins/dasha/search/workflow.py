@@ -100,7 +100,7 @@ class Dasha:
 
         Raises:
             InvalidArgumentError: If data or a network does not fit the task, or the run folder belongs to other data,
-                settings, networks or functions.
+                the same data in other batches, or other settings, networks or functions.
         """
         with begun(self._setup, train, validation) as (run, sources):
             found = find_network(run, sources)
@@ -116,8 +116,9 @@ class Dasha:
             validation: Likewise.
 
         Returns:
-            Backbone, kernels and hyperparameters; ``plan.build()`` makes the network,
-            `dasha.search.found.initial_weights` are those it should begin with.
+            Backbone, kernels and hyperparameters; ``plan.build_plain()`` makes the network,
+            `dasha.search.found.initial_weights` are those it should begin with, and ``plan.normalized(network)`` is the
+            network in the units of the data.
 
         Raises:
             InvalidArgumentError: As for `fit`.
