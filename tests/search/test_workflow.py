@@ -160,6 +160,24 @@ def test_a_finished_run_is_opened_without_data(finished):
     assert opened.evaluate(TEST) == run.evaluate(TEST)
 
 
+def test_a_finished_run_in_a_folder_that_cannot_be_written_to_is_evaluated(finished, monkeypatch, tmp_path):
+    run, path = finished
+    expected = run.evaluate(TEST)
+    opened = Dasha.resume(path, backbone=Tiny, is_shown=False)
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dasha.runs.os.fsync", refuse)
+        with pytest.warns(DashaWarning, match=r"could not be kept in .*run \(Permission denied\)"):
+            assert opened.evaluate(TEST) == expected
+        with pytest.raises(InvalidArgumentError, match=r"cannot write .*report\.html: Permission denied; name another"):
+            opened.report()
+    with pytest.raises(InvalidArgumentError, match=r"cannot write .*: Is a directory; name another file as target"):
+        opened.report(tmp_path)
+
+
 def test_a_finished_run_with_data_repeats_nothing(finished, monkeypatch):
     run, path = finished
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 import weakref
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from dasha.errors import InvalidArgumentError, NotFittedError
+from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError
 from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig
@@ -193,6 +194,9 @@ class Dasha:
         Raises:
             InvalidArgumentError: If the data does not fit the task.
             NotFittedError: If the run is not finished.
+
+        Warns:
+            DashaWarning: If the run folder cannot be written to.
         """
         trained = self._finished
         split, summary = inspected_test(test, self.task, ndim=trained.ndim)
@@ -205,7 +209,14 @@ class Dasha:
             is_ensemble=self.config.is_ensemble,
             predictor=predictor,
         )
-        self._folder.write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
+        try:
+            self._folder.write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
+        except OSError as error:
+            warnings.warn(
+                f"the evaluation could not be kept in {self.run_dir} ({error.strerror}), so that reports lack it",
+                DashaWarning,
+                stacklevel=2,
+            )
         return result
 
     def report(self, target: str | Path | None = None) -> Path:
@@ -216,6 +227,9 @@ class Dasha:
 
         Returns:
             The file.
+
+        Raises:
+            InvalidArgumentError: If the file cannot be written.
         """
         from dasha.report.run import write_report
 
