@@ -149,8 +149,8 @@ def _backbone(record: RunRecord) -> Iterator[Section]:
     if record.backbone is None:
         return
     text = (
-        "Scores on validation after a few epochs. Of those too close to the best to be told apart by so few samples, the "
-        "one with the least loss was chosen."
+        "Scores on validation after a few epochs. Of those too close to the best to be told apart by so few samples, "
+        "the one with the least loss was chosen."
     )
     yield Section("Backbone", [text], tables=[backbone_table(record, record.backbone)])
 

@@ -26,8 +26,9 @@ _STAGES = {
 
 def backbone_table(record: RunRecord, backbone: Mapping[str, Any]) -> Table:
     """Backbones and their validation scores, the best first, the chosen one marked."""
-    scores: dict[str, float | None] = dict(backbone["scores"])
-    ranked = sorted(scores, key=lambda name: -math.inf if scores[name] is None else scores[name], reverse=True)
+    scores = backbone["scores"]
+    known = {name: -math.inf if score is None else float(score) for name, score in scores.items()}
+    ranked = sorted(known, key=lambda name: -known[name])
     rows = [
         [
             Cell(name),

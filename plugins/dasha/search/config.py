@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import dasha
 from dasha._ray import Engine
+from dasha.arguments import make_plain
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.search.run_folder import CONFIG_FILE, RunFolder
 from dasha.search.settings import Precision, one_of, whole
@@ -58,6 +59,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Check every value."""
+        make_plain(self)
         one_of(self, "", "search", get_args(SearchMode))
         one_of(self, "", "engine", get_args(Engine))
         whole(self, "", seed=0, n_seeds=1)

@@ -70,8 +70,8 @@ class RunFolder:
             ) from None
         except OSError as error:
             raise InvalidArgumentError(
-                f"{self.path} cannot be written to: {error.strerror}; open a finished run by Dasha.resume(path) without "
-                "data, or work on a copy of the folder"
+                f"{self.path} cannot be written to: {error.strerror}; open a finished run by Dasha.resume(path) "
+                "without data, or work on a copy of the folder"
             ) from error
         try:
             for unfinished in (*self.path.glob(f".*{UNFINISHED}"), *self.path.glob(f"*/.*{UNFINISHED}")):
