@@ -214,6 +214,37 @@ def test_a_convolution_kept_outside_of_the_tree_of_modules_is_replaced_too():
     assert model.aside[0] is model.conv
 
 
+class Scaled(nn.Module):
+    """A network whose calls have more than inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 4, 3, padding=1, stride=2)
+
+    def forward(self, x, *others, scale=1.0):
+        return scale * self.conv(x) + sum(others)
+
+
+def test_a_supernet_is_called_as_its_network():
+    supernet = to_supernet(Scaled().double().eval(), KERNELS, DILATIONS)
+    assert_close(supernet(draw(1), 1.0, 2.0, scale=2.0), 2.0 * supernet(draw(1)) + 3.0)
+
+
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_samples_without_a_batch_are_mixed(ndim):
+    conv = (nn.Conv1d if ndim == 1 else nn.Conv2d)(3, 4, 3, padding=1, stride=2).double().eval()
+    supernet, x = to_supernet(conv, KERNELS, DILATIONS), draw(ndim)
+    assert_close(supernet(x[0]), supernet(x)[0])
+    assert_close(to_fixed(supernet)(x[0]), to_fixed(supernet)(x)[0])
+
+
+def test_what_is_no_network_or_no_supernet_is_named():
+    with pytest.raises(InvalidArgumentError, match=r"model is str, but must be a torch\.nn\.Module"):
+        to_supernet("resnet18", KERNELS, DILATIONS)
+    with pytest.raises(InvalidArgumentError, match="supernet is Sequential, but must be what to_supernet made"):
+        to_fixed(plain())
+
+
 def test_choosing_none_mixes_again():
     supernet, x = opened(plain().double().eval()), draw(1)
     mixed = supernet(x)

@@ -91,9 +91,10 @@ class MixedConv(nn.Module):
         return (logits / self.temperature).softmax(0).view_as(self.alpha)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix; shape ``(N, C_in, …)`` to ``(N, C_out, …)`` with the size divided by the stride."""
+        """Mix; shape ``(N, C_in, …)`` to ``(N, C_out, …)`` with the size divided by the stride, or without ``N``."""
+        is_alone = x.ndim == self.weights[0].ndim - 2
         mixed = mixed_convolution(
-            x,
+            x.unsqueeze(0) if is_alone else x,
             list(self.weights),
             self.coefficients(),
             dilations=self.dilations,
@@ -101,7 +102,9 @@ class MixedConv(nn.Module):
             groups=self.groups,
             method=self.method,
         )
-        return mixed if self.bias is None else mixed + self.bias.view(-1, *(mixed.ndim - 2) * (1,)).to(mixed.dtype)
+        if self.bias is not None:
+            mixed = mixed + self.bias.view(-1, *(mixed.ndim - 2) * (1,)).to(mixed.dtype)
+        return mixed.squeeze(0) if is_alone else mixed
 
     def weight_of(self, choice: Choice) -> Tensor:
         """Weights of one pair, shape ``(C_out, C_in/groups, k, …)``."""
