@@ -139,6 +139,31 @@ def test_inputs_to_predict_are_taken_as_those_to_train_on(finished):
             opened.evaluate((images, y))
 
 
+def test_predictions_are_of_arrays_in_their_order(finished):
+    run, _ = finished
+    assert run.predict(TEST[0][:0]).shape == (0, 2)
+    for data in (TensorDataset(torch.tensor(TEST[0])), loader_of(TEST, batch_size=4)):
+        with pytest.raises(InvalidArgumentError, match=r"inputs is \w+, but must be an array \(N, C, …\), whose order"):
+            run.predict(data)
+
+
+def test_the_report_of_a_run_without_a_folder_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = run_of(search="off", overrides=FEW).fit(TRAIN, VALIDATION).report()
+    assert path.resolve() == tmp_path / "report.html"
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_networks_are_trained_where_the_caller_wants_no_gradients(tmp_path, mode):
+    expected = run_of(overrides=FEW).fit(TRAIN, VALIDATION).model.state_dict()
+    with mode():
+        found = run_of(tmp_path, overrides=FEW).fit(TRAIN, VALIDATION).model.state_dict()
+        assert not torch.is_grad_enabled()
+    for one, other in zip(found.values(), expected.values(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_several_seeds_have_an_interval(finished):
     run, path = finished
     evaluation = run.evaluate(TEST)
@@ -294,6 +319,11 @@ def test_objects_are_told_by_what_they_say_of_themselves():
     assert described(partial(as_it_is, y=1)) == "functools.partial(<function as_it_is>, y=1)"
     assert described(Tiny) == "tests.search.tiny.Tiny"
     assert described(layers(nn.ReLU())) == described(layers(nn.ReLU()))
+
+
+def test_what_is_no_task_is_named():
+    with pytest.raises(InvalidArgumentError, match=r"task='multiclass' must be a dasha\.TaskSpec, such as"):
+        Dasha("multiclass")
 
 
 def test_a_folder_without_a_run_is_not_resumed_nor_made(tmp_path):
@@ -545,7 +575,7 @@ def with_targets(kind, count):
 
 
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "regression", "segmentation", "dense_regression"])
-def test_every_kind_of_task_runs(kind):
+def test_every_kind_of_task_runs(kind, tmp_path):
     task = TaskSpec(kind, 1, 1 if kind == "binary" else 2)
     ndim = 2 if task.is_dense else 1
 
@@ -563,7 +593,7 @@ def test_every_kind_of_task_runs(kind):
     stored = json.loads((run.run_dir / "evaluation.json").read_text())
     assert (stored["confusion"], stored["labels"]) == (evaluation.confusion, evaluation.labels)
     assert sum(map(bool, (evaluation.confusion, evaluation.scatter, evaluation.labels))) == 1
-    assert "Test data" in run.report().read_text(encoding="utf-8")
+    assert "Test data" in run.report(tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_augmentation_and_a_space_of_ones_own_are_used():

@@ -83,6 +83,17 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         InvalidArgumentError: If data or a network does not fit the task, a function of the user's own fails, or the
             folder belongs to other data, settings, networks or functions.
     """
+    # Whatever the caller is in the middle of, networks are trained.
+    with torch.inference_mode(False), torch.enable_grad():
+        run, sources, data = _prepared(setup, train, validation)
+        about = {"task": asdict(setup.task), "settings": config_dict(setup.config), "budget": run.budget.as_dict()}
+        with run.folder.locked(), deterministic(setup.config.is_deterministic):
+            claim(run.folder, {**about, "own": setup.own, "data": data})
+            yield run, sources
+
+
+def _prepared(setup: Setup, train: Any, validation: Any) -> tuple[Run, list[NetworkSource], dict[str, Any]]:
+    """What all stages share, the networks to choose from, and what tells the data from other data."""
     task, config = setup.task, setup.config
     data = {"train": train, "validation": validation}
     splits: dict[str, Split] = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
@@ -147,10 +158,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     check_space(setup.space, budget.tune, first, seed=config.seed, chooses_kernels=config.search == "auto")
     if setup.augment is not None:
         check_augment(setup.augment, run.train, run.learning)
-    with folder.locked(), deterministic(config.is_deterministic):
-        about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict(), "own": setup.own}
-        claim(folder, {**about, "data": described})
-        yield run, sources
+    return run, sources, described
 
 
 def _target_scale(folder: RunFolder, train: DataSummary) -> Mapping[str, Sequence[float]]:

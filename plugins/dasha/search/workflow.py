@@ -41,7 +41,7 @@ class Dasha:
 
     Args:
         task: What is to be learnt.
-        run_dir: Folder of the run, from which it is resumed; by default a temporary one.
+        run_dir: Folder of the run, from which it is resumed; by default a temporary one, which goes with this object.
         backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score. A
             module keeps its own weights, width and dropout in all trials and trainings: seeds then change the order of
             batches, augmentation, what dropout drops, and the weights of kernels that are new, but nothing else.
@@ -74,6 +74,10 @@ class Dasha:
         is_shown: bool = True,
         **options: Any,
     ) -> None:
+        if not isinstance(task, TaskSpec):
+            raise InvalidArgumentError(
+                f"task={task!r} must be a dasha.TaskSpec, such as TaskSpec('multiclass', in_channels=3, num_outputs=2)"
+            )
         name = backbone if isinstance(backbone, str) else getattr(backbone, "__qualname__", type(backbone).__name__)
         known = [entry.name for entry in fields(RunConfig)]
         for option in options:
@@ -83,6 +87,7 @@ class Dasha:
         self.task, self.config = task, RunConfig(backbone=name, **options)
         budget_of(self.config.budget, 2).replaced(self.config.overrides)
         place = device_of(device)
+        self._is_temporary = run_dir is None
         if run_dir is None:
             run_dir = tempfile.mkdtemp(prefix="dasha-")
             weakref.finalize(self, shutil.rmtree, run_dir, ignore_errors=True)
@@ -170,7 +175,7 @@ class Dasha:
             Shape ``(N, num_outputs)`` or ``(N, num_outputs, …)``.
 
         Raises:
-            InvalidArgumentError: If the inputs are not numeric, or have other channels or dimensions.
+            InvalidArgumentError: If the inputs are no array, not numeric, or have other channels or dimensions.
             NotFittedError: If the run is not finished.
         """
         return predictions(self._finished, inputs, self.task, self._setup.device)
@@ -223,7 +228,7 @@ class Dasha:
         """Write the run as one self-contained HTML page.
 
         Args:
-            target: File to write; by default ``report.html`` in the run folder.
+            target: File to write; by default ``report.html`` in the run folder, or where you work if that is temporary.
 
         Returns:
             The file.
@@ -231,9 +236,9 @@ class Dasha:
         Raises:
             InvalidArgumentError: If the file cannot be written.
         """
-        from dasha.report.run import write_report
+        from dasha.report.run import REPORT_FILE, write_report
 
-        return write_report(self.run_dir, target)
+        return write_report(self.run_dir, REPORT_FILE if target is None and self._is_temporary else target)
 
     @classmethod
     def resume(cls, path: str | Path, train: Any = None, validation: Any = None, **changes: Any) -> Dasha:
