@@ -1,7 +1,9 @@
 """Tasks: what they refuse, and losses against those computed by hand."""
 
+import json
 import math
 import pickle
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -60,6 +62,13 @@ def test_a_task_is_a_value():
 def test_whole_numbers_of_numpy_are_taken():
     spec = task("multiclass", num_outputs=np.int64(3), in_channels=np.int32(2))
     assert type(spec.num_outputs) is type(spec.in_channels) is int
+    assert type(task("segmentation", ignore_index=np.uint8(255)).ignore_index) is int
+
+
+@pytest.mark.parametrize("weights", [torch.tensor([1.0, 2.0, 4.0]), np.array([1, 2, 4]), [np.float32(1), 2, 4.0]])
+def test_weights_may_be_an_array(weights):
+    assert task("multiclass", class_weights=weights) == task("multiclass", class_weights=(1.0, 2.0, 4.0))
+    assert json.dumps(asdict(task("multiclass", class_weights=weights)))
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1)])

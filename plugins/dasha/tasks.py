@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dasha.arguments import whole_number
+from dasha.arguments import make_plain, whole_number
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
 
@@ -84,6 +84,7 @@ class TaskSpec:
     def __post_init__(self) -> None:
         """Check every value and fill in the defaults of the kind."""
         self._check_kind()
+        make_plain(self)
         for name in ("in_channels", "num_outputs"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum=1))
         self._check_outputs()
@@ -195,6 +196,8 @@ class TaskSpec:
     def _check_lengths(self) -> None:
         if isinstance(self.class_names, str):
             raise InvalidArgumentError(f"class_names={self.class_names!r} must be a sequence of names, not one string")
+        weights = self.class_weights
+        object.__setattr__(self, "class_weights", weights.tolist() if hasattr(weights, "tolist") else weights)
         _check_weights(self.class_weights)
         counts = {
             "class_weights": self.classes if self.has_classes else self.num_outputs,

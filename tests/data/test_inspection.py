@@ -134,6 +134,12 @@ def test_looking_leaves_generators_and_data_alone():
         (X[:, :, None, None], Y, task(), r"batches of shape \(64, 2, 1, 1, 6\), but must give \(N, C, L\) or"),
         (changed(X, (70, 1, 2), torch.nan), Y, task(), r"1 values that are not finite .*, first in sample 70; fill"),
         (changed(X, (3, 0, 0), torch.inf), Y, task(), "not finite .*, first in sample 3"),
+        (
+            changed(X.double(), (3, 0, 0), 1e39),
+            Y,
+            task(),
+            "not finite in float32 .* beyond 3.4e38.*, first in sample 3",
+        ),
         (X, Y + 1, task(), r"train has labels \[3\], but num_outputs=3 allows 0 to 2$"),
         (X, Y - 1, task(), r"train has labels \[-1\], but num_outputs=3 allows 0 to 2$"),
         (X, Y, task("binary"), r"train has labels \[2\], but num_outputs=1 allows 0 to 1$"),
@@ -149,7 +155,7 @@ def test_looking_leaves_generators_and_data_alone():
         (X, X[:, 0, :3], task("regression", loss="poisson"), "negative targets, but loss='poisson' is for counts"),
         (X, X[:, 0, :3], task("dense_regression"), r"needs \(N, 3, 6\)$"),
     ],
-    ids=range(19),
+    ids=range(20),
 )
 def test_what_is_wrong_with_a_split(inputs, targets, spec, message):
     with pytest.raises(InvalidArgumentError, match=message):

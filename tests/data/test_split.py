@@ -268,6 +268,27 @@ def test_arrays_that_cannot_be_written_to_or_run_backwards_are_taken_silently():
     assert np.shares_memory(fixed.inputs.numpy(), x)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_masked_values_are_refused(place):
+    pair = [np.ma.masked_equal(part.numpy(), -9999) for part in (X, Y)]
+    assert torch.equal(whole(as_split(tuple(pair), "train"))[place], (X, Y)[place])
+    pair[place][2:4] = np.ma.masked
+    count = pair[place][2:4].size
+    with pytest.raises(InvalidArgumentError, match=rf"train\[{place}\] has {count} masked values; fill them, as with"):
+        as_split(tuple(pair), "train")
+    with pytest.raises(InvalidArgumentError, match="masked values"):
+        whole(as_split(Samples(list(zip(*map(np.ma.array, pair), strict=True))), "train"))
+    with pytest.raises(InvalidArgumentError, match=f"has {count} masked values"):
+        as_split(tuple(map(list, pair)), "train")
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i2", "<f8"])
+def test_arrays_of_any_byte_order_are_taken(dtype):
+    split = as_split((X.numpy().astype(dtype), Y.numpy().astype(">i8")), "train")
+    assert torch.equal(whole(split)[0], torch.as_tensor(X.numpy().astype(dtype).astype("f4")))
+    assert torch.equal(whole(split)[1], Y)
+
+
 def test_labels_may_be_a_pandas_series_of_any_index():
     pandas = pytest.importorskip("pandas")
     split = as_split((X, pandas.Series(Y.numpy(), index=range(100, 110))), "train")

@@ -151,6 +151,27 @@ def test_a_whole_run(folder, page_tags):
     assert not list(path.glob(".report*"))
 
 
+@pytest.mark.parametrize(
+    ("metric", "scores", "wide"),
+    [
+        ("accuracy", {"wide": 0.4, "lost": None, "net": 0.8, "deep": 0.9}, "0.4"),
+        ("mae", {"wide": -0.4, "lost": None, "net": -0.3, "deep": -0.2}, "0.4"),
+    ],
+)
+def test_the_choice_of_the_backbone_is_shown(folder, metric, scores, wide):
+    settings = config("regression" if metric == "mae" else "multiclass", metric)
+    path = folder(config=settings, backbone={"chosen": "net", "scores": scores, "seconds": 1.0})
+    (section,) = [one for one in run_page(path).sections if one.title == "Backbone"]
+    (table,) = section.tables
+    shown = [[cell.text for cell in row] for row in table.rows]
+    assert [row[0] for row in shown] == ["deep", "net", "wide", "lost"]
+    assert shown[1][2] == "chosen"
+    assert shown[2][1] == wide
+    assert shown[3][1:] == ["–", "diverged"]
+    assert table.marked == [1]
+    assert "deep" in write_report(path).read_text(encoding="utf-8")
+
+
 def test_without_search_and_evaluation(folder):
     page = run_page(folder(config=config(search="off"), tune=tune(), result=result(search=False)))
     assert titles(page) == ["Hyperparameters", "Final training", "Cost"]
@@ -347,7 +368,7 @@ def test_no_run_and_a_damaged_one(tmp_path, folder):
         run_page(path)
 
 
-@pytest.mark.parametrize("name", ["config", "search", "tune", "result", "evaluation"])
+@pytest.mark.parametrize("name", ["config", "backbone", "search", "tune", "result", "evaluation"])
 @pytest.mark.parametrize("content", [{}, {"trials": 3, "architecture": 3, "metrics": 3, "task": 3}])
 def test_files_that_hold_something_else_are_named(folder, name, content):
     whole = {"config": config(), "search": SEARCH, "tune": tune(), "result": result(), "evaluation": evaluation()}

@@ -1,7 +1,11 @@
+import json
+
+import numpy as np
 import pytest
 
 from dasha.errors import InvalidArgumentError
 from dasha.search.budgets import Budget, budget_of
+from dasha.search.config import RunConfig, config_dict
 
 
 @pytest.mark.parametrize("name", ["smoke", "quick", "standard", "paper"])
@@ -31,6 +35,31 @@ def test_values_are_replaced_by_name_in_any_order():
     )
     assert (budget.tune.min_resource, budget.width, budget.search.dilations) == (30, 3, (1, 2))
     assert Budget().width == 8
+
+
+def test_numbers_of_numpy_are_taken_and_stored_as_those_of_python():
+    changes = {
+        "tune.trials": np.int64(4),
+        "tune.lr": (np.float32(0.25), np.float64(0.5)),
+        "tune.first": {"lr": np.float64(0.5)},
+        "search.kernel_sizes": list(np.arange(3, 6, 2)),
+        "label_smoothing": np.float64(0.5),
+        "max_positions": np.int32(64),
+    }
+    same = {
+        "tune.trials": 4,
+        "tune.lr": (0.25, 0.5),
+        "tune.first": {"lr": 0.5},
+        "search.kernel_sizes": [3, 5],
+        "label_smoothing": 0.5,
+        "max_positions": 64,
+    }
+    budget = Budget().replaced(changes)
+    assert repr(budget) == repr(Budget().replaced(same))
+    config = RunConfig(seed=np.int64(3), n_seeds=np.int16(2), overrides=changes)
+    assert json.dumps(config_dict(config)) == json.dumps(config_dict(RunConfig(seed=3, n_seeds=2, overrides=same)))
+    with pytest.raises(InvalidArgumentError, match="must be a whole number"):
+        RunConfig(seed=np.bool_(True))
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,17 @@ def test_equals_the_plain_sum_on_larger_inputs(case, dtype, tolerance):
         compare(arguments, method=method, tolerance=tolerance, **options)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("length", "kernel", "dilation", "stride"), [(101, 9, 7, 2), (64, 4, 15, 2), (128, 11, 7, 3)])
+def test_strided_wide_kernels_have_right_gradients_in_float32(method, length, kernel, dilation, stride):
+    options = {"size": (length,), "kernel_sizes": (kernel,), "dilations": (dilation,), "inputs": 32, "outputs": 32}
+    steps = {"dilations": (dilation,), "stride": stride}
+    expected = with_gradients(plain_sum, *make(**options), **steps)
+    actual = with_gradients(mixed_convolution, *make(**options, dtype=torch.float32), method=method, **steps)
+    for result, reference in zip(actual, expected, strict=True):
+        assert float((result - reference).detach().abs().max()) <= 1e-4 * float(reference.detach().abs().max())
+
+
 def test_a_batch_of_several_portions(monkeypatch):
     monkeypatch.setitem(_plan._PORTION, "cpu", 1)
     for channels in ({"groups": 3}, {"inputs": 4, "outputs": 3}):

@@ -3,6 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from dasha import Dasha
 from dasha.errors import InvalidArgumentError
@@ -31,6 +32,33 @@ def test_a_module_is_copied():
     made.head.weight.data.zero_()
     assert made is not module
     assert module.head.weight.any()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        (
+            Tiny(in_channels=1, num_outputs=2).double(),
+            r"Tiny has weights in torch\.float64 \('first\.weight'\).* \.float",
+        ),
+        (nn.Sequential(nn.LazyConv1d(2, 3)), r"Sequential has a lazy module, whose '0\.weight' has no shape yet; call"),
+        (lambda **options: Tiny(**options).bfloat16(), r"has weights in torch\.bfloat16"),
+        (nn.Linear, r"Linear cannot be made \(TypeError: .*'in_channels'\); a factory takes in_channels, num_outputs"),
+        (dict, r"backbone dict gives dict, but must give a torch\.nn\.Module"),
+    ],
+    ids=range(5),
+)
+def test_what_cannot_be_trained_is_named(backbone, message):
+    (source,) = network_sources(backbone, TASK, ndim=1, options={})
+    with pytest.raises(InvalidArgumentError, match=message):
+        source.make(width=1)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:The .grad attribute")
+def test_modules_of_torchscript_are_refused():
+    (source,) = network_sources(torch.jit.script(nn.Conv1d(1, 2, 3)), TASK, ndim=1, options={})
+    with pytest.raises(InvalidArgumentError, match=r"is a module of TorchScript, .* pass the module that it was made"):
+        source.make(width=1)
 
 
 def test_auto_is_every_backbone_of_the_dimensions():

@@ -75,6 +75,20 @@ def test_the_lock_keeps_others_out_and_is_given_back(folder):
         pass
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(folder, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("dasha.search.run_folder.FileLock.acquire", refuse)
+    with (
+        pytest.raises(
+            InvalidArgumentError, match=r"cannot be written to: Read-only .* open a finished run by Dasha.re"
+        ),
+        folder.locked(),
+    ):
+        pass
+
+
 def test_the_lock_keeps_another_process_out(folder):
     code = (
         "import sys; from filelock import FileLock, Timeout\n"

@@ -164,6 +164,27 @@ class Twice(nn.Module):
         return self.other(self.conv(x))
 
 
+def test_strided_wide_kernels_have_right_gradients():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(4, 32, 3, padding=1), nn.ReLU(), nn.Conv1d(32, 32, 7, stride=2, padding=3))
+    supernet = to_supernet(model, (7, 9), (1, 7))
+    chosen, x = {"0": (7, 1), "2": (9, 7)}, torch.randn(16, 4, 101)
+
+    def gradients(network, x):
+        network.zero_grad()
+        network(x).square().mean().backward()
+        return [parameter.grad for parameter in network.parameters()]
+
+    for network in (to_fixed(supernet, chosen), apply_architecture(model, chosen)):
+        assert list(network.state_dict()) == list(model.state_dict())
+        actual = gradients(network, x)
+        for one, other in zip(actual, gradients(copy.deepcopy(network).double(), x.double()), strict=True):
+            assert float((one - other).abs().max()) <= 1e-4 * float(other.abs().max())
+        again = apply_architecture(network, chosen)
+        assert torch.equal(again[2].weight, network[2].weight)
+        assert to_supernet(network, (7, 9), (1, 7)).mixtures.keys() == chosen.keys()
+
+
 def test_a_convolution_that_is_used_twice_stays_one():
     model = Twice().double()
     supernet = to_supernet(model, KERNELS, DILATIONS)
@@ -191,6 +212,37 @@ def test_a_convolution_kept_outside_of_the_tree_of_modules_is_replaced_too():
     network = to_supernet(model, KERNELS, DILATIONS).network
     assert network.aside[0] is network.conv
     assert model.aside[0] is model.conv
+
+
+class Scaled(nn.Module):
+    """A network whose calls have more than inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 4, 3, padding=1, stride=2)
+
+    def forward(self, x, *others, scale=1.0):
+        return scale * self.conv(x) + sum(others)
+
+
+def test_a_supernet_is_called_as_its_network():
+    supernet = to_supernet(Scaled().double().eval(), KERNELS, DILATIONS)
+    assert_close(supernet(draw(1), 1.0, 2.0, scale=2.0), 2.0 * supernet(draw(1)) + 3.0)
+
+
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_samples_without_a_batch_are_mixed(ndim):
+    conv = (nn.Conv1d if ndim == 1 else nn.Conv2d)(3, 4, 3, padding=1, stride=2).double().eval()
+    supernet, x = to_supernet(conv, KERNELS, DILATIONS), draw(ndim)
+    assert_close(supernet(x[0]), supernet(x)[0])
+    assert_close(to_fixed(supernet)(x[0]), to_fixed(supernet)(x)[0])
+
+
+def test_what_is_no_network_or_no_supernet_is_named():
+    with pytest.raises(InvalidArgumentError, match=r"model is str, but must be a torch\.nn\.Module"):
+        to_supernet("resnet18", KERNELS, DILATIONS)
+    with pytest.raises(InvalidArgumentError, match="supernet is Sequential, but must be what to_supernet made"):
+        to_fixed(plain())
 
 
 def test_choosing_none_mixes_again():

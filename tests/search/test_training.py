@@ -271,3 +271,18 @@ def test_other_errors_of_a_network_are_its_own():
 
     with pytest.raises(ValueError, match=r"^own$"):
         trained_on(Fails(), [1])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_strided_convolutions_of_any_network_have_right_gradients(precision):
+    torch.manual_seed(0)
+    conv, x = nn.Conv1d(32, 32, 9, stride=2, dilation=7, padding=28), torch.randn(8, 32, 101)
+
+    def gradient(outputs):
+        return torch.autograd.grad(outputs.double().square().mean(), conv.weight)[0]
+
+    actual = gradient(Learning(TASK, 8, CPU, precision=precision).forward(conv, x))
+    expected = gradient(conv.double()(x.double()))
+    assert float((actual - expected).abs().max()) <= (1e-5 if precision == "float32" else 0.02) * float(
+        expected.abs().max()
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from dasha import Dasha, TaskSpec
 from dasha.data.turns import FlipsAndTurns
@@ -138,6 +139,31 @@ def test_inputs_to_predict_are_taken_as_those_to_train_on(finished):
             opened.evaluate((images, y))
 
 
+def test_predictions_are_of_arrays_in_their_order(finished):
+    run, _ = finished
+    assert run.predict(TEST[0][:0]).shape == (0, 2)
+    for data in (TensorDataset(torch.tensor(TEST[0])), loader_of(TEST, batch_size=4)):
+        with pytest.raises(InvalidArgumentError, match=r"inputs is \w+, but must be an array \(N, C, …\), whose order"):
+            run.predict(data)
+
+
+def test_the_report_of_a_run_without_a_folder_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = run_of(search="off", overrides=FEW).fit(TRAIN, VALIDATION).report()
+    assert path.resolve() == tmp_path / "report.html"
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_networks_are_trained_where_the_caller_wants_no_gradients(tmp_path, mode):
+    expected = run_of(overrides=FEW).fit(TRAIN, VALIDATION).model.state_dict()
+    with mode():
+        found = run_of(tmp_path, overrides=FEW).fit(TRAIN, VALIDATION).model.state_dict()
+        assert not torch.is_grad_enabled()
+    for one, other in zip(found.values(), expected.values(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_several_seeds_have_an_interval(finished):
     run, path = finished
     evaluation = run.evaluate(TEST)
@@ -157,6 +183,24 @@ def test_a_finished_run_is_opened_without_data(finished):
     assert np.array_equal(opened.predict(TEST[0]), run.predict(TEST[0]))
     assert np.allclose(load_model(path, network=Tiny)(torch.tensor(TEST[0])).softmax(1).detach(), run.predict(TEST[0]))
     assert opened.evaluate(TEST) == run.evaluate(TEST)
+
+
+def test_a_finished_run_in_a_folder_that_cannot_be_written_to_is_evaluated(finished, monkeypatch, tmp_path):
+    run, path = finished
+    expected = run.evaluate(TEST)
+    opened = Dasha.resume(path, backbone=Tiny, is_shown=False)
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dasha.runs.os.fsync", refuse)
+        with pytest.warns(DashaWarning, match=r"could not be kept in .*run \(Permission denied\)"):
+            assert opened.evaluate(TEST) == expected
+        with pytest.raises(InvalidArgumentError, match=r"cannot write .*report\.html: Permission denied; name another"):
+            opened.report()
+    with pytest.raises(InvalidArgumentError, match=r"cannot write .*: Is a directory; name another file as target"):
+        opened.report(tmp_path)
 
 
 def test_a_finished_run_with_data_repeats_nothing(finished, monkeypatch):
@@ -184,6 +228,34 @@ def test_other_data_and_settings_are_refused_by_name(finished):
         Dasha.resume(path, backbone=Tiny, seed=3)
     with pytest.raises(InvalidArgumentError, match="'Tiny', which is not registered here"):
         Dasha.resume(path)
+
+
+def loader_of(data, **options):
+    return DataLoader(TensorDataset(*map(torch.as_tensor, data)), **options)
+
+
+@pytest.mark.filterwarnings("ignore:train is a DataLoader that does not shuffle")
+@pytest.mark.parametrize(
+    ("form", "difference"),
+    [
+        (lambda: TRAIN, r"data\.train\.batches\.kind: 'loader' there, 'arrays' now"),
+        (lambda: TensorDataset(*map(torch.as_tensor, TRAIN)), r"batches\.kind: 'loader' there, 'dataset' now"),
+        (lambda: loader_of(TRAIN, batch_size=5), r"data\.train\.batches\.batch_size: 10 there, 5 now"),
+        (lambda: loader_of(TRAIN, batch_size=10, drop_last=True), r"batches\.drop_last: False there, True now"),
+    ],
+)
+def test_the_same_values_in_other_batches_are_refused(tmp_path, form, difference):
+    options = {"search": "off", "overrides": {"tune.trials": 1}}
+    run_of(tmp_path, **options).fit(loader_of(TRAIN, batch_size=10), VALIDATION)
+    with pytest.raises(InvalidArgumentError, match=difference):
+        run_of(tmp_path, **options).fit(form(), VALIDATION)
+    run_of(tmp_path, **options).fit(loader_of(TRAIN, batch_size=10), VALIDATION)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for part in config["data"].values():
+        del part["batches"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run_of(tmp_path, **options).fit(form(), VALIDATION)
+    assert "batches" in json.loads((tmp_path / "config.json").read_text())["data"]["train"]
 
 
 def layers(activation, *, seed=0, channels=4):
@@ -247,6 +319,11 @@ def test_objects_are_told_by_what_they_say_of_themselves():
     assert described(partial(as_it_is, y=1)) == "functools.partial(<function as_it_is>, y=1)"
     assert described(Tiny) == "tests.search.tiny.Tiny"
     assert described(layers(nn.ReLU())) == described(layers(nn.ReLU()))
+
+
+def test_what_is_no_task_is_named():
+    with pytest.raises(InvalidArgumentError, match=r"task='multiclass' must be a dasha\.TaskSpec, such as"):
+        Dasha("multiclass")
 
 
 def test_a_folder_without_a_run_is_not_resumed_nor_made(tmp_path):
@@ -498,7 +575,7 @@ def with_targets(kind, count):
 
 
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "regression", "segmentation", "dense_regression"])
-def test_every_kind_of_task_runs(kind):
+def test_every_kind_of_task_runs(kind, tmp_path):
     task = TaskSpec(kind, 1, 1 if kind == "binary" else 2)
     ndim = 2 if task.is_dense else 1
 
@@ -516,7 +593,7 @@ def test_every_kind_of_task_runs(kind):
     stored = json.loads((run.run_dir / "evaluation.json").read_text())
     assert (stored["confusion"], stored["labels"]) == (evaluation.confusion, evaluation.labels)
     assert sum(map(bool, (evaluation.confusion, evaluation.scatter, evaluation.labels))) == 1
-    assert "Test data" in run.report().read_text(encoding="utf-8")
+    assert "Test data" in run.report(tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_augmentation_and_a_space_of_ones_own_are_used():

@@ -6,6 +6,8 @@ from typing import TypeGuard
 
 from torch import nn
 
+from dasha.backbones.strided import StridedConv1d
+
 Conv = nn.Conv1d | nn.Conv2d
 
 
@@ -28,8 +30,8 @@ def is_ordinary(name: str, module: nn.Module) -> bool:
 
 
 def is_plain(module: nn.Module) -> TypeGuard[Conv]:
-    """Whether a module is a ``Conv1d`` or ``Conv2d`` itself, not one of a subclass."""
-    return type(module) in (nn.Conv1d, nn.Conv2d)
+    """Whether a module is a ``Conv1d`` or ``Conv2d`` itself, not one of a user's subclass."""
+    return type(module) in (nn.Conv1d, nn.Conv2d, StridedConv1d)
 
 
 def is_centred(conv: Conv) -> bool:

@@ -257,8 +257,8 @@ def _check_values(inputs: Tensor, name: str, before: int) -> None:
     if bool(bad.any()):
         first = before + int(bad.flatten(1).any(1).nonzero()[0])
         raise InvalidArgumentError(
-            f"{name} has {int(bad.sum())} values that are not finite (NaN or infinite), first in sample {first}; "
-            "fill or mask them"
+            f"{name} has {int(bad.sum())} values that are not finite in float32 (NaN, infinite, or beyond 3.4e38), "
+            f"first in sample {first}; fill or scale them, or leave out their samples"
         )
 
 

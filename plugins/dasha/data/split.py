@@ -60,6 +60,7 @@ class ArraySplit:
     """
 
     is_partial = False
+    form: Mapping[str, Any] = {"kind": "arrays"}
 
     def __init__(self, inputs: Tensor, targets: Tensor) -> None:
         self.inputs, self.targets = inputs, targets
@@ -91,6 +92,7 @@ class DatasetSplit:
     """A map-style dataset of pairs or mappings; those of dense tasks prefer ``mask`` to ``label``."""
 
     is_partial = False
+    form: Mapping[str, Any] = {"kind": "dataset"}
 
     def __init__(self, dataset: Dataset[Any], *, is_dense: bool = False) -> None:
         self.dataset, self._is_dense = dataset, is_dense
@@ -153,6 +155,16 @@ class LoaderSplit:
         return isinstance(self.loader.dataset, IterableDataset) or isinstance(
             _sampler_of(self.loader), SequentialSampler
         )
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """How batches come; see `form_of`."""
+        return {
+            "kind": "stream" if isinstance(self.loader.dataset, IterableDataset) else "loader",
+            "batch_size": _batch_size_of(self.loader),
+            "is_shuffled": not self.keeps_order,
+            "drop_last": _drops_last(self.loader),
+        }
 
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One pass over all samples; see `Split`."""
@@ -280,6 +292,16 @@ def keeps_order(split: Split) -> bool:
     return bool(getattr(split, "keeps_order", False))
 
 
+def form_of(split: Split) -> Mapping[str, Any]:
+    """How batches come, on which trained weights depend: of what ``kind`` of data, and what a loader decides.
+
+    Args:
+        split: With an attribute ``form``; other splits are of the kind ``"own"``.
+    """
+    form: Mapping[str, Any] = getattr(split, "form", {"kind": "own"})
+    return form
+
+
 def pair_of(batch: Any, *, is_dense: bool = False) -> Batch:
     """Inputs and targets of a sample or batch; of ``label`` and ``mask``, the one that fits the task.
 
@@ -383,6 +405,15 @@ def _sampler_of(loader: DataLoader[Any]) -> Any:
     return loader.sampler if batches is None else getattr(batches, "sampler", None)
 
 
+def _batch_size_of(loader: DataLoader[Any]) -> int | None:
+    size: int | None = loader.batch_size or getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    return size
+
+
+def _drops_last(loader: DataLoader[Any]) -> bool:
+    return bool(loader.drop_last or getattr(getattr(loader, "batch_sampler", None), "drop_last", False))
+
+
 def _warn_of_order(loader: DataLoader[Any]) -> None:
     """Warn of training data that is not shuffled, by which networks learn worse; once, however often it is taken."""
     is_stream = isinstance(loader.dataset, IterableDataset)
@@ -397,10 +428,9 @@ def _warn_of_order(loader: DataLoader[Any]) -> None:
 
 def _warn_of_dropped(loader: DataLoader[Any], name: str) -> None:
     """Warn of ``drop_last``, by which scores would miss the end of the data, or a random part of it; likewise once."""
-    split, batches = LoaderSplit(loader), getattr(loader, "batch_sampler", None)
-    if not (loader.drop_last or getattr(batches, "drop_last", False)):
+    if not _drops_last(loader):
         return
-    size = loader.batch_size or getattr(batches, "batch_size", None)
+    split, size = LoaderSplit(loader), _batch_size_of(loader)
     dropped = split.size % size if split.size is not None and size else None
     if dropped != 0:
         what = "samples" if dropped is None else f"{dropped} of {split.size} samples"
@@ -433,18 +463,34 @@ def as_tensor(array: Any, what: str) -> Tensor:
         what: For messages.
 
     Raises:
-        InvalidArgumentError: If it is not numeric, or complex.
+        InvalidArgumentError: If it is not numeric, is complex, or has masked values.
     """
+    _check_unmasked(array, what)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of arrays that cannot be written to: nobody does
             # Copied if strides are negative, which torch does not know.
-            tensor = array if isinstance(array, Tensor) else torch.as_tensor(np.asarray(array, order="C"))
+            tensor = array if isinstance(array, Tensor) else torch.as_tensor(_native(np.asarray(array, order="C")))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidArgumentError(f"{what} is not numeric: {error}") from error
     if tensor.is_complex():
         raise InvalidArgumentError(f"{what} is complex; supply real and imaginary parts as channels")
     return tensor.detach()
+
+
+def _check_unmasked(array: Any, what: str) -> None:
+    """Refuse masked values, of which a tensor would have what lies under the mask."""
+    parts = array if isinstance(array, (list, tuple)) else [array]
+    count = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if isinstance(part, np.ma.MaskedArray))
+    if count:
+        raise InvalidArgumentError(
+            f"{what} has {count} masked values; fill them, as with .filled(0), or leave out their samples"
+        )
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """The array in the byte order of the machine, the only one that torch knows."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _as_float(inputs: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from dasha.errors import InvalidArgumentError
 from dasha.metrics import METRICS
 from dasha.report.page import Page, Section, render_page
 from dasha.report.run_labels import MAX_LABELS, label_figure, label_table, outcomes_of
@@ -18,7 +19,7 @@ from dasha.report.run_outcomes import (
 )
 from dasha.report.run_plots import MAX_LAYERS, coefficient_figure, curve_figure, kernel_figure, rung_figure
 from dasha.report.run_record import Content, RunRecord, read_record
-from dasha.report.run_tables import cost_table, facts_of, trial_table
+from dasha.report.run_tables import backbone_table, cost_table, facts_of, trial_table
 from dasha.runs import write_whole
 from dasha.search.run_folder import CONFIG_FILE, PLAN_FILE, RESULT_FILE, RunFolder
 
@@ -37,9 +38,14 @@ def write_report(folder: str | Path, target: str | Path | None = None) -> Path:
 
     Raises:
         StateFileError: If the folder holds no run, or a file of it is damaged.
+        InvalidArgumentError: If the file cannot be written.
     """
     path = Path(folder) / REPORT_FILE if target is None else Path(target)
-    write_whole(path, render_page(run_page(folder)))
+    page = render_page(run_page(folder))
+    try:
+        write_whole(path, page)
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot write {path}: {error.strerror}; name another file as target") from error
     return path
 
 
@@ -139,6 +145,16 @@ def _labels(labels: Sequence[Content], names: Sequence[str]) -> Section:
     return Section(text=[text], figures=[(figure, "Labels: found, missed and wrongly said.")], tables=[table])
 
 
+def _backbone(record: RunRecord) -> Iterator[Section]:
+    if record.backbone is None:
+        return
+    text = (
+        "Scores on validation after a few epochs. Of those too close to the best to be told apart by so few samples, "
+        "the one with the least loss was chosen."
+    )
+    yield Section("Backbone", [text], tables=[backbone_table(record, record.backbone)])
+
+
 def _kernels(record: RunRecord) -> Iterator[Section]:
     if record.search is None or not record.search["architecture"]:
         return
@@ -221,6 +237,7 @@ def _cost(record: RunRecord) -> Iterator[Section]:
 # What makes the sections, in order, and the file that each is about.
 _PARTS: tuple[tuple[Callable[[RunRecord], Iterator[Section]], str], ...] = (
     (_test, "evaluation.json"),
+    (_backbone, "backbone.json"),
     (_kernels, "search.json"),
     (_search, "search.json"),
     (_tuning, "tune.json"),

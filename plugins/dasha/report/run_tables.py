@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from dasha.metrics import METRICS
 from dasha.report.page import Cell, Table, number_cells
 from dasha.report.run_outcomes import number_text
 from dasha.report.run_record import RunRecord
@@ -20,6 +22,22 @@ _STAGES = {
     "tune": "hyperparameters",
     "retrain": "final training",
 }
+
+
+def backbone_table(record: RunRecord, backbone: Mapping[str, Any]) -> Table:
+    """Backbones and their validation scores, the best first, the chosen one marked."""
+    scores = backbone["scores"]
+    known = {name: -math.inf if score is None else float(score) for name, score in scores.items()}
+    ranked = sorted(known, key=lambda name: -known[name])
+    rows = [
+        [
+            Cell(name),
+            Cell(number_text(record.unturned(scores[name])), numeric=True),
+            Cell("diverged" if scores[name] is None else "chosen" if name == backbone["chosen"] else ""),
+        ]
+        for name in ranked
+    ]
+    return Table(["backbone", METRICS[record.metric].title, ""], rows, marked=[ranked.index(backbone["chosen"])])
 
 
 def trial_table(record: RunRecord, tune: Mapping[str, Any]) -> Table:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
-from torch.nn.functional import conv1d, conv2d, pad
+from torch.nn.functional import pad
 
+from dasha.backbones.strided import conv1d, conv2d
 from dasha.search._taps import offsets, spread, stacked_sizes
 from dasha.search._waves import constant, one_hot_table
 

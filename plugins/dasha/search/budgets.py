@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_args
 
+from dasha.arguments import make_plain
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
 from dasha.search.settings import (
@@ -68,6 +69,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Check every value."""
+        make_plain(self)
         whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1, patch_size=1)
         positive_or_none(self, "", "max_positions")
         one_of(self, "", "precision", get_args(PrecisionChoice))

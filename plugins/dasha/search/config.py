@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import dasha
 from dasha._ray import Engine
+from dasha.arguments import make_plain
 from dasha.errors import DashaWarning, InvalidArgumentError
 from dasha.search.run_folder import CONFIG_FILE, RunFolder
 from dasha.search.settings import Precision, one_of, whole
@@ -58,6 +59,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Check every value."""
+        make_plain(self)
         one_of(self, "", "search", get_args(SearchMode))
         one_of(self, "", "engine", get_args(Engine))
         whole(self, "", seed=0, n_seeds=1)
@@ -102,8 +104,8 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
         folder.write_json(CONFIG_FILE, {**about, "versions": versions()})
         return
     stored = folder.read_json(CONFIG_FILE)
-    # Folders of earlier versions do not tell what was the user's own.
-    before = {name: {"own": about.get("own"), **stored}.get(name) for name in about}
+    with folder.reading(CONFIG_FILE):
+        before = _told(stored, about)
     may_change = _PLACE if folder.has_any("retrain") else (*_PLACE, *_FINAL)
     different = differences(_without(before, may_change), _without(about, may_change))
     if different:
@@ -119,6 +121,13 @@ def claim(folder: RunFolder, about: Mapping[str, Any]) -> None:
             DashaWarning,
             stacklevel=3,
         )
+
+
+def _told(stored: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a folder is about; of what folders of earlier versions do not tell, nothing is held against them."""
+    forms = {name: {"batches": part["batches"]} for name, part in about["data"].items()}
+    data = {name: {**forms.get(name, {}), **part} for name, part in stored.get("data", {}).items()}
+    return {name: {"own": about.get("own"), **stored, "data": data}.get(name) for name in about}
 
 
 def _without(about: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

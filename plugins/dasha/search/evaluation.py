@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from dasha.data.inspection import DataSummary, inspect
 from dasha.data.split import Split, as_split, as_tensor
@@ -47,11 +48,18 @@ def predictions(trained: Trained, inputs: Any, task: TaskSpec, device: torch.dev
         device: Where to compute.
 
     Raises:
-        InvalidArgumentError: If the inputs are not numeric, or have another shape.
+        InvalidArgumentError: If the inputs are no array, not numeric, or have another shape.
     """
+    if isinstance(inputs, (Dataset, DataLoader)):
+        raise InvalidArgumentError(
+            f"inputs is {type(inputs).__name__}, but must be an array (N, C, …), whose order the predictions have; "
+            "stack the inputs of the samples, or use evaluate for metrics"
+        )
     inputs = as_tensor(inputs, "the array of inputs")
     shape = tuple(inputs.shape[1:])
     _check_dimensions(trained.ndim, shape, task, "inputs have")
+    if not len(inputs):
+        return np.zeros((0, task.num_outputs, *(shape[1:] if task.is_dense else ())), dtype=np.float32)
     with evaluating(trained.model, device) as network, torch.no_grad():
         parts = [network(part.float().to(device)).cpu() for part in inputs.split(samples_at_once(shape))]
     return prediction_of(task, torch.cat(parts)).numpy()

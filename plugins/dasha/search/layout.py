@@ -1,30 +1,32 @@
-"""The order of values in memory in which CPUs convolve fast."""
+"""How CPUs convolve: with right gradients, and in the order of values in memory that is fast."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-# Positions from the first tap to the last, up to which gradients of strided convolutions of sequences were found right.
-_FARTHEST = 28
+from dasha.backbones.strided import conv1d, conv2d, last
+
+# Kernels of fewer input channels than these are convolved by oneDNN in a way of its own, in so many numbers at a time.
+_FEW_CHANNELS, _AT_A_TIME = 16, 32
 
 
-class ChannelsLast(TorchFunctionMode):
-    """Inside this context networks compute with the channels of a position side by side in memory.
+class RightGradients(TorchFunctionMode):
+    """Inside this context weights of all convolutions get right gradients; see `dasha.backbones.strided`.
 
-    Convolutions of oneDNN need no other order then, and what comes after them keeps it. Sequences, for which torch has
-    no such order, are convolved and normalised as images of one row. Outputs and gradients have the shapes that they
-    have outside, and differ by rounding. No module is changed, so that those of others are sped up, too.
+    No module is changed, so that those of others are covered, too.
 
-    Convolutions with a stride compute in float32 if their outputs have width 1, or of sequences very wide kernels: in
-    reduced precision, oneDNN as it comes with torch 2.15 gives garbage or NaN, or wrong gradients of the weights.
+    Attributes:
+        computed: What is computed in the place of functions of torch.
     """
+
+    computed: ClassVar[Mapping[Callable[..., Any], Callable[..., Any]]] = {torch.conv1d: conv1d, torch.conv2d: conv2d}
 
     def __torch_function__(
         self,
@@ -34,19 +36,13 @@ class ChannelsLast(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Called by torch for each of its functions."""
-        compute = _COMPUTED.get(func, func)
+        compute = self.computed.get(func, func)
         return compute(*args, **(kwargs or {}))
 
 
-def fast_layout(device: torch.device) -> AbstractContextManager[object]:
-    """Context in which networks compute in the order that is fast on a device: `ChannelsLast` on CPUs."""
-    return ChannelsLast() if device.type == "cpu" else nullcontext()
-
-
-def fast_under_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Context of a forward pass that a trainer asks for: `fast_layout` if it computes in reduced precision."""
-    is_reduced = torch.is_autocast_enabled(device.type) and not torch.compiler.is_compiling()
-    return fast_layout(device) if is_reduced else nullcontext()
+def right_gradients(device: torch.device) -> AbstractContextManager[object]:
+    """Context in which networks compute so that their weights get right gradients: `RightGradients` on CPUs."""
+    return RightGradients() if device.type == "cpu" else nullcontext()
 
 
 def _conv1d(
@@ -59,9 +55,9 @@ def _conv1d(
     groups: int = 1,
 ) -> Tensor:
     if input.ndim != 3:
-        return torch.conv1d(input, weight, bias, stride, padding, dilation, groups)
-    around: Any = padding if isinstance(padding, str) else (0, _last(padding))
-    steps = (1, _last(stride)), around, (1, _last(dilation))
+        return conv1d(input, weight, bias, stride, padding, dilation, groups)
+    around: Any = padding if isinstance(padding, str) else (0, last(padding))
+    steps = (1, last(stride)), around, (1, last(dilation))
     return _conv2d(input.unsqueeze(2), weight.unsqueeze(2), bias, *steps, groups).squeeze(2)
 
 
@@ -76,14 +72,49 @@ def _conv2d(
 ) -> Tensor:
     steps = stride, padding, dilation, groups
     if input.ndim != 4:
-        return torch.conv2d(input, weight, bias, *steps)
+        return conv2d(input, weight, bias, *steps)
     input = input.contiguous(memory_format=torch.channels_last)
     reduced = _reduced_dtype(input)
-    if reduced is None or not _goes_wrong(input, weight, stride, padding, dilation):
-        return torch.conv2d(input, weight, bias, *steps)
+    if reduced is None or not _is_garbage(input, weight, stride, padding, dilation):
+        return conv2d(input, weight, bias, *steps)
     with torch.autocast(input.device.type, enabled=False):
-        exact = torch.conv2d(input.float(), weight.float(), None if bias is None else bias.float(), *steps)
+        exact = conv2d(input.float(), weight.float(), None if bias is None else bias.float(), *steps)
     return exact.to(reduced)
+
+
+def _batch_norm(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    if input.ndim != 3:
+        return functional.batch_norm(input, *args, **kwargs)
+    return functional.batch_norm(input.unsqueeze(2), *args, **kwargs).squeeze(2)
+
+
+class ChannelsLast(RightGradients):
+    """Inside this context networks compute with the channels of a position side by side in memory.
+
+    Convolutions of oneDNN need no other order then, and what comes after them keeps it. Sequences, for which torch has
+    no such order, are convolved and normalised as images of one row. Outputs and gradients have the shapes that they
+    have outside, and differ by rounding. No module is changed, so that those of others are sped up, too.
+
+    Convolutions compute in float32 if they have a stride and outputs of width 1, or fewer than 16 channels and a kernel
+    of certain even widths: in reduced precision, oneDNN as it comes with torch 2.15 gives garbage or NaN.
+    """
+
+    computed: ClassVar[Mapping[Callable[..., Any], Callable[..., Any]]] = {
+        torch.conv1d: _conv1d,
+        torch.conv2d: _conv2d,
+        functional.batch_norm: _batch_norm,  # what it calls in turn is not seen
+    }
+
+
+def fast_layout(device: torch.device) -> AbstractContextManager[object]:
+    """Context in which networks compute in the order that is fast on a device: `ChannelsLast` on CPUs."""
+    return ChannelsLast() if device.type == "cpu" else nullcontext()
+
+
+def fast_under_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Context of a forward pass that a trainer asks for: `fast_layout` if it computes in reduced precision."""
+    is_reduced = torch.is_autocast_enabled(device.type) and not torch.compiler.is_compiling()
+    return fast_layout(device) if is_reduced else nullcontext()
 
 
 def _reduced_dtype(input: Tensor) -> torch.dtype | None:
@@ -93,33 +124,11 @@ def _reduced_dtype(input: Tensor) -> torch.dtype | None:
     return input.dtype if input.dtype in (torch.bfloat16, torch.float16) else None
 
 
-def _goes_wrong(input: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any) -> bool:
-    """Whether a convolution has a stride, and outputs of width 1 or a kernel of one row with taps far from each other.
-
-    Gradients of weights were found wrong for 30 to 56 positions from the first tap to the last, and some lengths.
-    """
+def _is_garbage(input: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any) -> bool:
+    """Whether oneDNN gives garbage in reduced precision: for outputs of width 1, or kernels that are cut up wrongly."""
+    channels, width = weight.shape[1], weight.shape[-1]
+    if channels < _FEW_CHANNELS and channels * width > _AT_A_TIME and channels * width % _AT_A_TIME == 0:
+        return True
     steps = (stride,) if isinstance(stride, int) else stride
-    if max(steps) == 1:
-        return False
-    reach = _last(dilation) * (weight.shape[-1] - 1)
-    around = 0 if isinstance(padding, str) else _last(padding)  # of the two that have names, "same" takes no stride
-    is_far = weight.shape[-2] == 1 and reach > _FARTHEST
-    return is_far or input.shape[-1] + 2 * around - reach <= steps[-1]
-
-
-def _batch_norm(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    if input.ndim != 3:
-        return functional.batch_norm(input, *args, **kwargs)
-    return functional.batch_norm(input.unsqueeze(2), *args, **kwargs).squeeze(2)
-
-
-def _last(value: int | Sequence[int]) -> int:
-    """A number for the last axis, given alone or after those of other axes."""
-    return value if isinstance(value, int) else value[-1]
-
-
-_COMPUTED: dict[Callable[..., Any], Callable[..., Any]] = {
-    torch.conv1d: _conv1d,
-    torch.conv2d: _conv2d,
-    functional.batch_norm: _batch_norm,  # what it calls in turn is not seen
-}
+    around = 0 if isinstance(padding, str) else last(padding)  # of the two that have names, "same" takes no stride
+    return max(steps) > 1 and input.shape[-1] + 2 * around - last(dilation) * (width - 1) <= steps[-1]

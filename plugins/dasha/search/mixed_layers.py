@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from dasha.backbones.layers import CONVOLUTIONS
 from dasha.backbones.searchable import Conv
+from dasha.backbones.strided import StridedConv1d, goes_wrong
 from dasha.search.mixture import mixed_convolution
 
 _WEIGHT_STD = 0.01
@@ -90,9 +91,10 @@ class MixedConv(nn.Module):
         return (logits / self.temperature).softmax(0).view_as(self.alpha)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix; shape ``(N, C_in, …)`` to ``(N, C_out, …)`` with the size divided by the stride."""
+        """Mix; shape ``(N, C_in, …)`` to ``(N, C_out, …)`` with the size divided by the stride, or without ``N``."""
+        is_alone = x.ndim == self.weights[0].ndim - 2
         mixed = mixed_convolution(
-            x,
+            x.unsqueeze(0) if is_alone else x,
             list(self.weights),
             self.coefficients(),
             dilations=self.dilations,
@@ -100,7 +102,9 @@ class MixedConv(nn.Module):
             groups=self.groups,
             method=self.method,
         )
-        return mixed if self.bias is None else mixed + self.bias.view(-1, *(mixed.ndim - 2) * (1,)).to(mixed.dtype)
+        if self.bias is not None:
+            mixed = mixed + self.bias.view(-1, *(mixed.ndim - 2) * (1,)).to(mixed.dtype)
+        return mixed.squeeze(0) if is_alone else mixed
 
     def weight_of(self, choice: Choice) -> Tensor:
         """Weights of one pair, shape ``(C_out, C_in/groups, k, …)``."""
@@ -129,13 +133,16 @@ def same_conv(like: Conv | MixedConv, choice: Choice, weight: Tensor, bias: Tens
     """
     size, dilation = choice
     padding, ndim = dilation * (size - 1), weight.ndim - 2
+    around = padding // 2 if padding % 2 == 0 else 0
+    is_strided = ndim == 1 and goes_wrong(like.stride, around, dilation)
+    layer = StridedConv1d if is_strided else CONVOLUTIONS[ndim]
     # On the meta device no weights are drawn.
-    conv = CONVOLUTIONS[ndim](
+    conv = layer(
         like.in_channels,
         like.out_channels,
         size,
         stride=like.stride,  # type: ignore[arg-type]
-        padding=padding // 2 if padding % 2 == 0 else 0,
+        padding=around,
         dilation=dilation,
         groups=like.in_channels // weight.shape[1],
         bias=bias is not None,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+import torch
 from torch import nn
 
 from dasha.backbones.heads import Output
-from dasha.errors import InvalidArgumentError
+from dasha.errors import InvalidArgumentError, failures_as
 from dasha.manager import get_manager
 from dasha.registry import close_matches
 from dasha.search.copies import copied
@@ -17,6 +18,8 @@ from dasha.tasks import TaskSpec
 
 Factory = Callable[..., nn.Module]
 BackboneArgument = str | Factory | nn.Module
+
+_CALLED = "a factory takes in_channels, num_outputs, output, width, dropout and what backbone_options has"
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,54 @@ class NetworkSource:
     is_copied: bool = False
 
     def make(self, *, width: int, dropout: float = 0.0) -> nn.Module:
-        """A network with initial weights from torch's global generator; of a module, the copy it always is."""
-        return self.factory(
-            in_channels=self.task.in_channels,
-            num_outputs=self.task.num_outputs,
-            output=self.task.output,
-            width=width,
-            dropout=dropout,
+        """A network with initial weights from torch's global generator; of a module, the copy it always is.
+
+        Raises:
+            InvalidArgumentError: If a factory of the user's own fails, or what comes cannot be trained here.
+        """
+        arguments = {
+            "in_channels": self.task.in_channels,
+            "num_outputs": self.task.num_outputs,
+            "output": self.task.output,
+            "width": width,
+            "dropout": dropout,
             **self.options,
+        }
+        if self.is_registered or self.is_copied:
+            network = self.factory(**arguments)
+        else:
+            with failures_as(
+                lambda why: InvalidArgumentError(f"backbone {self.name} cannot be made ({why}); {_CALLED}")
+            ):
+                network = self.factory(**arguments)
+        _check_network(network, self.name)
+        return network
+
+
+def _check_network(network: Any, name: str) -> None:
+    """Refuse what cannot be trained in float32, the precision of all weights.
+
+    Raises:
+        InvalidArgumentError: If it is no module, one of TorchScript, or has weights of other types or of no shape yet.
+    """
+    if not isinstance(network, nn.Module):
+        raise InvalidArgumentError(f"backbone {name} gives {type(network).__name__}, but must give a torch.nn.Module")
+    if isinstance(network, torch.jit.ScriptModule):
+        raise InvalidArgumentError(
+            f"backbone {name} is a module of TorchScript, which cannot be trained here; pass the module that it was "
+            "made from"
         )
+    for path, parameter in network.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise InvalidArgumentError(
+                f"backbone {name} has a lazy module, whose {path!r} has no shape yet; call the network on an input "
+                "first, or give the numbers of channels"
+            )
+        if parameter.is_floating_point() and parameter.dtype != torch.float32:
+            raise InvalidArgumentError(
+                f"backbone {name} has weights in {parameter.dtype} ({path!r}), but must have them in torch.float32; "
+                "convert it by .float(), or bring torch's default dtype back to that"
+            )
 
 
 def network_sources(

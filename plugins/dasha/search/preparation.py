@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dasha.data.inspection import DataSummary, check_pair, inspect
-from dasha.data.split import Counted, Split, as_split
+from dasha.data.split import Counted, Split, as_split, form_of
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict, stored_precision
 from dasha.search.devices import deterministic, precision_of
@@ -83,11 +83,23 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         InvalidArgumentError: If data or a network does not fit the task, a function of the user's own fails, or the
             folder belongs to other data, settings, networks or functions.
     """
+    # Whatever the caller is in the middle of, networks are trained.
+    with torch.inference_mode(False), torch.enable_grad():
+        run, sources, data = _prepared(setup, train, validation)
+        about = {"task": asdict(setup.task), "settings": config_dict(setup.config), "budget": run.budget.as_dict()}
+        with run.folder.locked(), deterministic(setup.config.is_deterministic):
+            claim(run.folder, {**about, "own": setup.own, "data": data})
+            yield run, sources
+
+
+def _prepared(setup: Setup, train: Any, validation: Any) -> tuple[Run, list[NetworkSource], dict[str, Any]]:
+    """What all stages share, the networks to choose from, and what tells the data from other data."""
     task, config = setup.task, setup.config
     data = {"train": train, "validation": validation}
     splits: dict[str, Split] = {name: as_split(part, name, is_dense=task.is_dense) for name, part in data.items()}
     summaries = {name: inspect(task, split, name) for name, split in splits.items()}
     check_pair(task, **summaries)
+    described = {name: _described(summaries[name], split) for name, split in splits.items()}
     # What a pass may cost depends on how many samples it has.
     splits = {
         name: Counted(split, summaries[name].count) if split.size is None else split for name, split in splits.items()
@@ -146,10 +158,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
     check_space(setup.space, budget.tune, first, seed=config.seed, chooses_kernels=config.search == "auto")
     if setup.augment is not None:
         check_augment(setup.augment, run.train, run.learning)
-    with folder.locked(), deterministic(config.is_deterministic):
-        about = {"task": asdict(task), "settings": config_dict(config), "budget": budget.as_dict(), "own": setup.own}
-        claim(folder, {**about, "data": {name: _described(one) for name, one in summaries.items()}})
-        yield run, sources
+    return run, sources, described
 
 
 def _target_scale(folder: RunFolder, train: DataSummary) -> Mapping[str, Sequence[float]]:
@@ -160,5 +169,6 @@ def _target_scale(folder: RunFolder, train: DataSummary) -> Mapping[str, Sequenc
     return {name: values for name, values in measured.items() if values}
 
 
-def _described(summary: DataSummary) -> dict[str, Any]:
-    return {"count": summary.count, "shape": summary.shape, "fingerprint": summary.fingerprint}
+def _described(summary: DataSummary, split: Split) -> dict[str, Any]:
+    values = {"count": summary.count, "shape": summary.shape, "fingerprint": summary.fingerprint}
+    return {**values, "batches": form_of(split)}

@@ -59,7 +59,7 @@ class RunFolder:
         """Keep other processes out; the system releases the lock of a process that dies.
 
         Raises:
-            InvalidArgumentError: If another process works in the folder.
+            InvalidArgumentError: If another process works in the folder, or it cannot be written to.
         """
         lock = FileLock(self.path / _LOCK)
         try:
@@ -68,6 +68,11 @@ class RunFolder:
             raise InvalidArgumentError(
                 f"another process works in {self.path}; wait for it, or choose another run_dir"
             ) from None
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"{self.path} cannot be written to: {error.strerror}; open a finished run by Dasha.resume(path) "
+                "without data, or work on a copy of the folder"
+            ) from error
         try:
             for unfinished in (*self.path.glob(f".*{UNFINISHED}"), *self.path.glob(f"*/.*{UNFINISHED}")):
                 unfinished.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from dasha.arguments import make_plain
 from dasha.errors import InvalidArgumentError
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -174,6 +175,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
+        make_plain(self)
         positive_or_none(self, "search.", "max_cost")
         positive_or_none(self, "search.", "max_norm")
         whole(self, "search.", width=1, epochs=1, batch_size=1, settled_epochs=1)
@@ -234,6 +236,7 @@ class TuneSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
+        make_plain(self)
         positive_or_none(self, "tune.", "max_cost")
         one_of(self, "tune.", "schedule", ("constant", "cosine"))
         if not isinstance(self.first, Mapping):
@@ -275,6 +278,7 @@ class RetrainSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
+        make_plain(self)
         positive_or_none(self, "retrain.", "max_cost")
         positive_or_none(self, "retrain.", "max_norm")
         whole(self, "retrain.", epochs=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dasha.arguments import whole_number
 from dasha.backbones.searchable import Conv, hindrance, is_centred, is_plain
@@ -32,10 +33,9 @@ class Supernet(nn.Module):
         self.network = network
         self.training = network.training
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Outputs of the network."""
-        outputs: Tensor = self.network(x)
-        return outputs
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """Outputs of the network, which is called with the same arguments."""
+        return self.network(*inputs, **options)
 
     @property
     def mixtures(self) -> dict[str, MixedConv]:
@@ -115,9 +115,12 @@ def to_supernet(
         The supernet; weights and logits of its mixtures are drawn from torch's global generator.
 
     Raises:
-        InvalidArgumentError: If candidates are malformed, no convolution takes part, or one that is chosen does more
-            than a searched kernel can: with hooks, padding by other values than zeros, or outputs of another size.
+        InvalidArgumentError: If the model is no module, candidates are malformed, no convolution takes part, or one
+            that is chosen does more than a searched kernel can: with hooks, padding by other values than zeros, or
+            outputs of another size.
     """
+    if not isinstance(model, nn.Module):
+        raise InvalidArgumentError(f"model is {type(model).__name__}, but must be a torch.nn.Module")
     sizes, dilations = _candidates(kernel_sizes, "kernel_sizes"), _candidates(dilations, "dilations")
     if not temperature > 0:
         raise InvalidArgumentError(f"temperature={temperature!r} must be above 0")
@@ -151,8 +154,13 @@ def to_fixed(supernet: Supernet, architecture: Mapping[str, Choice] | None = Non
         A network that computes what the supernet computes with these coefficients 1 and the others 0.
 
     Raises:
-        InvalidArgumentError: If the architecture does not fit.
+        InvalidArgumentError: If the architecture does not fit, or the network is no supernet.
     """
+    if not isinstance(supernet, Supernet):
+        raise InvalidArgumentError(
+            f"supernet is {type(supernet).__name__}, but must be what to_supernet made; apply_architecture puts "
+            "kernels into an ordinary network"
+        )
     chosen = supernet.architecture if architecture is None else supernet.checked(architecture)
 
     def close(name: str, mixture: nn.Module) -> nn.Module:

@@ -15,7 +15,7 @@ from dasha.data.split import Batch, Split
 from dasha.errors import DashaError, InvalidArgumentError
 from dasha.metrics import Metrics, metric_names
 from dasha.randomness import seeded
-from dasha.search.layout import fast_layout
+from dasha.search.layout import fast_layout, right_gradients
 from dasha.search.settings import Precision, RetrainSettings
 from dasha.search.units import TargetScale
 from dasha.tasks import Loss, TaskSpec
@@ -68,7 +68,7 @@ class Learning:
 
     def forward(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Outputs of the network for inputs in the units of the data."""
-        with self._fast():
+        with self._context():
             outputs: Tensor = network(inputs if self.normalize is None else self.normalize(inputs))
         return outputs
 
@@ -89,10 +89,11 @@ class Learning:
         return outputs if self.target_scale is None or self.gives_units else self.target_scale(outputs)
 
     @contextlib.contextmanager
-    def _fast(self) -> Iterator[None]:
-        """Context of the forward pass: the precision, and on CPUs the order in memory that is fast in it."""
+    def _context(self) -> Iterator[None]:
+        """Context of the forward pass: the precision, and on CPUs the way to convolve that is right and fast in it."""
         if self.precision == "float32":
-            yield
+            with right_gradients(self.device):
+                yield
             return
         with fast_layout(self.device), torch.autocast(self.device.type, dtype=_DTYPES[self.precision]):
             yield

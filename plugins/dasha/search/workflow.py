@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 import weakref
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from dasha.errors import InvalidArgumentError, NotFittedError
+from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError
 from dasha.registry import close_matches
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig
@@ -40,7 +41,7 @@ class Dasha:
 
     Args:
         task: What is to be learnt.
-        run_dir: Folder of the run, from which it is resumed; by default a temporary one.
+        run_dir: Folder of the run, from which it is resumed; by default a temporary one, which goes with this object.
         backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score. A
             module keeps its own weights, width and dropout in all trials and trainings: seeds then change the order of
             batches, augmentation, what dropout drops, and the weights of kernels that are new, but nothing else.
@@ -73,6 +74,10 @@ class Dasha:
         is_shown: bool = True,
         **options: Any,
     ) -> None:
+        if not isinstance(task, TaskSpec):
+            raise InvalidArgumentError(
+                f"task={task!r} must be a dasha.TaskSpec, such as TaskSpec('multiclass', in_channels=3, num_outputs=2)"
+            )
         name = backbone if isinstance(backbone, str) else getattr(backbone, "__qualname__", type(backbone).__name__)
         known = [entry.name for entry in fields(RunConfig)]
         for option in options:
@@ -82,6 +87,7 @@ class Dasha:
         self.task, self.config = task, RunConfig(backbone=name, **options)
         budget_of(self.config.budget, 2).replaced(self.config.overrides)
         place = device_of(device)
+        self._is_temporary = run_dir is None
         if run_dir is None:
             run_dir = tempfile.mkdtemp(prefix="dasha-")
             weakref.finalize(self, shutil.rmtree, run_dir, ignore_errors=True)
@@ -100,7 +106,7 @@ class Dasha:
 
         Raises:
             InvalidArgumentError: If data or a network does not fit the task, or the run folder belongs to other data,
-                settings, networks or functions.
+                the same data in other batches, or other settings, networks or functions.
         """
         with begun(self._setup, train, validation) as (run, sources):
             found = find_network(run, sources)
@@ -116,8 +122,9 @@ class Dasha:
             validation: Likewise.
 
         Returns:
-            Backbone, kernels and hyperparameters; ``plan.build()`` makes the network,
-            `dasha.search.found.initial_weights` are those it should begin with.
+            Backbone, kernels and hyperparameters; ``plan.build_plain()`` makes the network,
+            `dasha.search.found.initial_weights` are those it should begin with, and ``plan.normalized(network)`` is the
+            network in the units of the data.
 
         Raises:
             InvalidArgumentError: As for `fit`.
@@ -168,7 +175,7 @@ class Dasha:
             Shape ``(N, num_outputs)`` or ``(N, num_outputs, …)``.
 
         Raises:
-            InvalidArgumentError: If the inputs are not numeric, or have other channels or dimensions.
+            InvalidArgumentError: If the inputs are no array, not numeric, or have other channels or dimensions.
             NotFittedError: If the run is not finished.
         """
         return predictions(self._finished, inputs, self.task, self._setup.device)
@@ -192,6 +199,9 @@ class Dasha:
         Raises:
             InvalidArgumentError: If the data does not fit the task.
             NotFittedError: If the run is not finished.
+
+        Warns:
+            DashaWarning: If the run folder cannot be written to.
         """
         trained = self._finished
         split, summary = inspected_test(test, self.task, ndim=trained.ndim)
@@ -204,21 +214,31 @@ class Dasha:
             is_ensemble=self.config.is_ensemble,
             predictor=predictor,
         )
-        self._folder.write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
+        try:
+            self._folder.write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
+        except OSError as error:
+            warnings.warn(
+                f"the evaluation could not be kept in {self.run_dir} ({error.strerror}), so that reports lack it",
+                DashaWarning,
+                stacklevel=2,
+            )
         return result
 
     def report(self, target: str | Path | None = None) -> Path:
         """Write the run as one self-contained HTML page.
 
         Args:
-            target: File to write; by default ``report.html`` in the run folder.
+            target: File to write; by default ``report.html`` in the run folder, or where you work if that is temporary.
 
         Returns:
             The file.
-        """
-        from dasha.report.run import write_report
 
-        return write_report(self.run_dir, target)
+        Raises:
+            InvalidArgumentError: If the file cannot be written.
+        """
+        from dasha.report.run import REPORT_FILE, write_report
+
+        return write_report(self.run_dir, REPORT_FILE if target is None and self._is_temporary else target)
 
     @classmethod
     def resume(cls, path: str | Path, train: Any = None, validation: Any = None, **changes: Any) -> Dasha:
