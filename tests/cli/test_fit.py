@@ -394,6 +394,8 @@ def test_changes_are_read_as_numbers_words_or_lists():
     given = ["a=8", "b=3,5", "c=cosine", "d=1e-3", "e=none", "f=True", "g=None"]
     wanted = {"a": 8, "b": [3, 5], "c": "cosine", "d": 0.001, "e": "none", "f": True, "g": None}
     assert parse_changes(given) == wanted
+    options = parse_changes(["backbone_options.depth=10", "backbone_options.kernel_sizes=3,5"])
+    assert options == {"backbone_options": {"depth": 10, "kernel_sizes": [3, 5]}}
 
 
 @pytest.mark.slow

@@ -219,16 +219,23 @@ def takes(table: type[Table]) -> Callable[[Callable[[Table], None]], Callable[..
 def parse_changes(given: Sequence[str]) -> dict[str, Any]:
     """Read ``name=value`` pairs; values are numbers, words, or several of them separated by commas.
 
+    Options of the backbone are set one by one: ``backbone_options.depth=10``.
+
     Raises:
         InvalidArgumentError: If a pair has no equals sign.
     """
-    changes = {}
+    changes: dict[str, Any] = {}
     for name, text in change_pairs(given):
         try:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             value = {"true": True, "false": False}.get(text.lower(), text)
-        changes[name] = list(value) if isinstance(value, tuple) else value
+        value = list(value) if isinstance(value, tuple) else value
+        owner, _, option = name.partition(".")
+        if owner == "backbone_options" and option:
+            changes[owner] = {**changes.get(owner, {}), option: value}
+        else:
+            changes[name] = value
     return changes
 
 
