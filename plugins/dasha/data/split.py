@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, SequentialSampler, Subset
 
+from dasha.data.tensors import as_float, as_tensor
 from dasha.errors import DashaWarning, InvalidArgumentError
 
 Batch = tuple[Tensor, Tensor]
@@ -79,7 +80,7 @@ class ArraySplit:
         order = torch.randperm(self.size) if shuffle else torch.arange(self.size)
         for start in range(0, self.size, size):
             chosen = order[start : start + size]
-            yield _as_float(self.inputs[chosen]), self.targets[chosen]
+            yield as_float(self.inputs[chosen]), self.targets[chosen]
 
     def joined(self, other: Split) -> Split:
         """The samples of both."""
@@ -172,7 +173,7 @@ class LoaderSplit:
             for batch in islice(self.loader, self.max_batches):
                 prepared = batch if self.prepare is None else self.prepare(batch)
                 inputs, targets = pair_of(prepared, is_dense=self._is_dense)
-                yield _as_float(inputs), targets
+                yield as_float(inputs), targets
 
     def joined(self, other: Split) -> Split:
         """The samples of both."""
@@ -452,46 +453,4 @@ def _collate(samples: list[Any], *, is_dense: bool) -> Batch:
                 f"{what} have unequal shapes, {shapes[0]} of the first sample and {shapes[other]} of sample {other} "
                 f"after it; {_ONE_SHAPE}"
             )
-    return _as_float(torch.stack([pair[0] for pair in pairs])), torch.stack([pair[1] for pair in pairs])
-
-
-def as_tensor(array: Any, what: str) -> Tensor:
-    """Numbers as a tensor, without a copy where there is a way.
-
-    Args:
-        array: Tensor, array or list.
-        what: For messages.
-
-    Raises:
-        InvalidArgumentError: If it is not numeric, is complex, or has masked values.
-    """
-    _check_unmasked(array, what)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of arrays that cannot be written to: nobody does
-            # Copied if strides are negative, which torch does not know.
-            tensor = array if isinstance(array, Tensor) else torch.as_tensor(_native(np.asarray(array, order="C")))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidArgumentError(f"{what} is not numeric: {error}") from error
-    if tensor.is_complex():
-        raise InvalidArgumentError(f"{what} is complex; supply real and imaginary parts as channels")
-    return tensor.detach()
-
-
-def _check_unmasked(array: Any, what: str) -> None:
-    """Refuse masked values, of which a tensor would have what lies under the mask."""
-    parts = array if isinstance(array, (list, tuple)) else [array]
-    count = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if isinstance(part, np.ma.MaskedArray))
-    if count:
-        raise InvalidArgumentError(
-            f"{what} has {count} masked values; fill them, as with .filled(0), or leave out their samples"
-        )
-
-
-def _native(array: np.ndarray) -> np.ndarray:
-    """The array in the byte order of the machine, the only one that torch knows."""
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _as_float(inputs: Tensor) -> Tensor:
-    return inputs if inputs.dtype == torch.float32 else inputs.float()
+    return as_float(torch.stack([pair[0] for pair in pairs])), torch.stack([pair[1] for pair in pairs])

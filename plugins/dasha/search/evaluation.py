@@ -12,7 +12,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from dasha.data.inspection import DataSummary, inspect
-from dasha.data.split import Split, as_split, as_tensor
+from dasha.data.split import Split, as_split
+from dasha.data.tensors import as_tensor
 from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.search.devices import evaluating
