@@ -19,6 +19,7 @@ from dasha.errors import InvalidArgumentError, NotFittedError
 from dasha.metrics import Metrics, prediction_of
 from dasha.processes import on_first_process
 from dasha.randomness import seeded
+from dasha.search.config import search_mode
 from dasha.search.found import initial_weights, load_search
 from dasha.search.layout import fast_under_autocast
 from dasha.search.result import SearchResult
@@ -53,7 +54,8 @@ class DashaSequenceTask(LightningModule):
         budget: ``"smoke"``, ``"quick"``, ``"standard"`` or ``"paper"``.
         overrides: Values of the budget that are replaced.
         search: Kernels: ``"on"`` for searched ones, ``"off"`` for the backbone's own, ``"random"`` for drawn ones;
-            ``"auto"`` searches and lets trials choose between searched and own by validation score.
+            ``"auto"`` searches and lets trials choose between searched and own by validation score. True and False
+            are on and off, as YAML reads these words.
         seed: Of the search.
         reverse_complement: Whether training shows either strand at random, and predictions are the mean of both. Shifts
             and the like are the datamodule's.
@@ -85,7 +87,7 @@ class DashaSequenceTask(LightningModule):
         backbone: str = "auto",
         budget: str = "quick",
         overrides: Mapping[str, Any] | None = None,
-        search: Literal["auto", "on", "off", "random"] = "auto",
+        search: Literal["auto", "on", "off", "random"] | bool = "auto",
         seed: int = 0,
         reverse_complement: bool = True,
         run_dir: str | None = None,
@@ -107,7 +109,8 @@ class DashaSequenceTask(LightningModule):
             raise InvalidArgumentError(f"kind={kind!r} has an output for every base; supply one for every sequence")
         self.augment = Augmentation(reverse_complement=reverse_complement)
         self.save_hyperparameters()
-        self.hparams.update({"class_weights": list(class_weights), "class_names": list(class_names)})
+        lists = {"class_weights": list(class_weights), "class_names": list(class_names)}
+        self.hparams.update({**lists, "search": search_mode(search)})
         self.network: nn.Module | None = None
         self.result: SearchResult | None = None
         self._seen: list[tuple[Tensor, Tensor]] = []

@@ -55,11 +55,6 @@ def without_networks(given: Arguments, weights: object) -> dict[str, Any]:
     return unused
 
 
-def search_mode(given: object) -> object:
-    """How kernels are found, in a word: YAML reads ``on`` and ``off`` as truth values."""
-    return ("off", "on")[given] if isinstance(given, bool) else given
-
-
 def _is_encoder(name: str) -> bool:
     """Whether a backbone is a network of timm or segmentation_models_pytorch, and none of dasha."""
     if name in get_manager().backbones:

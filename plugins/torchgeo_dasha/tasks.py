@@ -23,7 +23,7 @@ from dasha.dev_run import clear
 from dasha.errors import DashaWarning, InvalidArgumentError, StateFileError, failures_as
 from dasha.processes import on_first_process
 from dasha.search.budgets import Budget, budget_of
-from dasha.search.config import RunConfig
+from dasha.search.config import RunConfig, search_mode
 from dasha.search.layout import fast_under_autocast
 from dasha.search.networks import network_sources
 from dasha.search.result import SearchResult
@@ -121,7 +121,7 @@ class Searched(host.BaseTask):
         given = {name: value for name, value in self.hparams.items() if not isinstance(value, Tensor)}
         self.hparams.update(plain_value(given))
         self.hparams.update(specs.without_networks(self.hparams, self.weights))
-        self.hparams["search"] = specs.search_mode(self.hparams["search"])
+        self.hparams["search"] = search_mode(self.hparams["search"])
         specs.check_training(self.hparams, losses=specs.losses_of(type(self)))
         self.spec = self.make_spec(self.hparams)
         settings = self.settings

@@ -202,8 +202,9 @@ def test_other_kinds_of_task(tmp_path):
     train, validation, _ = SPLITS
     numbers = [SequenceData(one.codes, np.stack([one.labels, 2.0 * one.labels], 1)) for one in (train, validation)]
     module = SequenceDataModule(SequenceSplits(*numbers), TaskSpec("regression", 4, 2), batch_size=16)
-    own, task = trainer(tmp_path), DashaSequenceTask("regression", 2, **{**SETTINGS, "search": "off"})
+    own, task = trainer(tmp_path), DashaSequenceTask("regression", 2, **{**SETTINGS, "search": False})
     own.fit(task, datamodule=module)
+    assert task.hparams["search"] == "off"  # which YAML reads as False
     assert {"val_mse", "val_pearson"} <= set(own.callback_metrics)
 
 

@@ -23,6 +23,11 @@ _PLACE = ("engine", "cpus_per_trial", "gpus_per_trial")
 _FINAL = ("n_seeds", "is_ensemble", "include_validation", "retrain")
 
 
+def search_mode(given: object) -> object:
+    """How kernels are found, in a word: YAML reads ``on`` and ``off`` as truth values."""
+    return ("off", "on")[given] if isinstance(given, bool) else given
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """Settings of a run besides its task and data.
