@@ -62,7 +62,7 @@ def test_modules_of_torchscript_are_refused():
 
 
 def test_auto_is_every_backbone_of_the_dimensions():
-    names = [source.name for source in network_sources("auto", TASK, ndim=1, options={"blocks": 3})]
+    names = [source.name for source in network_sources("auto", TASK, ndim=1, options={"levels": 2})]
     assert "wide_resnet_1d" in names
     assert "unet_1d" in names
     assert not any(name.endswith("_2d") for name in names)
@@ -83,6 +83,8 @@ def test_options_that_a_backbone_does_not_take_are_refused():
         network_sources("wide_resnet_2d", IMAGES, ndim=2, options={"levels": 2})
     with pytest.raises(InvalidArgumentError, match=r"has 'level', .*did you mean 'levels'.* allowed: 'kernel_size'"):
         network_sources("unet_2d", IMAGES, ndim=2, options={"level": 2})
+    with pytest.raises(InvalidArgumentError, match=r"has 'deth', which backbone='auto' does not .*did you mean 'depth'"):
+        network_sources("auto", IMAGES, ndim=2, options={"levels": 2, "deth": 10})
 
 
 def test_unsuitable_names_are_refused():

@@ -109,7 +109,7 @@ def network_sources(
         task: What the network is for.
         ndim: 1 for sequences, 2 for images.
         options: Further arguments of the factory; of ``"auto"``, every candidate gets those that its attribute
-            ``options`` names.
+            ``options`` names, and at least one must name each.
         defaults: Further options of the registered backbones whose attribute ``options`` names them, unless ``options``
             of this call has them.
 
@@ -138,16 +138,16 @@ def network_sources(
     if not suitable:
         raise InvalidArgumentError(f"no registered backbone is for {ndim}-D inputs; run 'dasha doctor'")
 
-    if backbone != "auto" and hasattr(suitable[backbone], "options"):
-        _check_options(backbone, options, list(options_of(suitable[backbone])))
+    candidates = suitable if backbone == "auto" else {backbone: suitable[backbone]}
+    if backbone == "auto" or hasattr(suitable[backbone], "options"):
+        _check_options(backbone, options, sorted({name for each in candidates.values() for name in options_of(each)}))
 
     def taken(factory: Factory) -> dict[str, Any]:
         known = options_of(factory)
         own = {key: value for key, value in options.items() if key in known or backbone != "auto"}
         return {**{key: value for key, value in (defaults or {}).items() if key in known}, **own}
 
-    names = list(suitable) if backbone == "auto" else [backbone]
-    return [NetworkSource(name, True, suitable[name], task, taken(suitable[name])) for name in names]
+    return [NetworkSource(name, True, factory, task, taken(factory)) for name, factory in candidates.items()]
 
 
 def _check_options(backbone: str, options: Mapping[str, Any], known: list[str]) -> None:
