@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from dasha.autoar import AutoAR, AutoARConfig
 from dasha.autoar.direct import direct_regression
 from dasha.autoar.forecast import extend_errors, extend_maps
+from dasha.autoar.harmonics import harmonic_maps
 from dasha.autoar.moments import ChannelMoments, channel_moments, window_moments
 from dasha.autoar.panel import Panel
 from dasha.autoar.plan import Plan
@@ -108,6 +109,92 @@ def test_auto_smooths_over_the_season() -> None:
     ]
     assert errors[0] < 0.9 * errors[1]
     assert not [name for name in average.selection_.names if name.startswith("smoothing")]
+
+
+# ---- dynamic harmonic regression ------------------------------------------------------------------------------------
+
+
+def harmonic_forecast(window: np.ndarray, season: int, horizon: int, coefficients: np.ndarray) -> np.ndarray:
+    """Least squares on the window, oldest first, and a recursion on its residuals."""
+    design = harmonic_design(season, len(window), horizon)
+    solution = np.linalg.lstsq(design[: len(window)], window, rcond=None)[0]
+    rest = list(window - design[: len(window)] @ solution)
+    for _ in range(horizon):
+        rest.append(float(np.dot(coefficients, rest[-1 : -len(coefficients) - 1 : -1])) if len(coefficients) else 0.0)
+    return design[len(window) :] @ solution + rest[len(window) :]
+
+
+def harmonic_design(season: int, context: int, horizon: int) -> np.ndarray:
+    time = np.arange(context + horizon)
+    most = min(season // 2, 10, max(0, (context // 4 - 1) // 2))
+    waves = [wave(2 * np.pi * n * time / season) for n in range(1, most + 1) for wave in (np.cos, np.sin)]
+    return np.column_stack([np.ones(len(time)), *waves]).round(12)  # no sine of frequency 1/2
+
+
+@pytest.mark.parametrize(
+    ("season", "context", "horizon"), [(1, 3, 2), (1, 40, 5), (4, 37, 9), (12, 48, 30), (12, 14, 3), (30, 250, 8)]
+)
+def test_harmonic_maps_equal_least_squares_and_yule_walker_on_every_window(
+    season: int, context: int, horizon: int
+) -> None:
+    data = [seasonal(np.random.default_rng(n), 400, period=12, level=5.0 * n) for n in range(2)]
+    levels = channel_moments(block(data), context + horizon)
+    weights, bias = harmonic_maps(levels, season, horizon, criterion="bic")
+    assert not bias.any()
+    design = harmonic_design(season, context, horizon)[:context]
+    projection = np.eye(context) - design @ np.linalg.pinv(design)
+    lags = max(1, min(48, context // 4))
+    for channel, series in enumerate(data):
+        windows = explicit_windows([series], context + horizon)[:, ::-1][:, :context]
+        rest = windows @ projection
+        products = [(rest[:, lag:] * rest[:, : context - lag]).sum() / context for lag in range(lags + 1)]
+        choices = []
+        for lookback in range(lags + 1):
+            system = [[products[abs(i - j)] for j in range(lookback)] for i in range(lookback)]
+            right = products[1 : lookback + 1]
+            own = np.linalg.solve(system, right) if lookback else np.zeros(0)
+            power = (products[0] - np.dot(own, right)) / len(windows)
+            choices.append((len(windows) * np.log(power) + np.log(len(windows)) * (lookback + 1), own))
+        chosen = min(choices, key=lambda choice: choice[0])[1]
+        for window in windows[:: len(windows) // 3]:
+            found = weights[channel].numpy() @ window[::-1]
+            np.testing.assert_allclose(found, harmonic_forecast(window, season, horizon, chosen), rtol=1e-7, atol=1e-7)
+
+
+def test_harmonic_maps_continue_a_season_and_return_to_it() -> None:
+    time = np.arange(700)
+    day = 3.0 + np.sin(2 * np.pi * time / 24) + 0.5 * np.cos(2 * np.pi * 3 * time / 24)
+    walk = day + np.random.default_rng(0).standard_normal(700).cumsum()
+    weights, _ = harmonic_maps(channel_moments(block([day, walk]), 96 + 480), 24, 480, criterion="bic")
+    assert torch.isfinite(weights).all()
+    for one in weights:
+        np.testing.assert_allclose(one.numpy() @ day[:96][::-1], day[96 : 96 + 480], atol=1e-8)
+        assert one.abs().sum(1).max() < 10  # nothing explodes
+        torch.testing.assert_close(one.sum(1), one.new_ones(480))  # a shift of the level shifts the forecast
+    single, _ = harmonic_maps(channel_moments(block([walk]), 1 + 3), 24, 3, criterion="bic")
+    torch.testing.assert_close(single, torch.ones_like(single))
+
+
+def test_auto_has_harmonic_regressions_beside_auto_regressions_without_differencing() -> None:
+    rng = np.random.default_rng(9)
+    time = np.arange(2400)
+    level = np.repeat(rng.uniform(-1.0, 1.0, 8), 300)
+    data = np.column_stack([level + np.sin(np.pi * time / 6 + n) + rng.standard_normal(2400) for n in range(3)])
+
+    def harmonic(model: AutoAR) -> list[int]:
+        return [index for index, name in enumerate(model.selection_.names) if name.startswith("harmonic")]
+
+    settings = {"horizon": 48, "max_lookback": 100}
+    long = AutoAR(strategy="auto", **settings).fit(data)
+    chosen = harmonic(long)
+    assert [long.selection_.names[index] for index in chosen] == [
+        "harmonic, pooled, season 12",
+        "harmonic, per channel, season 12",
+    ]
+    assert long.selection_.weights[:, chosen].sum(1).min() > 0.05
+    assert long.selection_.errors[chosen].max() < 1.1 * long.selection_.errors.min()
+    assert not harmonic(AutoAR(strategy="auto", diff_order=1, **settings).fit(data))
+    assert not harmonic(AutoAR(strategy="average", **settings).fit(data))
 
 
 # ---- direct regression ----------------------------------------------------------------------------------------------

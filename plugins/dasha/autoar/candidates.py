@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from dasha.autoar.differencing import level_coefficients
 from dasha.autoar.direct import direct_regression
 from dasha.autoar.forecast import forecast_maps
+from dasha.autoar.harmonics import harmonic_maps
 from dasha.autoar.moments import ChannelMoments, WindowMoments
 from dasha.autoar.selection import NestedRegression, information_criterion, nested_regression
 from dasha.autoar.smoothing import smoothing_map
@@ -32,7 +33,8 @@ class Candidate:
         lookback: Of a pooled auto-regression; None lets the criterion choose it for every channel.
         ridge: Strength of a direct regression; None for others.
         smoothing: Weight of the latest season in exponential smoothing; None for others.
-        season: Steps in a season of exponential smoothing; 1 for none.
+        is_harmonic: Whether it is a dynamic harmonic regression.
+        season: Steps in a season of exponential smoothing or harmonic regression; 1 for none.
     """
 
     is_pooled: bool
@@ -40,6 +42,7 @@ class Candidate:
     lookback: int | None = None
     ridge: float | None = None
     smoothing: float | None = None
+    is_harmonic: bool = False
     season: int = 1
 
     @property
@@ -47,13 +50,18 @@ class Candidate:
         """What weights without knowledge are shared among."""
         if self.smoothing is not None:
             return "smoothing", self.is_pooled
+        if self.is_harmonic:
+            return "harmonic", self.is_pooled
         return "direct" if self.diff_order is None else "recursive", self.is_pooled
 
     def __str__(self) -> str:
         """Name in tables and plots."""
+        season = f", season {self.season}" if self.season > 1 else ""
         if self.smoothing is not None:
-            return f"smoothing {self.smoothing:g}" + (f", season {self.season}" if self.season > 1 else "")
+            return f"smoothing {self.smoothing:g}{season}"
         where = "pooled" if self.is_pooled else "per channel"
+        if self.is_harmonic:
+            return f"harmonic, {where}{season}"
         if self.diff_order is None:
             return f"direct, {where}, ridge {self.ridge:g}"
         lookback = f", lookback {self.lookback}" if self.is_pooled else ""
@@ -73,8 +81,14 @@ class Pool:
     regressions: dict[int, NestedRegression]
 
 
-def pooled_maps(candidates: Sequence[Candidate], pool: Pool, horizon: int) -> tuple[Tensor, Tensor]:
-    """Forecast maps of pooled candidates: auto-regressions, direct regressions, exponential smoothing.
+def pooled_maps(candidates: Sequence[Candidate], pool: Pool, horizon: int, *, criterion: str) -> tuple[Tensor, Tensor]:
+    """Forecast maps of pooled candidates: auto-regressions, direct and harmonic regressions, exponential smoothing.
+
+    Args:
+        candidates: In this order.
+        pool: Moments of what they are estimated on.
+        horizon: Steps ``H``.
+        criterion: Information criterion of harmonic regressions.
 
     Returns:
         ``weights (N, H, K)`` and ``bias (N, H)``.
@@ -95,6 +109,11 @@ def pooled_maps(candidates: Sequence[Candidate], pool: Pool, horizon: int) -> tu
         own_weights, own_bias = direct_regression(levels, horizon).maps(levels.total.new_tensor(ridges))
         weights.append(own_weights)
         bias.append(own_bias)
+    for candidate in candidates:
+        if candidate.is_harmonic:
+            own_weights, own_bias = harmonic_maps(levels.as_channel(), candidate.season, horizon, criterion=criterion)
+            weights.append(own_weights)
+            bias.append(own_bias)
     for candidate in candidates:
         if candidate.smoothing is not None:
             own_map = smoothing_map(candidate.smoothing, candidate.season, horizon=horizon, context=context)

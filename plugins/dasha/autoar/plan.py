@@ -10,10 +10,19 @@ import torch
 from torch import Tensor
 
 from dasha.autoar.array_data import ArrayPart
-from dasha.autoar.candidates import RIDGES, SMOOTHINGS, Candidate, Pool, local_lookbacks, local_recursive_maps
+from dasha.autoar.candidates import (
+    RIDGES,
+    SMOOTHINGS,
+    Candidate,
+    Pool,
+    local_lookbacks,
+    local_recursive_maps,
+    pooled_maps,
+)
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.differencing import MAX_DIFF_ORDER
 from dasha.autoar.direct import direct_regression
+from dasha.autoar.harmonics import harmonic_maps
 from dasha.autoar.moments import ChannelMoments, channel_moments
 from dasha.autoar.panel import Panel, gap_free_lengths
 from dasha.autoar.selection import horizon_bic, horizon_errors, information_criterion, nested_regression
@@ -50,6 +59,10 @@ class Plan:
     def local(self) -> list[Candidate]:
         """Candidates of every channel on its own."""
         return [candidate for candidate in self.candidates if not candidate.is_pooled]
+
+    def pooled_maps(self, pool: Pool) -> Maps:
+        """Maps of the candidates that all channels share, ``(N, H, K)`` and ``(N, H)``."""
+        return pooled_maps(self.pooled, pool, self.config.horizon, criterion=self.config.one_step_criterion)
 
     def levels(self, panel: Panel, rows: list[int]) -> ChannelMoments:
         """Moments of windows of past and future of some channels."""
@@ -123,6 +136,9 @@ def candidates_of(config: AutoARConfig, pool: Pool, *, season: int) -> list[Cand
     if config.strategy != "recursive":
         pooled += [Candidate(True, ridge=ridge) for ridge in RIDGES]
         local += [Candidate(False, ridge=ridge) for ridge in RIDGES]
+    if config.strategy == "auto" and 0 in pool.regressions:  # it returns to a mean, as they do
+        pooled.append(Candidate(True, is_harmonic=True, season=season))
+        local.append(Candidate(False, is_harmonic=True, season=season))
     if config.strategy == "auto":
         pooled += [Candidate(True, smoothing=smoothing, season=season) for smoothing in SMOOTHINGS]
     return pooled + (local if config.pooled_over != "pooled" else [])
@@ -191,6 +207,8 @@ def all_maps(plan: Plan, panel: Panel, chunk: Chunk, levels: ChannelMoments, poo
         own = direct_regression(levels, plan.config.horizon).maps(levels.total.new_tensor(ridges))
         shared = [index for index, candidate in enumerate(plan.pooled) if candidate.ridge is not None]
         parts.append(_where(levels.count >= _FEWEST_WINDOWS, own, (weights[:, shared], bias[:, shared])))
+    seasons = [candidate.season for candidate in plan.local if candidate.is_harmonic]
+    parts += [_local_harmonic(plan, levels, season, pooled) for season in seasons]
     return torch.cat([part[0] for part in parts], 1), torch.cat([part[1] for part in parts], 1)
 
 
@@ -204,13 +222,27 @@ def _local_recursive(plan: Plan, panel: Panel, chunk: Chunk, order: int, pooled:
     is_own = moments.count > chunk.largest + 1
     if not bool(is_own.any()):
         return weights, bias
-    # Any windows will do in the place of too few: their map is not used.
+    lookbacks = chunk.lookbacks[order]
+    own = local_recursive_maps(_usable(moments, is_own), lookbacks, order, plan.config.horizon, plan.context)
+    return _where(is_own, (own[0][:, None], own[1][:, None]), (weights, bias))
+
+
+def _local_harmonic(plan: Plan, levels: ChannelMoments, season: int, pooled: Maps) -> Maps:
+    """Maps of one harmonic regression per channel; of the pooled one where channels have too few windows."""
+    shared = next(index for index, candidate in enumerate(plan.pooled) if candidate.is_harmonic)
+    weights, bias = (part[shared].expand(len(levels.count), 1, *part.shape[1:]) for part in pooled)
+    is_own = levels.count >= _FEWEST_WINDOWS
+    if not bool(is_own.any()):
+        return weights, bias
+    own = harmonic_maps(_usable(levels, is_own), season, plan.config.horizon, criterion=plan.config.one_step_criterion)
+    return _where(is_own, (own[0][:, None], own[1][:, None]), (weights, bias))
+
+
+def _usable(moments: ChannelMoments, is_own: Tensor) -> ChannelMoments:
+    """Moments in which any windows stand in the place of too few: the map made from them is not used."""
     donor = int(is_own.int().argmax())
     kept = torch.where(is_own, torch.arange(len(is_own), device=is_own.device), donor)
-    usable = ChannelMoments(moments.count[kept], moments.total[kept], moments.gram[kept])
-    lookbacks = chunk.lookbacks[order]
-    own = local_recursive_maps(usable, lookbacks, order, plan.config.horizon, plan.context)
-    return _where(is_own, (own[0][:, None], own[1][:, None]), (weights, bias))
+    return ChannelMoments(moments.count[kept], moments.total[kept], moments.gram[kept])
 
 
 def _where(is_own: Tensor, own: Maps, shared: Maps) -> Maps:

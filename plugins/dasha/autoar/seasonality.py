@@ -142,16 +142,16 @@ def fit_season(x: Tensor, periods: Tensor, horizon: int) -> tuple[Tensor, Tensor
     unknowns = x.new_zeros(len(x))
     for period in torch.unique(periods[periods > 0]).tolist():
         rows = torch.nonzero(periods == period)[:, 0]
-        basis = _harmonics(period, x.shape[1] + horizon, x)
+        basis = harmonics(period, x.shape[1] + horizon, x)
         coefficients, unknowns[rows] = _shrunken_harmonics(x[rows], basis[: x.shape[1]])
         season = coefficients @ basis.T
         past[rows], future[rows] = season[:, : x.shape[1]], season[:, x.shape[1] :]
     return past, future, unknowns
 
 
-def _harmonics(period: int, steps: int, like: Tensor) -> Tensor:
+def harmonics(period: int, steps: int, like: Tensor, *, most: int = _MAX_HARMONICS) -> Tensor:
     """Cosines and sines in turn, shape ``(steps, 2·J)``; the sine of frequency 1/2 is zero and stays so."""
-    harmonic = torch.arange(1, min(period // 2, _MAX_HARMONICS) + 1, device=like.device)
+    harmonic = torch.arange(1, min(period // 2, most, _MAX_HARMONICS) + 1, device=like.device)
     # Whole numbers first: the phase stays exact however long the season is continued.
     turns = torch.arange(steps, device=like.device)[:, None] * harmonic % period
     angle = turns.to(like.dtype) * (2.0 * math.pi / period)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dasha.autoar.candidates import pooled_maps
 from dasha.autoar.config import AutoARConfig
 from dasha.autoar.fitted import FittedMaps, Selection
 from dasha.autoar.panel import Panel
@@ -127,7 +126,7 @@ def _combine(plan: Plan, chunks: list[Chunk], trials: list[Trial], products: Pro
     """
     device, panel = plan.data.device, plan.data.panel
     final = pool_of(plan.config, plan.data, panel, plan.context, plan.orders)
-    pooled = pooled_maps(plan.pooled, final, plan.config.horizon)
+    pooled = plan.pooled_maps(final)
     common = torch.from_numpy(shares.common[: len(plan.pooled)]).to(device)
     first = torch.einsum("n,nhk->hk", common, pooled[0]), common @ pooled[1]
     maps = [(first[0][None], first[1][None])]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dasha.autoar.candidates import Pool, pooled_maps
+from dasha.autoar.candidates import Pool
 from dasha.autoar.panel import Panel
 from dasha.autoar.plan import Chunk, Plan, all_maps
 from dasha.autoar.stacking import error_products, stacked_weights
@@ -98,7 +98,7 @@ def score(plan: Plan, chunks: list[Chunk], trial: Trial, pool: Pool) -> Products
     """Errors of all candidates on the scored windows of every channel; ``pool`` is that of the fitting part."""
     channels, size = len(plan.data.std), len(plan.candidates)
     mean, windows = np.zeros((channels, size, size)), np.zeros(channels)
-    pooled = pooled_maps(plan.pooled, pool, plan.config.horizon)
+    pooled = plan.pooled_maps(pool)
     rows = trial.rows(plan)
     for chunk in (part for whole in chunks if (part := whole.only(rows)).rows):
         levels = plan.levels(trial.fitting, chunk.rows)
