@@ -83,7 +83,9 @@ def test_options_that_a_backbone_does_not_take_are_refused():
         network_sources("wide_resnet_2d", IMAGES, ndim=2, options={"levels": 2})
     with pytest.raises(InvalidArgumentError, match=r"has 'level', .*did you mean 'levels'.* allowed: 'kernel_size'"):
         network_sources("unet_2d", IMAGES, ndim=2, options={"level": 2})
-    with pytest.raises(InvalidArgumentError, match=r"has 'deth', which backbone='auto' does not .*did you mean 'depth'"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"has 'deth', which backbone='auto' does not .*did you mean 'depth'"
+    ):
         network_sources("auto", IMAGES, ndim=2, options={"levels": 2, "deth": 10})
 
 
