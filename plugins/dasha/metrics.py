@@ -159,7 +159,8 @@ class Metrics:
     """Metrics of a task, fed batch by batch and computed once over all predictions.
 
     Values for several classes or labels are averaged with equal weights, except accuracy and MCC, which count all
-    decisions together; MCC is 0 where all targets or all decisions are the same. Binary F1, Jaccard index and average precision are those of class 1.
+    decisions together; MCC is 0 where all targets or all decisions are the same. Binary F1, Jaccard index and average
+    precision are those of class 1.
 
     A class or label without a sample in the data leaves balanced accuracy, AUROC and average precision of its own
     undefined, and so does one that every sample has for AUROC: it is left out of the mean, which is that of the others.

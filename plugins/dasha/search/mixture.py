@@ -36,7 +36,8 @@ def mixed_convolution(
     - ``"direct"`` convolves once, with the dense sum of all dilated kernels without the taps that never meet the input.
     - ``"frequency"`` multiplies spectra. It keeps ``x`` and the summed kernels for the backward pass and makes the
       spectra anew, some samples at a time; on top of that it takes the memory of the spectrum of one kernel per pair
-      of channels. It computes in float32 if ``x`` has fewer bits. Gradients under ``create_graph=True`` are made directly.
+      of channels. It computes in float32 if ``x`` has fewer bits. Gradients that have a graph of their own, as under
+      ``create_graph=True``, are made as by ``"direct"``.
     - ``"auto"`` is what ``choose_method`` says.
 
     Args:
