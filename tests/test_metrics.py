@@ -115,6 +115,31 @@ def test_mcc_is_not_the_mean_over_batches():
     assert abs(whole - np.mean(parts)) > 0.02
 
 
+@pytest.mark.parametrize("num_outputs", [2, 3])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "segmentation"])
+@pytest.mark.parametrize(
+    ("decided", "wanted"),
+    [
+        ([1] * 20, [1] * 18 + [0] * 2),  # always the same
+        ([0, 1] * 10, [1] * 20),  # nothing to tell apart
+        ([1], [0]),
+        ([0] * 19 + [1], [0] * 10 + [1] * 10),
+        ([0, 1] * 10, [1, 0] * 10),
+    ],
+)
+def test_mcc_is_that_of_scikit_learn_at_its_edges(reference, kind, num_outputs, decided, wanted):
+    spec = task(kind, num_outputs=1 if kind == "binary" else num_outputs)
+    decided, wanted = torch.tensor(decided), torch.tensor(wanted)
+    if kind in ("multiclass", "segmentation"):
+        outputs = torch.nn.functional.one_hot(decided, num_outputs).double()
+    else:
+        outputs = (2.0 * decided - 1)[:, None].expand(-1, spec.num_outputs)
+    outputs, target = (outputs[..., None], wanted[:, None]) if kind == "segmentation" else (outputs, wanted)
+    target = target[:, None].expand(outputs.shape) if kind == "multilabel" else target
+    values = measured(spec, outputs, target, batch=7, names=["mcc"])
+    assert values["mcc"] == pytest.approx(reference.matthews_corrcoef(wanted, decided))
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_better_predictions_score_better(name):
     info = METRICS[name]
@@ -161,6 +186,19 @@ def test_ignored_positions_do_not_count(reference, ignored):
     kept = [0, 1, 3, 4]
     expected = expected_of(reference, task("segmentation"), outputs[..., kept], target[..., kept])
     assert measured(spec, outputs, target, batch=11) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_class_that_does_not_count_is_left_out_of_all_means(reference):
+    spec = task("segmentation", ignore_index=0)
+    outputs, target = sample(spec)
+    counted = target != 0
+    y, d = target[counted], outputs.argmax(1)[counted]
+    assert (d == 0).any()
+    values = measured(spec, outputs, target, batch=7)
+    assert values["f1"] == pytest.approx(reference.f1_score(y, d, labels=[1, 2], average="macro"))
+    assert values["jaccard"] == pytest.approx(reference.jaccard_score(y, d, labels=[1, 2], average="macro"))
+    assert values["balanced_accuracy"] == pytest.approx(np.mean([(d[y == i] == i).double().mean() for i in (1, 2)]))
+    assert values["mcc"] == pytest.approx(reference.matthews_corrcoef(y, d))
 
 
 def test_nothing_that_counts_gives_nan():

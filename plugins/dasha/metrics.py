@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 import torchmetrics as tm
 from torch import Tensor
+from torchmetrics.metric import CompositionalMetric
 
 from dasha.errors import InvalidArgumentError
 from dasha.registry import close_matches
@@ -33,8 +34,8 @@ class MetricInfo:
         higher_is_better: Its direction.
         make: Makes the torchmetrics object of a task.
         needs: What a class or label must have for its value to be defined and part of the mean: ``"nothing"``,
-            ``"mention"`` (samples that have it, or are said to; of labels alone), ``"positives"`` (samples that have
-            it), or ``"both"`` (samples that do not, too).
+            ``"mention"`` (samples that have it, or are said to), ``"positives"`` (samples that have it), or
+            ``"both"`` (samples that do not, too).
     """
 
     title: str
@@ -54,8 +55,6 @@ def _of_classes(name: str, **options: Any) -> Callable[[TaskSpec], tm.Metric]:
             family = "Binary"
         elif task.kind == "multilabel":
             own["num_labels"] = task.num_outputs
-            if own.get("average") == "macro":  # that of labels counts those without a mention as 0
-                own["average"] = "none"
             family = "Multilabel"
         else:
             own |= {"num_classes": task.num_outputs, "ignore_index": task.ignore_index}
@@ -64,6 +63,24 @@ def _of_classes(name: str, **options: Any) -> Callable[[TaskSpec], tm.Metric]:
         return metric
 
     return make
+
+
+def _mcc(task: TaskSpec) -> tm.Metric:
+    """Matthews' correlation coefficient of all decisions together."""
+    return CompositionalMetric(_correlation, _of_classes("ConfusionMatrix")(task), None)
+
+
+def _correlation(confusion: Tensor) -> Tensor:
+    """Matthews' correlation coefficient; 0 where all targets, or all decisions, are the same.
+
+    Args:
+        confusion: Counts by target and decision, shape ``(classes, classes)``, or ``(labels, 2, 2)``, added up.
+    """
+    table = confusion.double().reshape(-1, *confusion.shape[-2:]).sum(0)
+    targets, decisions, total = table.sum(1), table.sum(0), table.sum()
+    spread = (total**2 - targets @ targets) * (total**2 - decisions @ decisions)
+    covariance = total * table.trace() - targets @ decisions
+    return torch.where(spread > 0, covariance / spread.sqrt(), 0.0)
 
 
 def _is_one_decision(task: TaskSpec) -> bool:
@@ -83,11 +100,9 @@ _RANKED = ("binary", "multiclass", "multilabel")
 METRICS: dict[str, MetricInfo] = {
     "accuracy": MetricInfo("accuracy", _SCORED, True, _of_classes("Accuracy", average="micro")),
     "balanced_accuracy": MetricInfo("balanced accuracy", _CLASSES, True, _recalls, needs="positives"),
-    "f1": MetricInfo("F1", _SCORED, True, _of_classes("F1Score", average="macro"), needs="mention"),
-    "mcc": MetricInfo("MCC", _SCORED, True, _of_classes("MatthewsCorrCoef")),
-    "jaccard": MetricInfo(
-        "Jaccard index", _SCORED, True, _of_classes("JaccardIndex", average="macro"), needs="mention"
-    ),
+    "f1": MetricInfo("F1", _SCORED, True, _of_classes("F1Score", average="none"), needs="mention"),
+    "mcc": MetricInfo("MCC", _SCORED, True, _mcc),
+    "jaccard": MetricInfo("Jaccard index", _SCORED, True, _of_classes("JaccardIndex", average="none"), needs="mention"),
     "auroc": MetricInfo("AUROC", _RANKED, True, _of_classes("AUROC", average="none"), needs="both"),
     "average_precision": MetricInfo(
         "average precision", _RANKED, True, _of_classes("AveragePrecision", average="none"), needs="positives"
@@ -144,7 +159,8 @@ class Metrics:
     """Metrics of a task, fed batch by batch and computed once over all predictions.
 
     Values for several classes or labels are averaged with equal weights, except accuracy and MCC, which count all
-    decisions together. Binary F1, Jaccard index and average precision are those of class 1.
+    decisions together; MCC is 0 where all targets or all decisions are the same. Binary F1, Jaccard index and average
+    precision are those of class 1.
 
     A class or label without a sample in the data leaves balanced accuracy, AUROC and average precision of its own
     undefined, and so does one that every sample has for AUROC: it is left out of the mean, which is that of the others.
@@ -163,7 +179,8 @@ class Metrics:
             check_metric(task.kind, name)
         self._task = task
         self._metrics = {name: METRICS[name].make(task) for name in names or metric_names(task.kind)}
-        for metric in self._metrics.values():
+        parts = [part for metric in self._metrics.values() for part in metric.modules()]
+        for metric in (part for part in parts if isinstance(part, tm.Metric)):
             # One process of several may search alone: it must not wait for the others.
             metric.distributed_available_fn = _has_others
             if task.kind in _NUMBERS:
@@ -171,7 +188,7 @@ class Metrics:
         # Samples or positions that count, and how many of them have every class or label.
         self._count = 0
         self._positives = torch.zeros(task.classes if task.has_classes else task.num_outputs, dtype=torch.int64)
-        # Of several labels: samples that are said to have each of them.
+        # Those that are said to have each of them, of several classes or labels.
         self._said = torch.zeros_like(self._positives)
         self._is_finite = True
 
@@ -226,9 +243,14 @@ class Metrics:
 
     def _tally(self, predictions: Tensor, target: Tensor) -> None:
         if self._task.has_classes:
-            counted = target if self._task.ignore_index is None else target[target != self._task.ignore_index]
-            self._positives += torch.bincount(counted.flatten(), minlength=len(self._positives))
-            self._count += counted.numel()
+            ignored, size = self._task.ignore_index, len(self._positives)
+            counted = slice(None) if ignored is None else target != ignored
+            self._positives += torch.bincount(target[counted].flatten(), minlength=size)
+            self._count += target[counted].numel()
+            if self._task.kind != "binary":
+                self._said += torch.bincount(predictions.argmax(1)[counted].flatten(), minlength=size)
+            if ignored in range(size):  # a class that is never scored
+                self._said[ignored] = 0
         else:
             self._count += len(target)
             if self._task.kind == "multilabel":
@@ -246,7 +268,7 @@ class Metrics:
     def _defined(self, name: str, count: int) -> Tensor:
         """Which of so many values of a metric are defined."""
         needs = METRICS[name].needs
-        if needs == "mention" and self._task.kind == "multilabel":
+        if needs == "mention" and self._task.kind != "binary":
             return self._positives + self._said > 0
         if needs in ("mention", "nothing"):
             return torch.ones(count, dtype=torch.bool)

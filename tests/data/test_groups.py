@@ -137,11 +137,11 @@ def test_images_that_are_left_out_are_counted(tmp_path):
     told = "(2 images are in none of them) (2 files are not read: .bmp, .jp2)"
     assert split_images(tmp_path, [".png"]).rule == f"by the lists train.txt, val.txt {told}"
     (tmp_path / "c").mkdir()
-    with pytest.raises(InvalidArgumentError, match=r"1 folders have no images that are read \(\S+c\), .*or delete"):
+    with pytest.raises(InvalidArgumentError, match=r"1 folder has no images that are read \(\S+c\), .*or delete"):
         split_images(tmp_path, [".png"])
     (tmp_path / "train.txt").unlink()
     (tmp_path / "c" / "1.webp").touch()
-    with pytest.raises(InvalidArgumentError, match=r"1 folders have no images that are read \(\S+c\), .*convert some"):
+    with pytest.raises(InvalidArgumentError, match=r"1 folder has no images that are read \(\S+c\), .*convert some"):
         split_images(tmp_path, [".png"])
     (tmp_path / "c" / "1.webp").rename(tmp_path / "c" / "notes.csv")  # a folder for something else
     assert split_images(tmp_path, [".png"]).class_names == ("a", "b")

@@ -143,7 +143,20 @@ def test_looking_leaves_generators_and_data_alone():
         (X, Y + 1, task(), r"train has labels \[3\], but num_outputs=3 allows 0 to 2$"),
         (X, Y - 1, task(), r"train has labels \[-1\], but num_outputs=3 allows 0 to 2$"),
         (X, Y, task("binary"), r"train has labels \[2\], but num_outputs=1 allows 0 to 1$"),
-        (X, Y.float(), task(), r"labels of type torch.float32, but classes are whole numbers; use kind='regression'"),
+        (
+            X,
+            Y.float(),
+            task(),
+            r"labels of type torch.float32, but classes are whole numbers; .* without a label \(NaN\)",
+        ),
+        (
+            X,
+            changed(Y.double(), 63, torch.nan),
+            task(),
+            r"has missing labels \(NaN\), 1 in all, first in sample 63; leave",
+        ),
+        (X, changed(MASKS.float(), (2, 5), torch.nan), task("segmentation"), "sample 2; give them the number of"),
+        (X, changed(LABELS.float(), (9, 1), torch.nan), task("multilabel"), "missing labels .* sample 9; leave out"),
         (X, torch.eye(3)[Y], task(), r"targets of shape \(64, 3\), .* needs \(N\) or \(N, 1\); use .argmax\(1\)"),
         (X, MASKS, task(), r"targets of shape \(64, 6\), but kind='multiclass' with num_outputs=3 needs \(N\) or"),
         (X, Y, task("segmentation"), r"targets of shape \(64,\), .* needs \(N, 6\) or \(N, 1, 6\)$"),
@@ -155,7 +168,7 @@ def test_looking_leaves_generators_and_data_alone():
         (X, X[:, 0, :3], task("regression", loss="poisson"), "negative targets, but loss='poisson' is for counts"),
         (X, X[:, 0, :3], task("dense_regression"), r"needs \(N, 3, 6\)$"),
     ],
-    ids=range(20),
+    ids=range(23),
 )
 def test_what_is_wrong_with_a_split(inputs, targets, spec, message):
     with pytest.raises(InvalidArgumentError, match=message):

@@ -1,5 +1,6 @@
 """Data from files: what is read, how it is split, and what is said to files that are broken."""
 
+import os
 import zipfile
 
 import numpy as np
@@ -139,6 +140,25 @@ def test_images_that_are_broken_are_named(classes, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidArgumentError, match=r"has no folders with \.png"):
         read_source(tmp_path / "empty")
+
+
+def test_what_macos_puts_into_archives_is_no_class(classes):
+    expected = read_source(classes)
+    (classes / "__MACOSX" / "sea").mkdir(parents=True)
+    (classes / "__MACOSX" / "sea" / "._03.png").write_bytes(b"\x00\x05\x16\x07")
+    draw(classes / "sea" / "__MACOSX" / "03.png")
+    data = read_source(classes)
+    assert (data.class_names, data.rule) == (("land", "sea"), expected.rule)
+    assert np.array_equal(data.train[0], expected.train[0])
+
+
+def test_classes_whose_names_no_page_could_show_are_refused(classes):
+    try:
+        (classes / "sea").rename(os.fsdecode(os.fsencode(classes) + b"/\xc4hre"))
+    except OSError:
+        pytest.skip("the file system has names in UTF-8 alone")
+    with pytest.raises(InvalidArgumentError, match=r"images has .* names are no UTF-8 \('\\udcc4hre'\); rename them"):
+        read_source(classes)
 
 
 def test_digits(monkeypatch, tmp_path):

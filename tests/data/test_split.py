@@ -4,6 +4,7 @@ import copy
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.utils.data import (
@@ -336,12 +337,13 @@ def test_a_small_part_is_spread_over_the_pass():
         ((X, Y[:9]), r"inputs of shape \(10, 2, 3\) and targets of shape \(9,\), but must have .* as many targets"),
         ((X, Y[0]), r"targets of shape \(\), but must have"),
         ((X[0], Y[:2]), r"inputs of shape \(2, 3\) .* but must have inputs \(N, C, L\) or \(N, C, H, W\)"),
-        ((X, np.array(["a"] * 10)), r"^train\[1\] is not numeric"),
+        ((X, np.array(["a"] * 10)), r"^train\[1\] is not numeric: it holds text, such as 'a'; number labels from 0"),
         ((X, ["a"] * 10), r"^train\[1\] is not numeric"),
+        ((X, pd.Series(["b", "a"] * 5).astype("category")), r"such as 'b'; .* \.cat\.codes of pandas .* class_names$"),
         (([[[1, 2]], [[1]]], [0, 1]), r"^train\[0\] is not numeric"),
         ((X.to(torch.complex64), Y), r"^train\[0\] is complex; supply real and imaginary parts"),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_what_is_not_data(data, message):
     with pytest.raises(InvalidArgumentError, match=message):

@@ -170,6 +170,58 @@ def test_gradcheck(method, size):
     assert torch.autograd.gradcheck(function, (x, coefficients, *weights))
 
 
+SECOND = {
+    "sequence": {"size": (20,), "stride": 2, "groups": 1},
+    "image": {"size": (9, 7), "stride": (1, 3), "groups": 2},
+}
+
+
+def penalised(case, method):
+    """Gradients of a result and of the gradients of all its inputs."""
+    options = {"dilations": (1, 3), "stride": case["stride"], "groups": case["groups"], "method": method}
+    x, weights, coefficients = make(
+        size=case["size"], groups=case["groups"], kernel_sizes=(3, 4, 5), dilations=(1, 3), inputs=2, outputs=2
+    )
+    inputs = [x, *weights, coefficients]
+    y = mixed_convolution(x, weights, coefficients, **options)
+    first = torch.autograd.grad(y.sin().sum(), inputs, create_graph=True)
+    return torch.autograd.grad(y.mean() + sum(gradient.pow(2).sum() for gradient in first), inputs)
+
+
+@pytest.mark.parametrize("method", ["direct", "frequency", "auto"])
+@pytest.mark.parametrize("case", SECOND.values(), ids=SECOND)
+def test_second_derivatives_equal_those_of_the_separate_convolutions(method, case):
+    for result, reference in zip(penalised(case, method), penalised(case, "separate"), strict=True):
+        torch.testing.assert_close(result, reference, rtol=1e-9, atol=1e-9)
+
+
+def test_second_derivatives_where_kernels_are_made_from_the_input():
+    x, weights, coefficients = make(size=(9,), kernel_sizes=(3, 5), dilations=(1, 2))
+
+    def second(method):
+        own = [weight * x.mean() for weight in weights]
+        y = mixed_convolution(x, own, coefficients, dilations=(1, 2), method=method)
+        (first,) = torch.autograd.grad(y.sin().sum(), x, create_graph=True)
+        return torch.autograd.grad(first.pow(2).sum(), x)[0]
+
+    torch.testing.assert_close(second("frequency"), second("separate"), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_by_transforms_of_functions(method):
+    x, weights, coefficients = make(size=(9,), kernel_sizes=(3, 5), dilations=(1, 2))
+
+    def function(x, method):
+        return mixed_convolution(x, weights, coefficients, dilations=(1, 2), method=method).sin().sum()
+
+    def slope(x, method):
+        return torch.func.grad(function)(x, method).pow(2).sum()
+
+    for way in (function, slope):
+        result, reference = (torch.func.grad(way)(x.detach(), name) for name in (method, "separate"))
+        torch.testing.assert_close(result, reference, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("needed", ["x", "weights", "coefficients", "one weight", "none"])
 def test_any_subset_of_gradients(method, needed):

@@ -136,6 +136,14 @@ def test_a_constant_target_has_a_spread_of_1(tmp_path):
     np.testing.assert_allclose(run.predict(X[75:])[:, 0], 7.0, atol=1.5)
 
 
+def test_true_and_false_are_learnt_as_1_and_0(tmp_path):
+    task, y = TaskSpec("regression", 1, 1), X[:, 0, :6].sum(1) > 0
+    given = {"flags": y, "numbers": y.astype("float32")}
+    runs = [run_of(task, tmp_path / name).fit((X[:60], y[:60]), (X[60:75], y[60:75])) for name, y in given.items()]
+    assert np.array_equal(*(run.predict(X[75:]) for run in runs))
+    assert runs[0].evaluate((X[75:], y[75:])).metrics == runs[1].evaluate((X[75:], given["numbers"][75:])).metrics
+
+
 def test_scale_and_its_inverse():
     scale = TargetScale([300.0, 1.0], [5.0, 0.1], ndim=1)
     targets = torch.randn(3, 2, 7)

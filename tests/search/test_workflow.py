@@ -1,5 +1,8 @@
 import json
 import math
+import os
+import pickle
+import shutil
 from dataclasses import dataclass
 from functools import partial
 
@@ -164,6 +167,19 @@ def test_networks_are_trained_where_the_caller_wants_no_gradients(tmp_path, mode
         assert torch.equal(one, other)
 
 
+def test_autocast_of_the_caller_changes_nothing(finished, tmp_path):
+    run, _ = finished
+    expected = run.predict(TEST[0]), run.evaluate(TEST)
+    alone = run_of(overrides=FEW, seed=1).fit(TRAIN, VALIDATION).model.state_dict()
+    with torch.autocast("cpu"):
+        assert np.array_equal(run.predict(TEST[0]), expected[0])
+        assert run.evaluate(TEST) == expected[1]
+        within = run_of(overrides=FEW, seed=1).fit(TRAIN, VALIDATION).model.state_dict()
+        assert torch.is_autocast_enabled("cpu")
+    for one, other in zip(within.values(), alone.values(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_several_seeds_have_an_interval(finished):
     run, path = finished
     evaluation = run.evaluate(TEST)
@@ -201,6 +217,45 @@ def test_a_finished_run_in_a_folder_that_cannot_be_written_to_is_evaluated(finis
             opened.report()
     with pytest.raises(InvalidArgumentError, match=r"cannot write .*: Is a directory; name another file as target"):
         opened.report(tmp_path)
+
+
+def test_a_run_stays_where_it_was_begun_wherever_the_process_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = run_of("runs/one", overrides=FEW).fit(TRAIN, VALIDATION)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert run.run_dir == tmp_path / "runs" / "one"
+    run.evaluate(TEST)
+    assert run.report() == tmp_path / "runs" / "one" / "report.html"
+    assert (tmp_path / "runs" / "one" / "evaluation.json").is_file()
+    assert not list((tmp_path / "other").iterdir())
+    run.fit(TRAIN, VALIDATION)
+
+
+def test_a_run_whose_folder_is_gone_is_evaluated_and_leaves_none(tmp_path):
+    run = run_of(tmp_path / "run", search="off", overrides=FEW).fit(TRAIN, VALIDATION)
+    expected = run.evaluate(TEST)
+    copied = pickle.loads(pickle.dumps(run))
+    shutil.rmtree(run.run_dir)
+    with pytest.warns(DashaWarning, match=r"could not be kept in .*run \(No such file or directory\)"):
+        assert copied.evaluate(TEST) == expected
+    assert not run.run_dir.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_temporary_folder_goes_with_the_process_that_made_it():
+    run = run_of(search="off")
+    path = run.run_dir
+    child = os.fork()
+    if child == 0:
+        try:
+            del run
+        finally:
+            os._exit(path.is_dir())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    del run
+    assert not path.exists()
 
 
 def test_a_finished_run_with_data_repeats_nothing(finished, monkeypatch):

@@ -171,7 +171,7 @@ def find_images(folder: Path, suffixes: Sequence[str]) -> Files:
     """All images of a folder with a folder for every class.
 
     Raises:
-        InvalidArgumentError: If there are none, or the folder of a class is empty.
+        InvalidArgumentError: If there are none, or the folder of a class is empty or has a name that is no text.
     """
     found = [
         (path, place.name)
@@ -179,6 +179,7 @@ def find_images(folder: Path, suffixes: Sequence[str]) -> Files:
         for path in files_below(place)
         if path.suffix.lower() in suffixes
     ]
+    _refuse_unreadable_names(folder, {name for _, name in found})
     if not found:
         raise InvalidArgumentError(
             f"{folder} has no folders with {', '.join(suffixes)} images; put those of a class in a folder of its name"
@@ -196,7 +197,7 @@ def unread(paths: Iterable[Path], suffixes: Sequence[str]) -> str:
 def files_below(folder: Path) -> list[Path]:
     """All files below a folder that are not hidden; a link that leads nowhere is one that cannot be read."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() or (path.is_symlink() and not path.exists()))
-    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return [path for path in paths if not any(map(_is_hidden, path.relative_to(folder).parts))]
 
 
 def check_classes(parts: Iterable[Files], names: Sequence[str]) -> None:
@@ -207,7 +208,12 @@ def check_classes(parts: Iterable[Files], names: Sequence[str]) -> None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [place for place in sorted(folder.iterdir()) if place.is_dir() and not place.name.startswith(".")]
+    return [place for place in sorted(folder.iterdir()) if place.is_dir() and not _is_hidden(place.name)]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a name is not for people; macOS puts ``__MACOSX`` into its archives."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _is_unread(path: Path, suffixes: Sequence[str]) -> bool:
@@ -215,13 +221,23 @@ def _is_unread(path: Path, suffixes: Sequence[str]) -> bool:
     return ending in _ENDINGS and ending not in suffixes
 
 
+def _refuse_unreadable_names(folder: Path, names: Iterable[str]) -> None:
+    """Refuse classes that no report could show: bytes of a name that are no UTF-8 are surrogates in Python."""
+    unreadable = sorted(repr(name) for name in names if any("\ud800" <= letter <= "\udfff" for letter in name))
+    if unreadable:
+        raise InvalidArgumentError(
+            f"{folder} has folders of classes whose names are no UTF-8 ({some(unreadable)}); rename them"
+        )
+
+
 def _refuse_empty(folder: Path, suffixes: Sequence[str]) -> None:
     """Refuse folders with nothing, or nothing but images that are not read; others are there for something else."""
     empty = [str(place) for place in _folders(folder) if all(_is_unread(path, suffixes) for path in files_below(place))]
     if empty:
+        are = "1 folder has" if len(empty) == 1 else f"{len(empty)} folders have"
         raise InvalidArgumentError(
-            f"{len(empty)} folders have no images that are read ({some(empty)}), which those of classes need; add or "
-            "convert some, or delete the folders"
+            f"{are} no images that are read ({some(empty)}), which those of classes need; add or convert some, or "
+            "delete what is no class"
         )
 
 

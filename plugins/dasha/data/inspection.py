@@ -96,7 +96,7 @@ def _of_batches(task: TaskSpec, split: Split, name: str) -> DataSummary:
     for inputs, targets in _on_cpu(split, name):
         shape = _checked_shape(task, inputs, shape, name)
         _check_values(inputs, name, count)
-        _check_targets(task, inputs, targets, name)
+        _check_targets(task, inputs, targets, name, count)
         for digest, part in zip(digests, (inputs, _plain(task, targets)), strict=True):
             digest.update(part.contiguous().numpy().data)
         count += len(inputs)
@@ -112,7 +112,7 @@ def _of_codes(task: TaskSpec, split: CodedSplit, table: CodeTable, name: str) ->
     """The summary of inputs that are never unfolded; targets are looked at together."""
     inputs, targets = torch.empty(table.shape, device="meta"), split.targets.cpu()
     shape = _checked_shape(task, inputs, (), name)
-    _check_targets(task, inputs, targets, name)
+    _check_targets(task, inputs, targets, name, 0)
     digests = [table.digest(), hashlib.sha256(_plain(task, targets).contiguous().numpy().data).digest()]
     scale = ChannelMoments(task.num_outputs)
     _measure_targets(task, targets, scale)
@@ -255,15 +255,25 @@ def _checked_shape(task: TaskSpec, inputs: Tensor, known: tuple[int, ...], name:
 def _check_values(inputs: Tensor, name: str, before: int) -> None:
     bad = ~torch.isfinite(inputs)
     if bool(bad.any()):
-        first = before + int(bad.flatten(1).any(1).nonzero()[0])
         raise InvalidArgumentError(
             f"{name} has {int(bad.sum())} values that are not finite in float32 (NaN, infinite, or beyond 3.4e38), "
-            f"first in sample {first}; fill or scale them, or leave out their samples"
+            f"first in sample {_first(bad, before)}; fill or scale them, or leave out their samples"
         )
 
 
-def _check_targets(task: TaskSpec, inputs: Tensor, targets: Tensor, name: str) -> None:
+def _first(bad: Tensor, before: int) -> int:
+    """Number of the first sample with anything bad, of which ``before`` were looked at already."""
+    return before + int(bad.reshape(len(bad), -1).any(1).nonzero()[0])
+
+
+def _check_targets(task: TaskSpec, inputs: Tensor, targets: Tensor, name: str, before: int) -> None:
     _check_target_shape(task, inputs, targets, name)
+    missing = targets.isnan()
+    if not task.has_numbers and bool(missing.any()):
+        raise InvalidArgumentError(
+            f"{name} has missing labels (NaN), {int(missing.sum())} in all, first in sample {_first(missing, before)}; "
+            + ("give them the number of ignore_index" if task.kind == "segmentation" else "leave out their samples")
+        )
     if task.has_classes:
         _check_classes(task, targets, name)
     elif task.kind == "multilabel" and not bool(((targets == 0) | (targets == 1)).all()):
@@ -296,7 +306,8 @@ def _check_classes(task: TaskSpec, targets: Tensor, name: str) -> None:
     if targets.is_floating_point():
         raise InvalidArgumentError(
             f"{name} has labels of type {targets.dtype}, but classes are whole numbers; use kind='regression' for "
-            "numbers, or convert them, with .astype(int) or .long()"
+            "numbers, or leave out samples without a label (NaN), if there are any, and convert the others, with "
+            ".astype(int) or .long()"
         )
     counted = _counted(task, targets)
     outside = (counted < 0) | (counted >= task.classes)

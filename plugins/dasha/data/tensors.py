@@ -26,8 +26,7 @@ def as_tensor(array: Any, what: str) -> Tensor:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of arrays that cannot be written to: nobody does
-            # Copied if strides are negative, which torch does not know.
-            tensor = array if isinstance(array, Tensor) else torch.as_tensor(_native(np.asarray(array, order="C")))
+            tensor = array if isinstance(array, Tensor) else torch.as_tensor(_numbers(array))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidArgumentError(f"{what} is not numeric: {error}") from error
     if tensor.is_complex():
@@ -45,9 +44,21 @@ def _check_unmasked(array: Any, what: str) -> None:
         )
 
 
-def _native(array: np.ndarray) -> np.ndarray:
-    """The array in the byte order of the machine, the only one that torch knows."""
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+def _numbers(array: Any) -> np.ndarray:
+    """The array as torch takes it: in the byte order of the machine, copied if strides are negative.
+
+    Raises:
+        ValueError: If it holds text, or parts of unequal shapes.
+    """
+    numbers = np.asarray(array, order="C")
+    may_hold_text = numbers.dtype.kind in "OTU"
+    text = next((value for value in numbers.flat if isinstance(value, str)), None) if may_hold_text else None
+    if text is not None:
+        raise ValueError(
+            f"it holds text, such as {str(text)!r}; number labels from 0 on, as .cat.codes of pandas or "
+            "np.unique(labels, return_inverse=True) do, and give their names as class_names"
+        )
+    return numbers if numbers.dtype.isnative else numbers.astype(numbers.dtype.newbyteorder("="))
 
 
 def as_float(inputs: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 The spectra of the kernels are products of their few taps with tables of waves: no kernel is dilated, padded or
 transformed. A stride ``s`` splits the input into ``s`` phases, which are as many input channels ``s`` times shorter.
-Samples are worked off in portions, so no spectrum of the whole batch ever exists.
+Samples are worked off in portions, so no spectrum of the whole batch ever exists. Gradients that are to have a graph of
+their own are made with the dense sum of all kernels.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.func import vjp
 
 from dasha.search._contracted import Contracted
+from dasha.search._plain import dense_kernel, direct
 from dasha.search._plan import Plan
 from dasha.search._pointwise import Pointwise
 
@@ -41,9 +43,7 @@ def _operator(plan: Plan, stacks: Sequence[Tensor]) -> Operator:
 
 class _Spectral(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, plan: Plan, *stacks: Tensor) -> Tensor:
-        ctx.save_for_backward(x, *stacks)
-        ctx.plan = plan  # type: ignore[attr-defined]
+    def forward(x: Tensor, plan: Plan, *stacks: Tensor) -> Tensor:
         operator = _operator(plan, stacks)
         y = x.new_empty(len(x), plan.out_channels, *(axis.length for axis in plan.axes))
         for rows in operator.portions(x):
@@ -51,9 +51,15 @@ class _Spectral(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, ctx.plan, *stacks = inputs
+        ctx.save_for_backward(x, *stacks)
+
+    @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, *stacks = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable_gradients(ctx, x, stacks, g)
         of_x, of_stacks = ctx.needs_input_grad[0], any(ctx.needs_input_grad[2:])
         with torch.autocast(x.device.type, enabled=False):
             operator = _operator(ctx.plan, stacks)
@@ -65,6 +71,20 @@ class _Spectral(torch.autograd.Function):
                     x_gradient[rows] = part
             of_kernels = operator.gradients() if of_stacks else [None] * len(stacks)
         return x_gradient, None, *of_kernels
+
+
+def _differentiable_gradients(ctx: Any, x: Tensor, stacks: Sequence[Tensor], g: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of all inputs with a graph of their own."""
+    plan: Plan = ctx.plan
+
+    def plain(x: Tensor, *stacks: Tensor) -> Tensor:
+        kernel = dense_kernel(x, stacks, plan.kernel_sizes, dilations=plan.axes[0].dilations)
+        y = direct(x.to(kernel.dtype), kernel, stride=tuple(axis.stride for axis in plan.axes), groups=plan.groups)
+        return y.to(x.dtype)
+
+    with torch.autocast(x.device.type, enabled=False):
+        x_gradient, *of_stacks = vjp(plain, x, *stacks)[1](g)
+    return x_gradient, None, *of_stacks
 
 
 def spectral(x: Tensor, stacks: Sequence[Tensor], plan: Plan) -> Tensor:

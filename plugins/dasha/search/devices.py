@@ -67,8 +67,9 @@ def deterministic(is_wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def evaluating(network: nn.Module, device: torch.device) -> Iterator[nn.Module]:
-    """A network in evaluation mode where it computes; afterwards it is back on the CPU."""
+    """A network in evaluation mode where it computes, in its own precision; afterwards it is back on the CPU."""
     try:
-        yield network.to(device).eval()
+        with torch.autocast(device.type, enabled=False):
+            yield network.to(device).eval()
     finally:
         network.cpu()

@@ -30,13 +30,14 @@ def mixed_convolution(
     """Sum ``coefficients[i, j] · conv(x, weights[i][j], dilation=dilations[j])`` over all kernel sizes and dilations.
 
     Every convolution pads with zeros as ``padding="same"`` of PyTorch does: ``d (k − 1)`` in total, the half rounded
-    down before the first value. All methods give this sum and its first derivatives, and differ by rounding only.
+    down before the first value. All methods give this sum and its derivatives, and differ by rounding only.
 
     - ``"separate"`` is the sum as written. It keeps one output per pair for the backward pass.
     - ``"direct"`` convolves once, with the dense sum of all dilated kernels without the taps that never meet the input.
     - ``"frequency"`` multiplies spectra. It keeps ``x`` and the summed kernels for the backward pass and makes the
       spectra anew, some samples at a time; on top of that it takes the memory of the spectrum of one kernel per pair
-      of channels. It computes in float32 if ``x`` has fewer bits.
+      of channels. It computes in float32 if ``x`` has fewer bits. Gradients that have a graph of their own, as under
+      ``create_graph=True``, are made as by ``"direct"``.
     - ``"auto"`` is what ``choose_method`` says.
 
     Args:

@@ -83,8 +83,8 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
         InvalidArgumentError: If data or a network does not fit the task, a function of the user's own fails, or the
             folder belongs to other data, settings, networks or functions.
     """
-    # Whatever the caller is in the middle of, networks are trained.
-    with torch.inference_mode(False), torch.enable_grad():
+    # Whatever the caller is in the middle of, networks are trained, and in the precision of the run.
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(setup.device.type, enabled=False):
         run, sources, data = _prepared(setup, train, validation)
         about = {"task": asdict(setup.task), "settings": config_dict(setup.config), "budget": run.budget.as_dict()}
         with run.folder.locked(), deterministic(setup.config.is_deterministic):

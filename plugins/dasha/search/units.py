@@ -64,7 +64,8 @@ class TargetScale(_Units):
         return outputs * self.std.to(outputs.device) + self.mean.to(outputs.device)
 
     def standardized(self, targets: Tensor) -> Tensor:
-        """The inverse, for targets of the shape of outputs."""
+        """The inverse, for targets of the shape of outputs; those that are true or false are 1 or 0."""
+        targets = targets.float() if targets.dtype == torch.bool else targets
         return (targets - self.mean.to(targets.device)) / self.std.to(targets.device)
 
     def loss_function(self, loss_of: Loss, *, gives_units: bool) -> Loss:

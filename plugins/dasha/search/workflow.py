@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -23,7 +24,7 @@ from dasha.search.networks import BackboneArgument, Factory
 from dasha.search.opening import check_layers, stored_arguments, stored_data
 from dasha.search.preparation import Setup, begun
 from dasha.search.result import Evaluation, RunResult, SearchResult
-from dasha.search.run_folder import RESULT_FILE, RunFolder
+from dasha.search.run_folder import CONFIG_FILE, RESULT_FILE, RunFolder
 from dasha.search.stages import find_network, search_result, train_network
 from dasha.search.supernet import Architecture, Rule, is_ordinary
 from dasha.search.trained import Trained, keep_trained, read_trained
@@ -41,7 +42,8 @@ class Dasha:
 
     Args:
         task: What is to be learnt.
-        run_dir: Folder of the run, from which it is resumed; by default a temporary one, which goes with this object.
+        run_dir: Folder of the run, from which it is resumed; by default a temporary one, which goes with this object in
+            the process that made it.
         backbone: Name of a registered backbone, a factory, or a module; ``"auto"`` chooses by validation score. A
             module keeps its own weights, width and dropout in all trials and trainings: seeds then change the order of
             batches, augmentation, what dropout drops, and the weights of kernels that are new, but nothing else.
@@ -90,8 +92,9 @@ class Dasha:
         self._is_temporary = run_dir is None
         if run_dir is None:
             run_dir = tempfile.mkdtemp(prefix="dasha-")
-            weakref.finalize(self, shutil.rmtree, run_dir, ignore_errors=True)
-        self._setup = Setup(task, self.config, Path(run_dir), backbone, augment, space, is_searched, place, is_shown)
+            weakref.finalize(self, _remove, run_dir, os.getpid())
+        path = Path(run_dir).absolute()
+        self._setup = Setup(task, self.config, path, backbone, augment, space, is_searched, place, is_shown)
         self._trained: Trained | None = None
 
     def fit(self, train: Any, validation: Any) -> Dasha:
@@ -201,7 +204,7 @@ class Dasha:
             NotFittedError: If the run is not finished.
 
         Warns:
-            DashaWarning: If the run folder cannot be written to.
+            DashaWarning: If the run folder cannot be written to, or the run is not there any more.
         """
         trained = self._finished
         split, summary = inspected_test(test, self.task, ndim=trained.ndim)
@@ -215,6 +218,7 @@ class Dasha:
             predictor=predictor,
         )
         try:
+            (self.run_dir / CONFIG_FILE).stat()
             self._folder.write_json(EVALUATION_FILE, {**result.as_dict(), "fingerprint": summary.fingerprint})
         except OSError as error:
             warnings.warn(
@@ -284,3 +288,9 @@ class Dasha:
         """The user's own module or factory; None for a registered backbone, which its name tells."""
         backbone = self._setup.backbone
         return None if isinstance(backbone, str) else backbone
+
+
+def _remove(folder: str, owner: int) -> None:
+    """Delete a temporary folder in the process that made it, and in none that was forked from it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
