@@ -150,7 +150,17 @@ def fit_season(x: Tensor, periods: Tensor, horizon: int) -> tuple[Tensor, Tensor
 
 
 def harmonics(period: int, steps: int, like: Tensor, *, most: int = _MAX_HARMONICS) -> Tensor:
-    """Cosines and sines in turn, shape ``(steps, 2·J)``; the sine of frequency 1/2 is zero and stays so."""
+    """Cosines and sines of a season in turn, from step 0 on; the sine of frequency 1/2 is zero and stays so.
+
+    Args:
+        period: Steps in the season.
+        steps: Steps ``n``.
+        like: Of what type and where.
+        most: Harmonics at most, of which there are 10 and half as many as steps in the season at most.
+
+    Returns:
+        Shape ``(n, 2·J)`` for ``J`` harmonics.
+    """
     harmonic = torch.arange(1, min(period // 2, most, _MAX_HARMONICS) + 1, device=like.device)
     # Whole numbers first: the phase stays exact however long the season is continued.
     turns = torch.arange(steps, device=like.device)[:, None] * harmonic % period
