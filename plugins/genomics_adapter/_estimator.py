@@ -251,6 +251,9 @@ class DashaSequenceEstimator(BaseEstimator):
         """Codes or shares of the sequences; a matrix of numbers is checked first as every estimator does."""
         if is_matrix(X):
             X = validate_data(self, X, reset=reset, dtype="numeric")
+        elif reset:
+            for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+                self.__dict__.pop(name, None)
         sequences = read_sequences(X, length=self.length if reset else self.length_, crop=self.crop)
         if reset:
             self.length_ = sequences.shape[-1]

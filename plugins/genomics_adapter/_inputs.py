@@ -12,7 +12,18 @@ from torch import Tensor
 from dasha.errors import InvalidArgumentError
 from dasha.tasks import TaskSpec
 from genomics_adapter.dataset import SequenceDataset
-from genomics_adapter.encoding import ALPHABET, ANY, Ambiguous, Crop, array_of, encode, fitted, one_hot, texts_of
+from genomics_adapter.encoding import (
+    ALPHABET,
+    ANY,
+    TEXT_KINDS,
+    Ambiguous,
+    Crop,
+    array_of,
+    encode,
+    fitted,
+    one_hot,
+    texts_of,
+)
 from genomics_adapter.row_hashes import strand_free_hashes
 from genomics_adapter.sequences.data import SequenceData
 
@@ -40,7 +51,7 @@ def read_sequences(X: Any, *, length: int | None = None, crop: Crop = "center") 
         raise InvalidArgumentError(f"X is empty, its shape is {array.shape}; supply sequences")
     if array.ndim == 3:
         array = _of_one_hot(array)
-    elif array.ndim == 1 or (array.ndim == 2 and array.dtype.kind in "OSU"):
+    elif array.ndim == 1 or (array.ndim == 2 and array.dtype.kind in TEXT_KINDS):
         array = encode(_texts(array), length=length, crop=crop)
     elif array.ndim == 2:
         array = _codes(array)
@@ -63,7 +74,7 @@ def is_matrix(X: Any) -> bool:
         return X.ndim == 2 and all(getattr(kind, "kind", "O") in "biufc" for kind in X.dtypes)
     shape = getattr(X, "shape", None) or np.shape(X[0:1] if isinstance(X, list | tuple) else ())
     kind = getattr(getattr(X, "dtype", None), "kind", None) or np.asarray(X[0]).dtype.kind if len(shape) == 2 else ""
-    return len(shape) == 2 and kind not in "OSU"
+    return len(shape) == 2 and kind not in TEXT_KINDS
 
 
 def dataset_of(sequences: np.ndarray, targets: np.ndarray, task: TaskSpec, *, ambiguous: Ambiguous) -> Any:
@@ -111,7 +122,7 @@ def check_same_names(names: tuple[str, ...], validation: tuple[str, ...]) -> Non
 
 def _texts(array: np.ndarray) -> np.ndarray:
     flat = texts_of(array, "X")
-    if flat.dtype.kind not in "OSU":
+    if flat.dtype.kind not in TEXT_KINDS:
         raise InvalidArgumentError(
             f"X is one row of {flat.dtype}, but must be texts (N,), codes (N, L) or one-hot values (N, 4, L); "
             "one sequence alone needs an axis in front, X[None]"
@@ -140,5 +151,5 @@ def _of_one_hot(array: np.ndarray) -> np.ndarray:
         raise InvalidArgumentError("X has columns that are no shares of A, C, G, T: from 0 on, at most 1 in all")
     is_plain = ((array == 0) | (array == 1)).all()
     if not is_plain:
-        return np.ascontiguousarray(array, dtype=np.float32)
+        return np.require(array, np.float32, ["C", "W"])
     return np.where(array.any(1), array.argmax(1), ANY).astype(np.uint8)

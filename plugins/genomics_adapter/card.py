@@ -210,7 +210,8 @@ def _measured(
 def _outputs(model: nn.Module, sequences: np.ndarray, ambiguous: Ambiguous, device: str) -> Tensor:
     batches = batches_of(sequences, 256, ambiguous=ambiguous)
     with on_device(model, device) as (network, where), torch.no_grad():
-        return torch.cat([network(part.to(where)).float().cpu() for part in batches])
+        kind = next(network.parameters(), torch.empty(0)).dtype  # a trainer may have trained in another precision
+        return torch.cat([network(part.to(where, kind)).float().cpu() for part in batches])
 
 
 def _read(source: CardSource, test: Any) -> tuple[np.ndarray, Tensor]:

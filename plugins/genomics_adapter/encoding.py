@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from reprlib import repr as shown
 from typing import Any, Literal, TypeVar, get_args
@@ -31,6 +32,8 @@ _BASES = dict(
         strict=True,
     )
 )
+TEXT_KINDS = "OSTU"
+"""Kinds of NumPy's types that may hold texts."""
 _ILLEGAL = 255
 _AT_ONCE = 1 << 21  # bases that are worked on together, so that scratch arrays stay small
 
@@ -72,7 +75,8 @@ def encode(
     the code of a gap.
 
     Args:
-        sequences: Texts, as a list, an array, an iterator, or a column of pandas or PyArrow.
+        sequences: Texts, as a list, an array, an iterator or what else gives them one by one, or a column of pandas or
+            PyArrow, in its order whatever its index.
         length: Bases of every row; by default those of the longest sequence.
         crop: What keeps its place: ``"center"``, where base ``len // 2`` comes to ``length // 2``; ``"start"`` or
             ``"end"``, where the first or the last base does.
@@ -87,9 +91,10 @@ def encode(
     """
     if isinstance(sequences, (str, bytes)):
         raise InvalidArgumentError("sequences is one text, but must be a list of them; put it in brackets")
-    texts: Any = list(sequences) if isinstance(sequences, Iterator) else sequences
+    is_sliced = hasattr(sequences, "__getitem__") and not isinstance(sequences, deque)
+    texts: Any = sequences if is_sliced else list(sequences)
     is_array = isinstance(texts, np.ndarray)
-    if getattr(texts, "ndim", 1) != 1 or (is_array and texts.dtype.kind not in "USO"):
+    if getattr(texts, "ndim", 1) != 1 or (is_array and texts.dtype.kind not in TEXT_KINDS):
         kind = f"an array of {texts.dtype}" if is_array else f"a {type(texts).__name__}"
         raise InvalidArgumentError(f"sequences is {kind} with shape {tuple(texts.shape)}, but must be texts (N,)")
     if crop not in get_args(Crop):
@@ -230,7 +235,7 @@ def text_at(sequences: Any, index: int) -> str:
 
 
 def _texts(sequences: Any, start: int, stop: int) -> list[str]:
-    part = sequences[start:stop]
+    part = getattr(sequences, "iloc", sequences)[start:stop]
     if isinstance(part, np.ndarray) and part.dtype.kind == "S":
         part = np.char.decode(part, "latin-1")
     to_list = getattr(part, "to_pylist", None) or getattr(part, "tolist", None)

@@ -89,7 +89,7 @@ class SequenceCLI(LightningCLI):
             self.model,
             splits=SequenceSplits(train, validation, test if is_tested else None),
             leaks=inner.leaks,
-            ambiguous=self.datamodule.hparams["ambiguous"],
+            ambiguous=inner.train_data.ambiguous,
         )
         _log.info("model card in %s", card.write(self.trainer.default_root_dir))
 

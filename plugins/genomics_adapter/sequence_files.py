@@ -24,6 +24,7 @@ from genomics_adapter.splits import chromosome_split, random_split, similarity_s
 Rule = Literal["auto", "files", "random", "chromosome", "similarity"]
 _OF_FILES = ("sequence", "chromosome", "genome", "table", "label_pattern")
 _CHROMOSOMES = ("validation_chromosomes", "test_chromosomes")
+_SHOWN = {"crop": "center", "ambiguous": "zeros"}
 _log = logging.getLogger(__name__)
 
 
@@ -50,8 +51,10 @@ class SequenceFiles(LightningDataModule):
         label_pattern: Regular expression that finds labels in headers of a FASTA file.
         class_names: Names of the classes, where labels are words.
         length: Bases of every sequence; by default those of the training, and in training those of the longest.
-        crop: What keeps its place where sequences are cropped or padded.
-        ambiguous: How bases that are not certain are shown, ``"zeros"`` or ``"fractions"``.
+        crop: What keeps its place where sequences are cropped or padded, ``"center"``, ``"start"`` or ``"end"``; by
+            default as in the training, and in training the centre.
+        ambiguous: How bases that are not certain are shown, ``"zeros"`` or ``"fractions"``; by default as in the
+            training, and in training zeros.
         batch_size: Sequences per batch.
         shift: Training sequences move by up to so many bases.
         reverse_complement: Whether the strand of training sequences is random; by default as the task says.
@@ -79,8 +82,8 @@ class SequenceFiles(LightningDataModule):
         label_pattern: str | None = None,
         class_names: Sequence[str] = (),
         length: int | None = None,
-        crop: Crop = "center",
-        ambiguous: Ambiguous = "zeros",
+        crop: Crop | None = None,
+        ambiguous: Ambiguous | None = None,
         batch_size: int = 128,
         shift: int = 0,
         reverse_complement: bool | None = None,
@@ -101,14 +104,20 @@ class SequenceFiles(LightningDataModule):
         """Whether the parts are those that the checkpoint was trained on."""
         return bool(self._own) and self.trained.get("data") == self._own["data"]
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """How sequences are cropped and uncertain bases shown: as given, or else as in the training."""
+        given = {name: self.hparams[name] for name in _SHOWN if self.hparams[name] is not None}
+        return {**_SHOWN, **{name: self.trained[name] for name in _SHOWN if name in self.trained}, **given}
+
     def setup(self, stage: str) -> None:
-        """Read the files, once; what is tested or predicted is read when it is known what was trained on."""
-        if stage not in ("test", "predict") and self.inner is None:
+        """Read the files for a fit, once; anything else is read when it is known what was trained on."""
+        if stage == "fit" and self.inner is None:
             self._splitting()
             self._take(self._read())
 
     def state_dict(self) -> dict[str, Any]:
-        """Length of sequences, names of classes or labels, and what tells the parts from others, for checkpoints."""
+        """How sequences are read, names of classes or labels, and what tells the parts from others, for checkpoints."""
         return self._own
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -122,6 +131,8 @@ class SequenceFiles(LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Batches as they are."""
+        if self.inner is None:
+            self._take(self._read())
         return self.inner.val_dataloader()
 
     def test_dataloader(self) -> Any:
@@ -130,14 +141,14 @@ class SequenceFiles(LightningDataModule):
             self._read_tested()
         if self.tested is None:
             return self.inner.test_dataloader()
-        return self._loader(SequenceDataset(self.tested, self._task(), ambiguous=self.hparams["ambiguous"]))
+        return self._loader(SequenceDataset(self.tested, self._task(), ambiguous=self.shown["ambiguous"]))
 
     def predict_dataloader(self) -> Any:
         """Batches of inputs without targets."""
         if self.predicted is None:
             self.predicted = self._unlabelled(self.hparams["length"] or self.trained.get("length"))
             _log.info("predicted: %s", self.predicted.describe())
-        return self._loader(Inputs(self.predicted, ambiguous=self.hparams["ambiguous"]))
+        return self._loader(Inputs(self.predicted, ambiguous=self.shown["ambiguous"]))
 
     def _loader(self, data: Any) -> DataLoader[Any]:
         return DataLoader(data, batch_size=self.hparams["batch_size"], num_workers=self.hparams["num_workers"])
@@ -147,12 +158,13 @@ class SequenceFiles(LightningDataModule):
 
     def _take(self, parts: SequenceSplits) -> None:
         """Split what was read as the options say."""
-        names = ("batch_size", "shift", "reverse_complement", "ambiguous", "num_workers", "seed", "fail_on_leak")
-        options = {name: self.hparams[name] for name in names}
+        own = ("batch_size", "shift", "reverse_complement", "num_workers", "seed", "fail_on_leak")
+        options = {"ambiguous": self.shown["ambiguous"], **{name: self.hparams[name] for name in own}}
         self.inner = SequenceDataModule(self._split(parts), self._task(), **options)
-        about = {"length": parts.train.length, "class_names": list(parts.train.class_names or parts.train.label_names)}
+        names = parts.train.class_names or parts.train.label_names
+        about = {"length": parts.train.length, "class_names": list(names)}
         place = str(Path(self.hparams["path"]).absolute())
-        self._own = {**about, "path": place, "data": self._identity(parts), "split": self._splitting()}
+        self._own = {**about, **self.shown, "path": place, "data": self._identity(parts), "split": self._splitting()}
 
     def _read_tested(self) -> None:
         """Take the test part of the data of the training, all of another file, or the test part of another folder."""
@@ -231,4 +243,4 @@ class SequenceFiles(LightningDataModule):
 
     def _reading(self) -> dict[str, Any]:
         """Options of the readers."""
-        return {"crop": self.hparams["crop"], **{name: self.hparams[name] for name in _OF_FILES}}
+        return {"crop": self.shown["crop"], **{name: self.hparams[name] for name in _OF_FILES}}

@@ -166,7 +166,7 @@ class DashaSequenceTask(LightningModule):
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Loss of a batch, on a strand drawn at random."""
-        inputs, targets = self.augment(*_pair(batch))
+        inputs, targets = self.augment(*self._pair(batch))
         assert self.network is not None
         assert self.result is not None
         loss = self.result.plan.training_loss(self.device)(self._computed(self.network, inputs), targets)
@@ -183,8 +183,16 @@ class DashaSequenceTask(LightningModule):
 
     def predict_step(self, batch: Any, batch_index: int = 0) -> Tensor:
         """Probabilities, or expected numbers, ``(N, num_outputs)``; a batch may come without targets."""
-        inputs = batch if isinstance(batch, Tensor) else _pair(batch)[0]
-        return prediction_of(self.task, self(inputs.float()))
+        inputs = batch.to(self.dtype) if isinstance(batch, Tensor) else self._pair(batch)[0]
+        return prediction_of(self.task, self(inputs))
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what is left of an evaluation that was ended early."""
+        self._seen.clear()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget what is left of an evaluation that was ended early."""
+        self._seen.clear()
 
     def on_validation_epoch_end(self) -> None:
         """Metrics, each computed once over all predictions."""
@@ -247,7 +255,7 @@ class DashaSequenceTask(LightningModule):
             plain = self.result.plan.build_plain()
         if weights is not None:
             plain.load_state_dict(weights)
-        self.network = self.result.plan.normalized(plain).to(self.device)
+        self.network = self.result.plan.normalized(plain).to(self.device, cast("torch.dtype", self.dtype))
         self.hparams["found"] = found
 
     def _computed(self, network: nn.Module, inputs: Tensor) -> Tensor:
@@ -256,8 +264,13 @@ class DashaSequenceTask(LightningModule):
             outputs: Tensor = network(inputs)
         return outputs
 
+    def _pair(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Inputs in the precision of the network, and targets."""
+        inputs, targets = pair_of(batch)
+        return inputs.to(self.dtype), targets
+
     def _keep(self, batch: Any) -> None:
-        inputs, targets = _pair(batch)
+        inputs, targets = self._pair(batch)
         self._seen.append((self(inputs).detach().float(), targets))
 
     def _log_metrics(self, name: str) -> None:
@@ -271,8 +284,3 @@ class DashaSequenceTask(LightningModule):
         loss = self.result.plan.loss_function(outputs.device)(outputs, targets)
         values = {**metrics.compute(), "loss": float(loss)}
         self.log_dict({f"{name}_{key}": value for key, value in values.items()}, prog_bar=False)
-
-
-def _pair(batch: Any) -> tuple[Tensor, Tensor]:
-    inputs, targets = pair_of(batch)
-    return inputs.float(), targets

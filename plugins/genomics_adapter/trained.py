@@ -79,9 +79,9 @@ def _of_checkpoint(path: Path) -> TrainedModel:
         raise StateFileError(
             f"{path} is no checkpoint of a DashaSequenceTask ({type(error).__name__}: {error}); pass one, or a folder"
         ) from error
-    data = content.get("datamodule_hyper_parameters") or {}
-    length = content.get("SequenceFiles", {}).get("length")
-    return TrainedModel(network.eval(), length, data.get("crop", "center"), data.get("ambiguous", "zeros"))
+    data = content.get("SequenceFiles", {})
+    read_as = {name: data[name] for name in ("length", "crop", "ambiguous") if name in data}
+    return TrainedModel(network.eval(), **read_as)
 
 
 def _of_estimator(path: Path) -> TrainedModel:

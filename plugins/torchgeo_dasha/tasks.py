@@ -179,6 +179,18 @@ class Searched(host.BaseTask):
             clear(self.trainer, self.folder)
         self._is_to_clear = False
 
+    def on_train_epoch_start(self) -> None:
+        """Forget what the metrics hold of an epoch that was ended early."""
+        self.train_metrics.reset()
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what the metrics hold of an evaluation that was ended early."""
+        self.val_metrics.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget what the metrics hold of an evaluation that was ended early."""
+        self.test_metrics.reset()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the class, and what the datamodule did to the images: whoever has only the checkpoint can ask neither."""
         super().on_save_checkpoint(checkpoint)

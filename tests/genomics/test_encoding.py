@@ -1,5 +1,7 @@
 """Codes and one-hot columns, compared with a loop over letters."""
 
+from collections import deque
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -99,7 +101,11 @@ def test_texts_come_in_any_container():
         np.array(texts),
         np.array(texts, dtype=object),
         np.array(texts, dtype=bytes),
-        pd.Series(texts, index=[7, 8, 9]),
+        np.array(texts, dtype=np.dtypes.StringDType()),
+        deque(texts),
+        dict.fromkeys(texts).keys(),
+        *(pd.Series(texts, index=index) for index in ([7, 8, 9], [-1.0, 0.0, 1.0], [2.0, 1.0, 0.0], [0.3, 0.1, 0.2])),
+        pd.Index(texts),
         pa.array(texts),
         pa.chunked_array([texts[:1], texts[1:]]),
     ]

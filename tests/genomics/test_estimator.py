@@ -1,5 +1,6 @@
 import pickle
 import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -82,6 +83,8 @@ def test_every_form_of_sequences_gives_the_same_probabilities(fitted):
     forms = {
         "tuple": tuple(X_TEST),
         "array": np.array(X_TEST),
+        "varying": np.array(X_TEST, dtype=np.dtypes.StringDType()),
+        "one column": np.array(X_TEST, dtype=np.dtypes.StringDType())[:, None],
         "objects": np.array(X_TEST, dtype=object)[:, None],
         "series": pd.Series(X_TEST, index=range(7, 107)),
         "frame": pd.DataFrame({"sequence": X_TEST}),
@@ -102,6 +105,26 @@ def test_codes_are_a_matrix_with_as_many_features_as_bases(fitted):
     assert own.predict(encode(X_TEST).astype(float)).shape == (100,)
     with pytest.raises(ValueError, match="X has 19 features, but DashaSequenceClassifier is expecting 20"):
         own.predict(encode(X_TEST)[:, :19])
+
+
+def test_a_second_fit_forgets_the_features_of_the_first(tmp_path):
+    own = DashaSequenceClassifier(**QUICK).fit(pd.DataFrame(encode(X), columns=[f"base_{n}" for n in range(20)]), Y)
+    assert own.feature_names_in_[0] == "base_0"
+    longer = [text + "ACGT" for text in X]
+    own.fit(longer, Y)
+    assert not hasattr(own, "n_features_in_")
+    assert not hasattr(own, "feature_names_in_")
+    for model in (own, DashaSequenceClassifier.load(own.save(tmp_path / "saved"))):
+        assert model.predict(encode(longer)).tolist() == own.predict(longer).tolist()
+
+
+def test_shares_that_cannot_be_written_to_are_taken_silently(fitted):
+    shares = one_hot(encode(X)).numpy() * np.float32(0.999999)
+    shares.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fitted.predict(shares).shape == (160,)
+        assert DashaSequenceClassifier(**QUICK).fit(shares, Y, shares, Y).predict(shares).shape == (160,)
 
 
 def test_both_strands_are_predicted_alike(fitted):

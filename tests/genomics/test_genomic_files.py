@@ -179,6 +179,15 @@ def test_columns_of_labels(genome_file, tmp_path):
     assert read_bed(write(tmp_path / "b.bed", "chr1\t5\t9\n"), genome_file, label=None).labels is None
 
 
+@pytest.mark.parametrize("label", ["name", 4, ["score", "name"]])
+def test_a_point_is_no_label(label, genome_file, tmp_path):
+    path = write(tmp_path / "a.bed", "chr1\t5\t9\tx\t0\t.\nchr1\t5\t9\t.\t1\t.\n")
+    with pytest.raises(InvalidArgumentError, match=r"a\.bed, line 2 has '\.' in column 4, which says that .* label="):
+        read_bed(path, genome_file, label=label)
+    assert read_bed(path, genome_file, label="name", class_names=("x", ".")).labels.tolist() == [0, 1]
+    assert read_bed(path, genome_file, label="strand").class_names == (".",)
+
+
 def test_intervals_without_a_name_are_called_by_their_place(genome_file, tmp_path):
     path = write(tmp_path / "a.bed", "chr1\t5\t9\t.\t0\t-\nchr2\t7\t9\tpeak\t1\t+\n")
     assert read_bed(path, genome_file).titles == ["chr1:5-9(-)", "peak"]

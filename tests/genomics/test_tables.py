@@ -1,16 +1,26 @@
 """Sequences in tables, folders and memory."""
 
 import gzip
+import warnings
 from functools import partial
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from dasha.errors import InvalidArgumentError, InvalidTableError
 from genomics_adapter.encoding import decode, encode, one_hot
-from genomics_adapter.sequences import SequenceSplits, read_arrays, read_class_folder, read_splits, read_table
+from genomics_adapter.sequences import (
+    SequenceData,
+    SequenceSplits,
+    read_arrays,
+    read_class_folder,
+    read_splits,
+    read_table,
+)
 
 ROWS = "sequence,label\nACGT,1\nacgn,0\nTTTT,1\n"
 FRAME = pd.DataFrame({"sequence": ["ACGT", "acgn", "TTTT"], "label": [1, 0, 1]})
@@ -30,6 +40,11 @@ FILES = {
     "tabs.tsv": ROWS.replace(",", "\t"),
     "semicolons.csv": ROWS.replace(",", ";"),
     "blanks.csv": "\n" + ROWS.replace("\nacgn", "\n\nacgn") + "\n\n",
+    "commas in names.tsv": "label, bound\tsequence\tlabel\n1\tACGT\t1\n0\tacgn\t0\n1\tTTTT\t1\n",
+    "quoted names.csv": 'sequence;label;"a, b, c"\nACGT;1;0\nacgn;0;0\nTTTT;1;0\n',
+    "hard spaces.csv": ROWS.replace("ACGT", "\xa0ACGT\xa0").replace("acgn,", "acgn\u3000,\xa0"),
+    "rows of separators.csv": ROWS + ",\n,\n",
+    "hint.csv": "sep=;\n" + ROWS.replace(",", ";").replace("\nacgn", "\n;\nacgn"),
     "spaces.csv": "sequence , label\n ACGT, 1\nacgn ,0 \nTTTT,1\n",
     "quoted.csv": 'id,label,sequence\n"a,b",1,"ACGT"\nc,0,"acgn"\nd,1,TTTT\n',
     'it\'s a; "name" ä.csv': ROWS,
@@ -42,7 +57,7 @@ def test_text_files(name, tmp_path):
     assert decode(data.codes) == ["ACGT", "ACGN", "TTTT"]
     assert data.labels.tolist() == [1, 0, 1]
     assert data.labels.dtype == np.int64
-    expected = [3, 5, 6] if name == "blanks.csv" else [2, 3, 4]
+    expected = {"blanks.csv": [3, 5, 6], "hint.csv": [3, 5, 6]}.get(name, [2, 3, 4])
     assert data.source.numbers.tolist() == expected
     assert str(data.source) == str(tmp_path / name)
 
@@ -66,6 +81,42 @@ def test_parquet_files(tmp_path):
         assert data.labels.tolist() == [1, 0, 1]
         assert data.labels.dtype == np.int64
         assert data.source.place(2) == f"{tmp_path / name}, row 3"
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()])
+def test_texts_in_parquet_files_may_be_of_any_type(kind, tmp_path):
+    columns = {"sequence": ["ACGT", "acgn"], "label": ["yes", "no"], "id": ["a", None], "chr": ["1", "2"]}
+    pq.write_table(pa.table({name: pa.array(texts).cast(kind) for name, texts in columns.items()}), tmp_path / "a.pq")
+    data = read_table(tmp_path / "a.pq", name="id", chromosome="chr")
+    assert decode(data.codes) == ["ACGT", "ACGN"]
+    assert (data.labels.tolist(), data.class_names) == ([1, 0], ("no", "yes"))
+    assert data.names.tolist() == ["a", f"{tmp_path / 'a.pq'}, row 2"]
+    assert data.chromosomes.tolist() == ["1", "2"]
+    pq.write_table(pa.table({"sequence": pa.array([b"\xff"])}), tmp_path / "b.pq")
+    with pytest.raises(InvalidTableError, match=r"b\.pq cannot be read as Parquet: Invalid UTF8"):
+        read_table(tmp_path / "b.pq", label=None)
+
+
+def test_small_floats_are_labels_as_any_others(tmp_path):
+    FRAME.astype({"label": "float16"}).to_parquet(tmp_path / "a.parquet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_table(tmp_path / "a.parquet").labels.tolist() == [1, 0, 1]
+        assert read_arrays(["A", "C"], np.array([0.5, 1], np.float16)).labels.tolist() == [0.5, 1]
+
+
+def test_truth_values_in_several_columns_are_labels(tmp_path):
+    path = write(tmp_path / "a.csv", "sequence,a,b,c\nACGT,TRUE,0,true\nACGA,FALSE,1,False\n")
+    data = read_table(path, label=["a", "b", "c"])
+    assert (data.labels.tolist(), data.labels.dtype) == ([[1, 0, 1], [0, 1, 0]], np.int64)
+    assert read_table(path, label="a").class_names == ("FALSE", "TRUE")
+    for kinds in ({}, {"a": "Int64", "b": "boolean"}):
+        frame = pd.DataFrame({"a": [1, 0], "b": [True, False]}).astype(kinds)
+        labels = read_arrays(["AC", "AG"], frame).labels
+        assert (labels.tolist(), labels.dtype) == ([[1, 1], [0, 0]], np.int64)
+    frame["b"] = pd.array([True, None], dtype="boolean")
+    with pytest.raises(InvalidArgumentError, match=r"labels of sequences, value 3 has no label"):
+        read_arrays(["AC", "AG"], frame)
 
 
 def test_other_columns(tmp_path):
@@ -147,10 +198,14 @@ def test_a_subset_keeps_its_places(tmp_path):
             ROWS.replace("acgn", "nan"),
             r"a\.csv, line 3 is 'nan', which says that the sequence is missing; supply it or",
         ),
+        (
+            "sequence;label\nACGT;0,8\nACGA;-1.000,5\nACGC;,5E-3\n",
+            r"a\.csv, line 2 has label '0,8', a number with a decimal comma; write '0\.8'",
+        ),
         ("sequence,label\n", r"a\.csv holds no sequences"),
         ("sequence,label\n" + "".join(f"ACGT,w{n}\n" for n in range(20)), "has 20 different words as labels of 20"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_is_wrong_is_said_with_its_line(content, message, tmp_path):
     with pytest.raises(InvalidArgumentError, match=message):
@@ -203,7 +258,8 @@ def test_arrays():
     codes = encode(texts)
     columns = one_hot(codes)
     arrays = np.array(texts), codes, torch.tensor(codes), columns, columns.numpy(), columns.numpy().astype(bool)
-    for given in (texts, *arrays, pd.DataFrame({"bases": texts}), pd.Series(texts), iter(texts)):
+    varying = np.array(texts, dtype=np.dtypes.StringDType())
+    for given in (texts, *arrays, varying, pd.DataFrame({"bases": texts}), pd.Series(texts), iter(texts)):
         data = read_arrays(given, [1, 0], names=["a", "b"], chromosomes=["1", "2"])
         assert decode(data.codes) == texts
         assert data.labels.tolist() == [1, 0]
@@ -213,6 +269,22 @@ def test_arrays():
     assert read_arrays(texts, np.zeros((2, 3, 4))).labels.shape == (2, 3, 4)
     assert read_arrays(texts, ["b", "a"]).class_names == ("a", "b")
     assert read_arrays(texts, [True, False]).labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("form", [list, np.array, pd.Series, partial(pd.Series, index=[2, 0, 1])])
+def test_data_takes_rows_in_their_order_in_any_form(form):
+    texts = ["ACGT", "CCGT", "GCGT"]
+    rows = {"labels": [2, 0, 1], "starts": [5, 6, 7]}
+    words = {"names": ["a", "b", "c"], "chromosomes": ["1", "2", "3"], "strands": ["+", "-", "+"]}
+    data = SequenceData(encode(texts), **{name: form(values) for name, values in (rows | words).items()})
+    part = data.subset([2, 0])
+    for name, values in (rows | words).items():
+        assert getattr(data, name).tolist() == values
+        assert getattr(part, name).tolist() == [values[2], values[0]]
+    assert "labels: 0 1, 1 1, 2 1" in data.describe()
+    tensors = SequenceData(torch.tensor(encode(texts)), torch.tensor(rows["labels"]))
+    assert np.array_equal(tensors.codes, data.codes)
+    assert tensors.subset([1]).labels.tolist() == [0]
 
 
 @pytest.mark.parametrize(

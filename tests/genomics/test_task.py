@@ -15,7 +15,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("jsonargparse")
 
 import yaml
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 
 from dasha import TaskSpec
 from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError
@@ -24,7 +24,7 @@ from genomics_adapter.card import model_card
 from genomics_adapter.datamodules import SequenceDataModule
 from genomics_adapter.encoding import decode, one_hot, reverse_complement
 from genomics_adapter.sequence_files import SequenceFiles
-from genomics_adapter.sequences import SequenceData, SequenceSplits
+from genomics_adapter.sequences import SequenceData, SequenceSplits, read_file
 from genomics_adapter.tasks import DashaSequenceTask
 
 TINY = {"search.epochs": 1, "search.width": 1, "search.kernel_sizes": [3, 5], "search.dilations": [1]}
@@ -188,6 +188,42 @@ def test_reduced_precision_is_computed_with_channels_last(precision, is_fast, tr
     trainer(tmp_path, precision=precision).fit(task, datamodule=data())
     assert orders
     assert set(orders) == {is_fast}
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("stage", ["validate", "test"])
+def test_an_evaluation_that_was_ended_leaves_nothing_to_the_next(stage, ending, trained, tmp_path):
+    _, _, path = trained
+    task = DashaSequenceTask.load_from_checkpoint(path)
+    (expected,) = getattr(trainer(tmp_path), stage)(task, datamodule=data())
+
+    class End(Callback):
+        def on_validation_batch_end(self, *args, **kwargs):
+            raise ending
+
+        on_test_batch_end = on_validation_batch_end
+
+    with pytest.raises((ending, SystemExit)):  # Lightning ends the process where a key interrupted it
+        getattr(trainer(tmp_path, callbacks=[End()]), stage)(task, datamodule=data())
+    assert getattr(trainer(tmp_path), stage)(task, datamodule=data()) == [expected]
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("64-true", torch.float64), ("bf16-true", torch.bfloat16)])
+def test_batches_are_in_the_precision_of_the_network(precision, kind, trained, tmp_path):
+    _, task, path = trained
+    own, again = trainer(tmp_path, precision=precision), DashaSequenceTask.load_from_checkpoint(path)
+    own.fit(again, datamodule=data())
+    assert {parameter.dtype for parameter in again.network.parameters()} == {kind}
+    assert np.isfinite(own.callback_metrics["val_loss"])
+    (tested,) = own.test(again, datamodule=data())
+    measured = model_card(again, test=SPLITS.test, resamples=0).content["test"]["metrics"]["auroc"]["value"]
+    assert tested["test_auroc"] == pytest.approx(measured, abs=0.05)
+    read = DashaSequenceTask()
+    inputs = torch.utils.data.DataLoader([row for row, _ in data().test_data], 16)
+    predicted = torch.cat(trainer(tmp_path, precision=precision).predict(read, inputs, ckpt_path=path))
+    with torch.no_grad():
+        expected = task.eval()(one_hot(SPLITS.test.codes)).sigmoid()
+    torch.testing.assert_close(predicted.float(), expected, rtol=0.05, atol=0.02)
 
 
 def test_predictions_are_probabilities(trained, tmp_path):
@@ -470,6 +506,30 @@ def test_predicted_sequences_come_to_the_length_of_the_training(tmp_path):
     new.setup("predict")
     (batch,) = new.predict_dataloader()
     assert batch.shape == (3, 4, 16)
+
+
+def test_sequences_are_read_as_in_the_training_where_nothing_else_is_said(tmp_path):
+    texts = decode(SPLITS.train.codes), SPLITS.train.labels.tolist()
+    rows = "".join(f"{text}{'AC' * (label + 1)},{label}\n" for text, label in zip(*texts, strict=True))
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("sequence,label\n" + rows.replace("A", "R", 1))
+    module = SequenceFiles(str(tmp_path / "a.csv"), crop="end", ambiguous="fractions", length=14)
+    module.setup("fit")
+    expected = one_hot(read_file(tmp_path / "b.csv", length=14, crop="end").codes, ambiguous="fractions")
+    other = one_hot(read_file(tmp_path / "b.csv", length=14, crop="start").codes)
+    for options, wanted in (({}, expected), ({"crop": "start", "ambiguous": "zeros"}, other)):
+        new = SequenceFiles(str(tmp_path / "b.csv"), **options)
+        new.load_state_dict(module.state_dict() | {"data": "of another file"})
+        assert torch.equal(torch.cat(list(new.predict_dataloader())), wanted)
+        assert torch.equal(torch.cat([inputs for inputs, _ in new.test_dataloader()]), wanted)
+    tested, validated = (SequenceFiles(str(tmp_path / "a.csv"), length=14) for _ in range(2))
+    for same in (tested, validated):
+        same.setup("validate")
+        same.load_state_dict(module.state_dict())
+    assert len(tested.test_dataloader().dataset) == 10
+    assert tested.is_of_training
+    for found, wanted in zip(validated.val_dataloader(), module.val_dataloader(), strict=True):
+        assert torch.equal(found[0], wanted[0])
 
 
 def splits_of(path, **options):

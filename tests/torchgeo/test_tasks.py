@@ -8,6 +8,7 @@ import torch
 
 pytest.importorskip("torchgeo", reason="torchgeo is not installed")
 
+from lightning.pytorch import Callback
 from torch.utils.data import DataLoader, IterableDataset
 
 import torchgeo_dasha
@@ -89,6 +90,24 @@ def test_every_task_from_search_to_prediction(kind, data_of, trainer_of, tmp_pat
     loaded = type(task).load_from_checkpoint(path, map_location="cpu")
     assert same(loaded.state_dict(), task.state_dict())
     assert loaded.found == task.found
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, RuntimeError])
+def test_an_evaluation_that_was_ended_leaves_nothing_to_the_next(ending, data_of, trainer_of):
+    class End(Callback):
+        def on_train_batch_end(self, trainer, task, *args, **kwargs):
+            metrics = {"fit": task.train_metrics, "validate": task.val_metrics, "test": task.test_metrics}[stage]
+            assert {metric.update_count for metric in metrics.values()} == {1}
+            raise ending
+
+        on_validation_batch_end = on_test_batch_end = on_train_batch_end
+
+    task, data = task_of(), data_of()
+    trainer_of().fit(task, data)
+    for stage in ("fit", "validate", "test"):
+        for _ in range(2):
+            with pytest.raises((ending, SystemExit)):  # Lightning ends the process where a key interrupted it
+                getattr(trainer_of(callbacks=[End()], num_sanity_val_steps=0), stage)(task, datamodule=data)
 
 
 def test_change_detection_on_a_datamodule_of_torchgeo(trainer_of, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dasha.errors import InvalidArgumentError
-from genomics_adapter.encoding import ALPHABET, ANY, Crop, array_of, texts_of
+from genomics_adapter.encoding import ALPHABET, ANY, TEXT_KINDS, Crop, array_of, texts_of
 from genomics_adapter.sequences.data import SequenceData, Source, from_texts
 from genomics_adapter.sequences.labels import parse_labels
 from genomics_adapter.sequences.words import chromosomes_of, names_of
@@ -51,7 +51,7 @@ def read_arrays(
     if labels is not None:
         rows["labels"], rows["class_names"] = _labels(np.asarray(labels), origin, class_names)
     array = array_of(sequences, "sequences")
-    if array.ndim > 1 and array.dtype.kind not in "OSU":
+    if array.ndim > 1 and array.dtype.kind not in TEXT_KINDS:
         codes = _codes_of(array)
         data = SequenceData(codes, source=origin, **rows)
         return data if length is None else data.with_length(length, crop)
@@ -62,7 +62,10 @@ def _labels(labels: np.ndarray, source: Source, class_names: Sequence[str]) -> t
     if labels.ndim == 0:
         raise InvalidArgumentError(f"labels is {labels.item()!r}, but must be an array with one for every sequence")
     if labels.ndim > 1:
-        flat, _ = parse_labels([labels.reshape(-1)], Source(f"labels of {source}", unit="value"))
+        values = labels.reshape(-1)
+        if values.dtype == object:  # columns of numbers and of truth values side by side
+            values = np.array([int(value) if isinstance(value, bool | np.bool_) else value for value in values], object)
+        flat, _ = parse_labels([values], Source(f"labels of {source}", unit="value"))
         return flat.reshape(labels.shape), ()
     return parse_labels([labels], source, class_names)
 

@@ -69,10 +69,12 @@ def read_bed(
             names file, line and value.
     """
     several = [] if label is None else [label] if isinstance(label, str | int) else label
-    found = _read_lines(Path(path), [_number(one) for one in several])
+    columns = [_number(one) for one in several]
+    found = _read_lines(Path(path), columns)
     labels = None
     names: tuple[str, ...] = ()
     if found.labels:
+        _check_given(found, columns, class_names)
         labels, names = parse_labels(found.labels, found.source, class_names)
     widths = found.ends - found.starts
     size = int(widths.max()) if length is None else whole_number("length", length, minimum=1)
@@ -144,6 +146,16 @@ def _read_lines(path: Path, labels: Sequence[int]) -> _Intervals:
         [columns[label - 1] for label in labels],
         source,
     )
+
+
+def _check_given(found: _Intervals, columns: Sequence[int], class_names: Sequence[str]) -> None:
+    """Refuse labels that are left open; as a strand, or as a class that is named, ``.`` is a value."""
+    for number, column in zip(columns, found.labels, strict=True):
+        if number != _COLUMNS["strand"] and "." in column and "." not in class_names:
+            raise InvalidArgumentError(
+                f"{found.source.place(column.index('.'))} has '.' in column {number}, which says that there is no "
+                "value; supply the label, drop the line, or say with label= which column holds the labels"
+            )
 
 
 def _whole(column: list[str], source: Source, what: str) -> np.ndarray:

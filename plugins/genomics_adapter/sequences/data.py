@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from dasha.errors import InvalidArgumentError
 from genomics_adapter.encoding import Crop, encode, fitted, text_at, text_lengths
@@ -76,6 +77,9 @@ class PooledSource(Source):
 class SequenceData:
     """Sequences of one length.
 
+    What there is for every sequence may also be given as a list, a tensor or a column of pandas. It is taken in its
+    order, whatever the index, and kept as an array.
+
     Attributes:
         codes: Places in `genomics_adapter.encoding.ALPHABET`, uint8, shape ``(N, L)``.
         labels: Whole or real numbers, shape ``(N,)`` or ``(N, T)``; None if there are none.
@@ -104,13 +108,16 @@ class SequenceData:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that everything is there once for every sequence."""
+        """Make arrays of the rows, and check that everything is there once for every sequence."""
+        for name in ("codes", *_ROWS):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _as_array(values))
         if self.codes.dtype != np.uint8 or self.codes.ndim != 2:
             raise InvalidArgumentError(
                 f"codes are {self.codes.dtype} of shape {self.codes.shape}, but must be uint8 (N, L); make them with "
                 "genomics_adapter.encode"
             )
-        if self.labels is not None and (kind := np.asarray(self.labels).dtype).kind not in "biuf":
+        if self.labels is not None and (kind := self.labels.dtype).kind not in "biuf":
             raise InvalidArgumentError(
                 f"labels of {self.source} are {kind}, but must be numbers; genomics_adapter.read_arrays numbers words"
             )
@@ -210,6 +217,10 @@ class SequenceData:
                 shown = (names[value] if 0 <= value < len(names) else value for value in values)
                 lines.append("labels: " + ", ".join(f"{name} {n}" for name, n in zip(shown, counts, strict=True)))
         return "\n".join(lines)
+
+
+def _as_array(values: Any) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 _ROWS = ("labels", "names", "chromosomes", "starts", "strands")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ _MOST_CLASSES = 0.2
 _MOST = 2**53  # up to here, floats have every whole number
 # What pandas reads as missing.
 _MISSING = {"#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+_TRUTH = {"TRUE": 1, "FALSE": 0}
+_DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*,\d+([eE][+-]?\d+)?")
 _NO_LABEL = "has no label; supply it or drop the row"
 
 
@@ -25,7 +28,7 @@ def parse_labels(
     """Read labels as numbers, or as words that name classes.
 
     Args:
-        columns: One column or several of texts or numbers.
+        columns: One column or several of texts or numbers; in several, columns of true and false are 1 and 0.
         source: Where they are from.
         class_names: Names of the classes; by default the words that occur, in alphabetical order.
 
@@ -35,9 +38,11 @@ def parse_labels(
 
     Raises:
         InvalidArgumentError: If a label is empty or says that it is missing (``NA`` and the like), is not finite, an
-            unknown word, or a word among numbers.
+            unknown word, a word among numbers, or a number with a decimal comma.
     """
     parsed = [_column(column, source) for column in columns]
+    if len(parsed) > 1:
+        parsed = list(map(_without_truth_values, parsed))
     are_words = [column.dtype.kind == "O" for column in parsed]
     if len(parsed) == 1 and are_words[0]:
         return _classes(parsed[0], source, tuple(class_names))
@@ -55,7 +60,7 @@ def _column(column: Any, source: Source) -> np.ndarray:
     if values.isna().any():
         raise InvalidArgumentError(f"{source.place(int(values.isna().argmax()))} {_NO_LABEL}")
     if values.dtype.kind == "f":
-        return _finite(values.to_numpy(), values.astype(str), source)
+        return _finite(values.to_numpy(np.float64), values.astype(str), source)
     words = values.astype(str).str.strip()
     if (words == "").any():
         raise InvalidArgumentError(f"{source.place(int((words == '').argmax()))} {_NO_LABEL}")
@@ -64,6 +69,14 @@ def _column(column: Any, source: Source) -> np.ndarray:
     if not is_number.any():
         return words.to_numpy(object)
     return _finite(numbers.to_numpy(), words, source)
+
+
+def _without_truth_values(column: np.ndarray) -> np.ndarray:
+    """A column of true and false as 1 and 0; any other as it is."""
+    if column.dtype.kind != "O":
+        return column
+    numbers = pd.Series(column).str.upper().map(_TRUTH)
+    return column if numbers.isna().any() else numbers.to_numpy(np.int64)
 
 
 def _finite(numbers: np.ndarray, words: pd.Series[str], source: Source) -> np.ndarray:
@@ -85,6 +98,12 @@ def _classes(words: np.ndarray, source: Source, names: tuple[str, ...]) -> tuple
         raise InvalidArgumentError(
             f"{source.place(index)} has label {words[index]!r}, which says that it is missing; drop the row or rename "
             "the word, or where it is a class, name all in class_names="
+        )
+    if not names and all(map(_DECIMAL_COMMA.fullmatch, words)):
+        plain = words[0].replace(".", "").replace(",", ".")
+        raise InvalidArgumentError(
+            f"{source.place(0)} has label {words[0]!r}, a number with a decimal comma; write {plain!r}, or where these "
+            "are classes, name all in class_names="
         )
     known = names or tuple(sorted(set(words.tolist())))
     if not names and len(known) > max(10, _MOST_CLASSES * len(words)):

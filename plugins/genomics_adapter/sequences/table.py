@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from genomics_adapter.sequences.words import chromosomes_of, names_of
 
 _PACKED = ("", ".gz", ".bgz")
 _TEXT = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("csv", "tsv", "txt"))
+_TABS = tuple(f".tsv{packed}" for packed in _PACKED)
+_HINT = re.compile(r"\n*(sep=(?P<separator>.))\n+.")  # Excel's, above the header
 _PARQUET = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("parquet", "pq"))
 SUFFIXES = (*_TEXT, *_PARQUET)
 """Endings of the files that can be read."""
@@ -40,6 +43,8 @@ def read_table(
     crop: Crop = "center",
 ) -> SequenceData:
     """Read a CSV, TSV or Parquet file, gzipped or not; text files have a header line.
+
+    Excel's first line ``sep=;`` is understood, and lines of separators alone are left out.
 
     Args:
         path: The file.
@@ -113,7 +118,7 @@ def read_columns(path: Path, wanted: Sequence[str]) -> tuple[pa.Table, Source]:
         try:
             file = pa.parquet.ParquetFile(io.BytesIO(content))
             _check_columns(path, file.schema_arrow.names, wanted)
-            table = file.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
+            table = _with_plain_texts(file.read(columns=list(dict.fromkeys(wanted)), use_threads=False))
         except (pa.ArrowException, OSError) as error:
             raise InvalidTableError(f"{path} cannot be read as Parquet: {error}") from error
         return table, Source(str(path), np.arange(1, len(table) + 1), "row")
@@ -121,12 +126,22 @@ def read_columns(path: Path, wanted: Sequence[str]) -> tuple[pa.Table, Source]:
     return _read_text(path, text, wanted)
 
 
+def _with_plain_texts(table: pa.Table) -> pa.Table:
+    """The same table with every column of texts, of whatever type, as large strings."""
+    fields = [field.with_type(pa.large_string()) if _is_plain_text(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields))
+
+
 def _read_text(path: Path, text: str, wanted: Sequence[str]) -> tuple[pa.Table, Source]:
+    hint = _HINT.match(text)
+    if hint:
+        text = text[: hint.start(1)] + text[hint.end(1) :]
+    first = text.lstrip("\n").partition("\n")[0]
+    separator = hint["separator"] if hint else _separator(path, first)
+    every = re.escape(separator)
+    text = re.sub(rf"\n{every}[{every} ]*(?=\n|\Z)", "\n", text)
     content = text.encode()
     lines, longest = _lines(content)
-    first = text.split("\n", int(lines[0]))[int(lines[0]) - 1]
-    is_tab = "\t" in first and "," not in first
-    separator = "\t" if is_tab else max(",;|", key=first.count)
     header = [column.strip() for column in next(csv.reader([first], delimiter=separator))]
     _check_columns(path, header, wanted)
     broken: list[Any] = []
@@ -161,6 +176,13 @@ def _read_text(path: Path, text: str, wanted: Sequence[str]) -> tuple[pa.Table, 
     return table, Source(str(path), np.arange(1, len(table) + 1), "row")  # a quoted field runs over several lines
 
 
+def _separator(path: Path, first: str) -> str:
+    """What separates the names in the first line; characters in quotes do not count."""
+    plain = re.sub(r'"[^"]*"', "", first)
+    is_tab = "\t" in plain and ("," not in plain or path.name.lower().endswith(_TABS))
+    return "\t" if is_tab else max(",;|", key=plain.count)
+
+
 def _lines(content: bytes) -> tuple[np.ndarray, int]:
     """Numbers of the lines that are not empty, from 1, and the length of the longest."""
     ends = np.append(np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")), len(content))
@@ -179,13 +201,19 @@ def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str]) -> N
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
+    return _is_plain_text(kind) or bool(pa.types.is_dictionary(kind))
+
+
+def _is_plain_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    kinds = types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(pa.large_string())
-    return pa.compute.ascii_trim_whitespace(column)
+    return pa.compute.utf8_trim_whitespace(column)
 
 
 def _columns(column: pa.ChunkedArray, name: str, source: Source) -> list[Any]:
