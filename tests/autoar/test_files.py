@@ -116,6 +116,29 @@ def test_ids_in_folder_names_are_text(suffix: str, tmp_path: Path) -> None:
     assert fit.series_ids_ == ("007", "10", "7")
 
 
+IDS = {
+    "numbers": (pa.array([10, 9]), (9, 10)),
+    "categories": (pa.array(["10", "9"]).dictionary_encode(), ("10", "9")),
+    "long text": (pa.array(["10", "9"], pa.large_string()), ("10", "9")),
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+@pytest.mark.parametrize("source", ["file", "folder", "list"])
+def test_ids_in_parquet_files_keep_their_type(kind: str, source: str, tmp_path: Path) -> None:
+    column, ids = IDS[kind]
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for number, path in enumerate(paths):
+        table = {"id": column.take(pa.array(np.repeat([0, 1], 50))), "x": rng.normal(size=100)}
+        times = pd.date_range("2024-01-01", periods=50) + pd.Timedelta(days=50 * number)
+        pa.parquet.write_table(pa.table({**table, "time": times.append(times)}), path)
+    files = {"file": paths[0], "folder": tmp_path, "list": paths}[source]
+    fit = model(diff_order=0).fit_files(files, targets=["x"], id_column="id", time_column="time")
+    assert fit.series_ids_ == ids
+    assert fit.fitted.summaries.series[ids[0]].channels[0].rows == (50 if source == "file" else 100)
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_rows_without_an_id_are_refused(suffix: str, tmp_path: Path) -> None:
     table = pd.DataFrame({"shop": ["a"] * 30 + [None, ""], "x": np.random.default_rng(0).normal(size=32)})

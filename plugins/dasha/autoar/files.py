@@ -111,10 +111,11 @@ def open_dataset(source: Any, targets: Sequence[str], id_column: str | None) -> 
         return pyarrow.dataset.dataset(paths, format=layout, partitioning=folders, exclude_invalid_files=False)
 
     dataset = opened("hive")
-    folders = dataset.partitioning.schema
-    if id_column not in folders.names:
+    first = next(dataset.get_fragments(), None)
+    if first is None or id_column not in dataset.schema.names or id_column in first.physical_schema.names:
         return dataset
-    # Ids are text as it is written: as numbers, 007 and 7 would be one series.
+    # The names of folders hold text as it is written: as numbers, 007 and 7 would be one series.
+    folders = dataset.partitioning.schema
     as_text = folders.set(folders.get_field_index(id_column), pyarrow.field(id_column, pyarrow.string()))
     return opened(pyarrow.dataset.partitioning(as_text, flavor="hive"))
 
