@@ -380,6 +380,36 @@ def test_recursive_per_channel_is_one_auto_regression_each(order: int) -> None:
         np.testing.assert_allclose(together.predict(15).mean[:, channel], alone.mean[:, 0], rtol=1e-7)
 
 
+def of_unequal_lengths(lag: int = 40) -> list[np.ndarray]:
+    """Five long series that repeat themselves after ``lag`` steps, and a shorter one that does not."""
+    weights = [(0.0,) * (lag - 1) + (phi,) for phi in (0.95, -0.95, 0.95, -0.95, 0.95)]
+    long = [autoregressive(np.random.default_rng(seed), 300, own) for seed, own in enumerate(weights)]
+    return [*long, autoregressive(np.random.default_rng(9), 180, (0.5,))]
+
+
+def test_recursive_per_channel_does_not_depend_on_other_series() -> None:
+    series = of_unequal_lengths()
+    settings = {"strategy": "recursive", "pooling": "channel", "diff_order": 0, "horizon": 12}
+    alone, together = (AutoAR(**settings).fit(some) for some in (series[:5], series))
+    assert alone.context_length_ == together.context_length_
+    for one, other in zip(alone.predict(12), together.predict(12), strict=False):
+        np.testing.assert_allclose(other.mean, one.mean, rtol=1e-7)
+
+
+@pytest.mark.parametrize(("strategy", "pooling", "elements"), [("recursive", "channel", 17), ("auto", "both", 18)])
+def test_the_order_of_series_does_not_matter(
+    strategy: str, pooling: str, elements: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dasha.autoar.plan._CHUNK_ELEMENTS", 1 << elements)  # two or three channels at a time
+    series, turns = of_unequal_lengths(), [4, 5, 0, 3, 1, 2]
+    settings = {"strategy": strategy, "pooling": pooling, "diff_order": 0, "horizon": 12}
+    forecasts = AutoAR(**settings).fit(series).predict(12)
+    permuted = AutoAR(**settings).fit([series[turn] for turn in turns]).predict(12)
+    for turn, forecast in zip(turns, permuted, strict=True):
+        np.testing.assert_allclose(forecast.mean, forecasts[turn].mean, rtol=1e-6)
+        np.testing.assert_allclose(forecast.std, forecasts[turn].std, rtol=1e-6)
+
+
 def orders_of(model: AutoAR) -> dict[str, float]:
     """Largest weight of any channel, by differencing order."""
     assert model.selection_ is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import numpy as np
 import torch
@@ -156,23 +157,17 @@ def _lookback(config: AutoARConfig, pool: Pool, order: int) -> int:
 
 
 def chunks_of(plan: Plan, fitting: Panel) -> Iterator[Chunk]:
-    """Channels in groups of bounded size that can carry similar lookbacks."""
+    """Channels in groups of bounded size that can carry the same lookbacks, so that none depends on another."""
     config, data = plan.config, plan.data
     bound = plan.context - max(plan.orders, default=0)
     largest = {row: min(bound, _own_lookback(config, fitting, row)) for row in data.rows}
     horizon, window = config.horizon, plan.context + config.horizon
     elements = 3 * (len(plan.candidates) * horizon * (plan.context + 1) + window**2)
     size = max(1, _CHUNK_ELEMENTS // elements)
-    waiting = sorted(data.rows, key=lambda row: -largest[row])
-    while waiting:
-        first = largest[waiting[0]]
-        # Those that can carry none have a chunk of their own: twice a negative number is smaller than itself.
-        rows = [row for row in waiting[:size] if 2 * largest[row] >= first or largest[row] == first]
-        waiting = waiting[len(rows) :]
-        carried = largest[rows[-1]]
-        yield Chunk(
-            rows, carried, {order: _chosen_lookbacks(plan, fitting, rows, carried, order) for order in plan.orders}
-        )
+    for carried, alike in groupby(sorted(data.rows, key=largest.__getitem__), key=largest.__getitem__):
+        while rows := list(islice(alike, size)):
+            lookbacks = {order: _chosen_lookbacks(plan, fitting, rows, carried, order) for order in plan.orders}
+            yield Chunk(rows, carried, lookbacks)
 
 
 def _own_lookback(config: AutoARConfig, fitting: Panel, row: int) -> int:
