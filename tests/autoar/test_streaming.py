@@ -220,6 +220,17 @@ def test_chunks_that_do_not_fit(chunks: list[Any], message: str) -> None:
         accumulate(chunks, targets=["x"], id_column="id", **FEW)
 
 
+@pytest.mark.parametrize(("known", "new"), [("10", 10), (10, "10")])
+def test_an_id_of_another_type_begins_no_series(known: Any, new: Any) -> None:
+    start = accumulate([(known, np.arange(4.0))], **FEW)
+    accumulator = SeriesAccumulator(start=start, **FEW)
+    message = rf"series {new!r} is not series {known!r}, .* give both as {type(known).__name__}, or both as"
+    with pytest.raises(InvalidSeriesError, match=message):
+        accumulator.add(np.arange(4.0), series_id=new)
+    accumulator.add(np.arange(4.0), series_id=np.int64(10) if known == 10 else "10")
+    assert list(accumulator.series()) == [known]
+
+
 def test_tables_need_targets() -> None:
     with pytest.raises(InvalidArgumentError, match="chunks are tables, but targets is None"):
         accumulate([pd.DataFrame({"x": [1.0]})], **FEW)

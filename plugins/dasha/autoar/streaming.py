@@ -110,6 +110,7 @@ class SeriesAccumulator:
         self._empty = gap(0, max_length, kpss_lags=kpss_lags)
         self._freq, self._may_be_uneven = freq, may_be_uneven
         self._series = {series_id: _Growing(summary) for series_id, summary in (start or {}).items()}
+        self._ids = {str(series_id): series_id for series_id in self._series}
 
     def add(self, values: Any, *, series_id: Hashable = None, times: Any = None) -> None:
         """Append rows to a series.
@@ -121,11 +122,17 @@ class SeriesAccumulator:
 
         Raises:
             InvalidSeriesError: If the values are not usable, if times do not rise or do not lie on the grid of
-                ``freq``, if they are not evenly spaced and ``freq`` is None, or if the number of channels changes.
+                ``freq``, if they are not evenly spaced and ``freq`` is None, if the number of channels changes, or if
+                the id differs from that of another series only in its type.
         """
         if len(values) == 0:
             return
-        name = series_name(series_id)
+        name, known_id = series_name(series_id), self._ids.get(str(series_id), series_id)
+        if known_id != series_id:
+            raise InvalidSeriesError(
+                f"{name} is not {series_name(known_id)}, which came before: the ids differ in type alone; give both as "
+                f"{type(known_id).__name__}, or both as {type(series_id).__name__}"
+            )
         matrix = as_matrix(values, name)
         growing = self._series.get(series_id)
         if growing is None:
@@ -151,6 +158,7 @@ class SeriesAccumulator:
             growing.first = index[0] if growing.first is None else growing.first
             growing.last, growing.pace = index[-1], pace
         self._series[series_id] = growing
+        self._ids[str(series_id)] = series_id
 
     def add_table(
         self, table: Any, *, targets: Sequence[str], id_column: str | None = None, time_column: str | None = None
