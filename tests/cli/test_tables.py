@@ -76,6 +76,22 @@ def test_seconds_since_1970_are_times_and_no_series(write, unit, words):
     assert read_table(write(gap), freq="h").missing == 1
 
 
+@pytest.mark.parametrize("name", ["day", "Datum", "x"])
+@pytest.mark.parametrize(("style", "freq", "words"), [("%Y%m%d", "D", "YYYYMMDD"), ("%Y%m", "MS", "YYYYMM")])
+def test_rising_dates_in_whole_numbers_are_times_and_no_series(write, name, style, freq, words):
+    times = pd.date_range("2010-12-01", periods=30, freq=freq)
+    dates = times.strftime(style).astype(int)
+    path = write(pd.DataFrame({"y": range(30), name: dates}))
+    for options in ({}, {"time_column": name}):
+        table = read_table(path, **options)
+        assert (table.columns, table.time_column, table.freq, table.index[-1]) == (("y",), name, freq, times[-1])
+        assert table.notes == (f"{name!r} was read as dates written {words}",)
+    assert read_table(write(pd.DataFrame({"y": range(30), name: dates[::-1]}))).columns == ("y", name)
+    shops = pd.DataFrame({"shop": ["a"] * 30 + ["b"] * 30, name: [*dates, *dates], "y": range(60)})
+    found = read_series(write(shops), id_column="shop")
+    assert (found.time_column, found.freq, found.columns) == (name, freq, ("y",))
+
+
 def test_large_whole_numbers_that_are_no_times_stay_series(write):
     people = 870_000_000 + np.cumsum(np.random.default_rng(0).integers(10**6, 10**7, 30))
     table = read_table(write(pd.DataFrame({"people": people, "y": range(30)})))

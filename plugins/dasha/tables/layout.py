@@ -17,7 +17,7 @@ from dasha.errors import InvalidTableError
 from dasha.tables.files import RawTable
 from dasha.tables.table import choose_columns
 from dasha.tables.timeline import build_timeline, frequency_of
-from dasha.tables.times import EPOCH_UNITS, epoch_unit, looks_like_calendar_dates, whole_numbers
+from dasha.tables.times import EPOCH_UNITS, calendar_format, epoch_unit, whole_numbers
 from dasha.tables.tsf import SUFFIXES
 
 # First rows that tell what the columns are and how often values come.
@@ -136,7 +136,7 @@ def _frequency(schema: Any, times: pd.Series, ids: pd.Series | None, freq: str |
     known = times.dropna()  # a row without a time is an error that the fit words better
     numbers = whole_numbers(known)
     is_date = pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind)
-    if not is_date and (numbers is None or numbers.size == 0 or looks_like_calendar_dates(numbers)):
+    if not is_date and (numbers is None or numbers.size == 0 or calendar_format(numbers) is not None):
         raise InvalidTableError(
             f"time column {times.name!r} holds {times.iloc[0]!s} ({kind}), but must hold dates or whole numbers that "
             "count steps; write dates like 2024-01-31 23:00, or leave --engine out, which understands other ways"

@@ -67,7 +67,8 @@ def read_table(
     Args:
         path: The file.
         time_column: Column of dates or whole numbers; None takes the first that holds dates, else one of whole
-            numbers that may be seconds since 1970 or is named like a time, else counts the rows.
+            numbers that may be seconds since 1970, that rise and may be dates written ``YYYYMMDD`` or ``YYYYMM``, or
+            that are named like a time, else counts the rows.
         targets: Columns to forecast; None takes every numeric one.
         freq: Pandas frequency on which the rows are put, missing ones left empty; None finds it and refuses gaps.
         count_rows: Leave the times out and take the rows as evenly spaced, in the order of the file.
@@ -141,8 +142,9 @@ def choose_columns(
         )
     if id_column is not None and id_column in (targets or ()):
         raise InvalidTableError(f"target {id_column!r} is the id column; leave it out of --targets")
+    ids = frame[id_column] if id_column else None
     frame = frame.drop(columns=[id_column] if id_column else [])
-    chosen = time_column or find_time_column(frame)
+    chosen = time_column or find_time_column(frame, ids)
     if freq is not None and count_rows:
         raise InvalidTableError("--freq needs times, which --row-numbers leaves out; give one of the two")
     if freq is not None and chosen is None:

@@ -16,6 +16,8 @@ _INTEGER_TIME_NAMES = {"date", "datetime", "ds", "index", "period", "step", "t",
 # A column whose name holds one of these words, and whose whole numbers may be seconds since 1970, holds just these.
 _EPOCH_WORDS = {"date", "datetime", "ds", "epoch", "t", "time", "timestamp", "ts", "unix", "unixtime"}
 EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+# Dates written as whole numbers: format, first and last that pandas can hold, and how messages call them.
+_CALENDARS = {"%Y%m%d": (1677_09_22, 2262_04_11, "YYYYMMDD"), "%Y%m": (1677_10, 2262_04, "YYYYMM")}
 _EPOCH_START, _EPOCH_END = (pd.Timestamp(year, 1, 1).timestamp() for year in (1990, 2100))
 _SAMPLE = 5
 _DAY_OR_MONTH_FIRST = re.compile(r"\s*\d{1,2}[./-]\d{1,2}[./-]\d")
@@ -36,17 +38,22 @@ class Reading(NamedTuple):
     order: str = ""
 
 
-def find_time_column(frame: pd.DataFrame) -> str | None:
+def find_time_column(frame: pd.DataFrame, ids: pd.Series | None = None) -> str | None:
     """Return the first column that holds dates, else one of whole numbers that are times, else None.
 
     Whole numbers are times if they may be seconds since 1970 (or milliseconds and so on) and either come at even steps
-    or are named so, or if they are named like a time.
+    or are named so, if they may be dates written ``YYYYMMDD`` or ``YYYYMM`` and rise or are named so, or if they are
+    named like a time.
+
+    Args:
+        frame: Every column but the ids.
+        ids: What tells apart the series, in each of which times rise; None if there is one.
     """
     for name in frame.columns:
         if _holds_dates(frame[name]):
             return str(name)
     for name in frame.columns:
-        if _holds_epoch(frame[name]):
+        if _holds_epoch(frame[name]) or _holds_rising_dates(frame[name], ids):
             return str(name)
     for name in frame.columns:
         if name.lower() in _INTEGER_TIME_NAMES and whole_numbers(frame[name]) is not None:
@@ -90,6 +97,10 @@ def readings(column: pd.Series) -> list[Reading]:
     if numbers is not None and unit is not None:
         note = f"{str(column.name)!r} was read as {EPOCH_UNITS[unit]} since 1970, in UTC"
         return [Reading(pd.DatetimeIndex(numbers.astype(f"datetime64[{unit}]")).as_unit("ns"), note)]
+    style = None if numbers is None else calendar_format(numbers)
+    if numbers is not None and style is not None:
+        note = f"{str(column.name)!r} was read as dates written {_CALENDARS[style][2]}"
+        return _parse(pd.Series(numbers.astype(str)), note, format=style)
     text = column.astype(str).str.strip()
     if pd.api.types.is_numeric_dtype(column):
         text = text.str.removesuffix(".0")
@@ -109,11 +120,13 @@ def readings(column: pd.Series) -> list[Reading]:
     return found
 
 
-def looks_like_calendar_dates(numbers: np.ndarray) -> bool:
-    """Tell whether whole numbers are dates written as ``YYYYMMDD``."""
-    if numbers.min() < 1677_09_22 or numbers.max() > 2262_04_11:
-        return False
-    return bool(pd.Series(pd.to_datetime(numbers.astype(str), format="%Y%m%d", errors="coerce")).notna().all())
+def calendar_format(numbers: np.ndarray) -> str | None:
+    """How whole numbers write dates, ``"%Y%m%d"`` or ``"%Y%m"``; None if not all of them do."""
+    for style, (first, last, _) in _CALENDARS.items():
+        if numbers.size > 0 and first <= numbers.min() and numbers.max() <= last:
+            dates = pd.to_datetime(pd.Series(numbers.astype(str)), format=style, errors="coerce")
+            return style if bool(dates.notna().all()) else None
+    return None
 
 
 def epoch_unit(numbers: np.ndarray) -> str | None:
@@ -129,7 +142,7 @@ def epoch_unit(numbers: np.ndarray) -> str | None:
 
 def stand_for_dates(numbers: np.ndarray) -> bool:
     """Tell whether whole numbers are dates in disguise."""
-    return looks_like_calendar_dates(numbers) or epoch_unit(numbers) is not None
+    return calendar_format(numbers) is not None or epoch_unit(numbers) is not None
 
 
 def _holds_epoch(column: pd.Series) -> bool:
@@ -141,12 +154,20 @@ def _holds_epoch(column: pd.Series) -> bool:
     return is_even or bool(_EPOCH_WORDS & set(re.split(r"[^a-z]+", str(column.name).lower())))
 
 
+def _holds_rising_dates(column: pd.Series, ids: pd.Series | None) -> bool:
+    numbers = whole_numbers(column)
+    if numbers is None or calendar_format(numbers) is None:
+        return False
+    steps = (column.diff() if ids is None else column.groupby(ids).diff()).dropna()
+    return not steps.empty and bool((steps > 0).all())
+
+
 def _holds_dates(column: pd.Series) -> bool:
     if pd.api.types.is_datetime64_any_dtype(column):
         return True
     if pd.api.types.is_numeric_dtype(column):
         numbers = whole_numbers(column) if column.name and "date" in str(column.name).lower() else None
-        return numbers is not None and numbers.size > 0 and looks_like_calendar_dates(numbers)
+        return numbers is not None and calendar_format(numbers) is not None
     sample = column.dropna().head(_SAMPLE).astype(str)
     if sample.empty or pd.to_numeric(sample, errors="coerce").notna().any():
         return False
