@@ -214,6 +214,8 @@ BAD = {
     ),
     "attribute too many": ([*HEADER, "T1:2000-01-01 00-00-00:x:1,2"], r"line 10 .*has 3 attributes"),
     "no number": ([*HEADER, ROWS[0], "T2:2000-01-01 00-00-00:1,two,3"], r"line 11 .*'two' as value 2 of 3"),
+    "underscore": ([*HEADER, "T2:2000-01-01 00-00-00:1,1_5"], r"line 10 .*'1_5' as value 2 of 2"),
+    "full-width digit": ([*HEADER, "T2:2000-01-01 00-00-00:\uff11,2"], r"line 10 .*'\uff11' as value 1 of 2"),
     "infinite": ([*HEADER, "T2:2000-01-01 00-00-00:1,inf"], r"line 10 .*'inf' as value 2 of 2"),
     "trailing comma": ([*HEADER, "T2:2000-01-01 00-00-00:1,2,"], r"line 10 .*'' as value 3 of 3"),
     "empty series": ([*HEADER, "T2:2000-01-01 00-00-00:"], r"line 10 .*has no values"),

@@ -289,12 +289,9 @@ def _values(path: Path, number: int, text: str) -> FloatArray:
     fields = text.split(",")
     if not text.strip():
         raise _error(path, number, "has no values; delete the line or write ? for missing ones")
-    try:
-        values = np.array([math.nan if item.strip() == "?" else float(item) for item in fields])
-    except ValueError:
-        values = np.full(len(fields), math.inf)
+    values = np.array([_value(item.strip()) for item in fields])
     if np.isinf(values).any():
-        place = next(place for place, item in enumerate(fields) if not _is_value(item))
+        place = int(np.isinf(values).argmax())
         raise _error(
             path,
             number,
@@ -304,11 +301,15 @@ def _values(path: Path, number: int, text: str) -> FloatArray:
     return values
 
 
-def _is_value(item: str) -> bool:
+def _value(text: str) -> float:
+    """A value, NaN where it is missing, infinite where the text is no finite number."""
+    if text == "?":
+        return math.nan
     try:
-        return item.strip() == "?" or not math.isinf(float(item))
+        # Python also reads 1_5 and the digits of other scripts.
+        return float(text) if text.isascii() and "_" not in text else math.inf
     except ValueError:
-        return False
+        return math.inf
 
 
 def _unknown_frequency(frequency: str) -> str:
