@@ -197,8 +197,9 @@ class AutoARModel(Learned, GlobalForecastingModel):
             Not supported.
         val_series
             One continuation per series, as the engine's ``validation``; steps that overlap the training series are
-            ignored. Chooses the lookback with ``criterion="validation"``, weighs the candidates of a strategy (then one
-            must have ``output_chunk_length`` further steps), else adds data.
+            ignored, and a series that has ended may have no others. Chooses the lookback with
+            ``criterion="validation"``, weighs the candidates of a strategy (then one must have
+            ``output_chunk_length`` further steps), else adds data.
         verbose
             Not used.
         keep_summaries
@@ -252,7 +253,8 @@ class AutoARModel(Learned, GlobalForecastingModel):
         ----------
         series
             One continuation per training series, in the order of `fit`. Steps that overlap the training series are
-            ignored, and steps between the two count as missing.
+            ignored, and steps between the two count as missing. A series that has ended is passed over as long as
+            another goes on.
 
         Returns:
         -------
@@ -647,7 +649,13 @@ class AutoARModel(Learned, GlobalForecastingModel):
 
 
 def _rows_after(ends: Sequence[TrainingEnd], later: Sequence[TimeSeries], name: str) -> list[FloatArray]:
-    return [rows_after(*pair, name) for pair in zip(ends, later, strict=True)]
+    rows = [rows_after(*pair, name) for pair in zip(ends, later, strict=True)]
+    if not any(map(len, rows)):
+        raise ValueError(
+            f"`{name}` ends at {later[0].end_time()}, but must reach beyond the training series, which ends at "
+            f"{ends[0].end}; of several, at least one must"
+        )
+    return rows
 
 
 def _too_few_steps(config: AutoARConfig, steps: int) -> ValidationTooShortError:

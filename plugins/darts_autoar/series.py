@@ -41,11 +41,13 @@ class TrainingEnd(NamedTuple):
 
     def followed_by(self, rows: FloatArray, end: pd.Timestamp | int) -> TrainingEnd:
         """Ends of the same series with further rows up to the time ``end``."""
-        return self._replace(end=end, values=distinctive_end(np.vstack([self.values, rows])))
+        return self._replace(end=max(self.end, end), values=distinctive_end(np.vstack([self.values, rows])))
 
 
 def rows_after(end: TrainingEnd, later: TimeSeries, name: str) -> FloatArray:
     """Rows of ``later`` that follow the end of a training series, NaN for steps between the two, shape ``(T, C)``.
+
+    None follow where ``later`` does not reach beyond it.
 
     Args:
         end: Of the training series.
@@ -53,7 +55,7 @@ def rows_after(end: TrainingEnd, later: TimeSeries, name: str) -> FloatArray:
         name: Of the argument that ``later`` comes from.
 
     Raises:
-        ValueError: If the two differ in frequency or components, or nothing follows.
+        ValueError: If the two differ in frequency or components.
     """
     width = len(end.components)
     if later.freq_str != end.freq or later.n_components != width:
@@ -61,11 +63,9 @@ def rows_after(end: TrainingEnd, later: TimeSeries, name: str) -> FloatArray:
             f"`{name}` has frequency {later.freq_str} and {later.n_components} components, but must have {end.freq} "
             f"and {width} as the training series has"
         )
-    if later.end_time() <= end.end:
-        raise ValueError(
-            f"`{name}` ends at {later.end_time()}, but must reach beyond the training series, which ends at {end.end}"
-        )
     values = to_matrix(later)
+    if later.end_time() <= end.end:
+        return values[:0]
     if later.start_time() <= end.end:
         return values[_position(later, end.end) + 1 :]
     if later.has_range_index:

@@ -434,6 +434,8 @@ class TestRefuses:
             model().fit(y, validation=y[:, :1])
         with pytest.raises(InvalidSeriesError, match=r"series of \[2, 2\] channels"):
             model().fit(y, validation=[y, y])
+        with pytest.raises(InvalidSeriesError, match=r"validation\[0\] has shape \(0, 2\), .* at least one step"):
+            model().fit([y, y], validation=[np.empty((0, 2))] * 2)
 
     def test_validation_that_is_shorter_than_the_horizon(self, y: np.ndarray) -> None:
         with pytest.raises(SeriesTooShortError, match="score; shorten horizon to 4, use criterion='bic' or hold out"):

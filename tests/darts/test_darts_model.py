@@ -477,6 +477,17 @@ class TestUpdate:
         for one in (first, second):
             np.testing.assert_allclose(model.predict(4, one).values(), whole.predict(4, one).values(), rtol=1e-5)
 
+    def test_a_series_that_has_ended_is_passed_over(self):
+        first, ended = make_series(200, seed=3), make_series(120, seed=4)
+        model = AutoARModel(6, **SMALL).fit([first[:150], ended], keep_summaries=True)
+        model.update([first[150:], ended[:100]])
+        whole = AutoARModel(6, **SMALL).fit([first, ended])
+        np.testing.assert_allclose(model.coefficients_, whole.coefficients_, rtol=1e-10, atol=1e-10)
+        for one in (first, ended):  # both are still recognised
+            np.testing.assert_allclose(model.predict(4, one).values(), whole.predict(4, one).values(), rtol=1e-7)
+        with pytest.raises(ValueError, match=r"must reach beyond the training series.*; of several, at least one must"):
+            model.update([first, ended])
+
     def test_missing_steps_are_part_of_the_series_that_is_kept(self, univariate):
         model = AutoARModel(6, **SMALL).fit(univariate[:150].astype("float32"), keep_summaries=True)
         model.update(univariate[155:])
@@ -609,6 +620,19 @@ class TestRefusals:
             model.fit(univariate[:150], val_series=make_series(100, freq="D", start="2021-01-01"))
         with pytest.raises(ValueError, match="`val_series` has 1 series"):
             model.fit([univariate, univariate], val_series=[univariate])
+
+    @pytest.mark.parametrize(
+        ("strategy", "criterion"), [("recursive", "validation"), ("recursive", "bic"), ("auto", "horizon_bic")]
+    )
+    def test_a_validation_series_that_has_ended(self, strategy, criterion):
+        first, ended = make_series(200, seed=3), make_series(120, seed=4)
+        options = {"strategy": strategy, "criterion": criterion}
+        model = AutoARModel(6, max_lookback=20, **options).fit([first[:150], ended], val_series=[first[150:], ended])
+        engine = AutoAR(max_lookback=20, horizon=6, **options)
+        rows = [first.values()[:150], ended.values()], [first.values()[150:], np.empty((0, 1))]
+        expected = engine.fit(rows[0], validation=rows[1]).predict(6)
+        for one, wanted in zip((first, ended), expected, strict=True):
+            np.testing.assert_allclose(model.predict(6, one).values(), wanted.mean)
 
     def test_a_validation_series_shorter_than_the_horizon(self, univariate):
         model = AutoARModel(12, strategy="auto", max_lookback=20)

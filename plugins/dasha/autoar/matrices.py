@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
+def as_matrix(values: ArrayLike | Tensor, name: str, *, may_be_empty: bool = False) -> FloatArray:
     """Check one series and return it as a float64 matrix.
 
     Args:
         values: Numbers of shape ``(T,)`` or ``(T, C)``, oldest first; NaN marks a missing value, as does the mask of a
             masked array.
         name: How messages call the series.
+        may_be_empty: Allow no step at all.
 
     Returns:
         Shape ``(T, C)``.
@@ -36,11 +37,12 @@ def as_matrix(values: ArrayLike | Tensor, name: str) -> FloatArray:
         tensor = values.detach().cpu()
         values = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
     array = _real_numbers(as_array(values), name)
-    if array.ndim not in (1, 2) or 0 in array.shape:
+    if array.ndim not in (1, 2) or 0 in (array.shape[1:] if may_be_empty else array.shape):
+        steps = "" if may_be_empty else "one step and "
         raise InvalidSeriesError(
-            f"{name} has shape {array.shape}, but must be (T,) or (T, C) with at least one step and one channel"
+            f"{name} has shape {array.shape}, but must be (T,) or (T, C) with at least {steps}one channel"
         )
-    matrix = array.astype(np.float64, copy=False).reshape(array.shape[0], -1)
+    matrix = array.astype(np.float64, copy=False).reshape(len(array), *(array.shape[1:] or (1,)))
     infinite = np.argwhere(np.isinf(matrix))
     if infinite.size:
         step, channel = infinite[0]
@@ -70,8 +72,10 @@ def _real_numbers(array: np.ndarray, name: str) -> np.ndarray:
     raise InvalidSeriesError(f"{name} has dtype {array.dtype}, but must hold real numbers; convert or drop the column")
 
 
-def as_matrices(series: ArrayLike | Tensor | Sequence[ArrayLike | Tensor], name: str) -> list[FloatArray]:
-    """Check one series, or a list or tuple of series; see `as_matrix`."""
+def as_matrices(
+    series: ArrayLike | Tensor | Sequence[ArrayLike | Tensor], name: str, *, may_be_empty: bool = False
+) -> list[FloatArray]:
+    """Check one series, or a list or tuple of series, of which some may have no step but not all; see `as_matrix`."""
     if not isinstance(series, list | tuple):
         return [as_matrix(cast(ArrayLike, series), name)]
     if not series:
@@ -80,4 +84,5 @@ def as_matrices(series: ArrayLike | Tensor | Sequence[ArrayLike | Tensor], name:
         raise InvalidSeriesError(
             f"{name} is a list of numbers, but must be a list of series; wrap it with numpy.asarray for a single series"
         )
-    return [as_matrix(values, f"{name}[{index}]") for index, values in enumerate(series)]
+    may_be_empty = may_be_empty and any(len(as_array(values)) > 0 for values in series if np.ndim(values) > 0)
+    return [as_matrix(values, f"{name}[{index}]", may_be_empty=may_be_empty) for index, values in enumerate(series)]

@@ -204,7 +204,8 @@ class AutoAR(Incremental):
                 counts; NaN marks missing values. Constant channels are left out and forecast as constant.
             validation: The rows that follow each series, same channels. With ``criterion="validation"`` they choose
                 the lookback, and with another ``strategy`` than the paper's they weigh its candidates (some series must
-                have ``horizon`` of them); else they are further in-sample data.
+                have ``horizon`` of them); else they are further in-sample data. A series that has ended has none,
+                shape ``(0, C)``.
             keep_summaries: Keep what `update` needs, about as much memory as the rows, but never more than some 200 kB
                 per channel without gaps.
 
@@ -216,7 +217,7 @@ class AutoAR(Incremental):
             SeriesTooShortError: If there is too little data for the lookback, differencing and horizon asked for.
         """
         train = as_matrices(series, "series")
-        following = None if validation is None else as_matrices(validation, "validation")
+        following = None if validation is None else as_matrices(validation, "validation", may_be_empty=True)
         if following is not None and [m.shape[1] for m in following] != [m.shape[1] for m in train]:
             raise InvalidSeriesError(
                 f"validation has series of {[m.shape[1] for m in following]} channels, but series has "
