@@ -34,6 +34,7 @@ from dasha.errors import (
 from dasha.types import FloatArray
 
 _MAX_LOOKBACK = 512
+_SAMPLES = 100
 _WHOLE_NUMBERS = ("prediction_length", "lead_time", "context_length", "max_lookback", "lookback", "diff_order", "seed")
 
 
@@ -221,12 +222,12 @@ class AutoARPredictor(Learned, RepresentablePredictor):
         self._engine = from_plain(state["model"], state["arrays"])
         self._known = None if self._engine.config.is_zero_shot else KnownSeries(state["ends"])
 
-    def predict(self, dataset: Iterable[Mapping[str, Any]], num_samples: int = 100) -> Iterator[AutoARForecast]:
+    def predict(self, dataset: Iterable[Mapping[str, Any]], num_samples: int | None = None) -> Iterator[AutoARForecast]:
         """Forecast every series of a dataset.
 
         Args:
             dataset: Entries with ``start`` and ``target``, seen in training or not.
-            num_samples: Paths in ``forecast.samples``; mean and quantiles are exact and need none.
+            num_samples: Paths in ``forecast.samples``; None is 100. Mean and quantiles are exact and need none.
 
         Yields:
             One forecast per entry, in order.
@@ -234,13 +235,13 @@ class AutoARPredictor(Learned, RepresentablePredictor):
         Raises:
             InvalidSeriesError: If an entry cannot be used.
         """
-        count = whole_number("num_samples", num_samples, minimum=1)
+        count = whole_number("num_samples", _SAMPLES if num_samples is None else num_samples, minimum=1)
         for number, item in enumerate(dataset):
             yield self._forecast(item, number, count)
 
     def predict_item(self, item: Mapping[str, Any]) -> AutoARForecast:
         """Forecast one series; see `predict`."""
-        return self._forecast(item, 0, num_samples=100)
+        return self._forecast(item, 0, num_samples=_SAMPLES)
 
     def _forecast(self, item: Mapping[str, Any], number: int, num_samples: int) -> AutoARForecast:
         series = EntrySeries.of(item, number, self.freq)

@@ -430,6 +430,9 @@ class TestInsideGluonTS:
         wide = PandasDataset(frame, target=["x", "y"])
         assert forecast_of(trained(wide), *wide).mean.shape == (STEPS, 2)
 
+    def test_none_is_the_usual_number_of_samples(self, univariate):
+        assert next(trained(univariate).predict(univariate, num_samples=None)).num_samples == 100
+
     def test_evaluator(self, univariate):
         dataset = ListDataset(univariate, freq="h")
         predictor = trained([cut(entry, stop=-STEPS) for entry in univariate])
