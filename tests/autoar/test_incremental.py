@@ -196,6 +196,16 @@ class TestStream:
         assert_equal_fits(fit, model(criterion=criterion, horizon=3).fit(train, validation=validation))
         assert fit.series_ids_ == ("a", "b", "c")
 
+    def test_a_context_continues_a_series_by_its_id(self, data: list[np.ndarray]) -> None:
+        fit = model().fit_stream(zip(("10", "9"), data[:2], strict=True))
+        by_number = [fit.predict(3, data[1], series=number).mean for number in (0, 1)]
+        assert not np.array_equal(*by_number)
+        for name, expected in zip(("10", "9"), by_number, strict=True):
+            np.testing.assert_array_equal(fit.predict(3, data[1], series=name).mean, expected)
+            np.testing.assert_array_equal(fit.predict(3, data[1:2], series=[name])[0].mean, expected)
+        with pytest.raises(InvalidArgumentError, match="series is '7', but the model was fitted on no series of that"):
+            fit.predict(3, data[1], series="7")
+
     def test_one_series_gives_one_forecast(self, data: list[np.ndarray]) -> None:
         assert_equal_fits(model().fit_stream(np.array_split(data[0], 7)), model().fit(data[0]))
 

@@ -265,6 +265,14 @@ class Incremental:
             )
         return self._known.summaries
 
+    def _number_of(self, series_id: str) -> int:
+        numbers = self._kept().numbers
+        if series_id not in numbers:
+            raise InvalidArgumentError(
+                f"series is {series_id!r}, but the model was fitted on no series of that id; series_ids_ lists them"
+            )
+        return numbers[series_id]
+
     def _learned(self, fitted: FittedAR) -> Self:
         """Take over what was fitted, and say what was unusual about it; called by public methods only."""
         empty = np.flatnonzero(np.isnan(np.concatenate([scale.mean for scale in fitted.scales])))

@@ -238,7 +238,7 @@ class AutoAR(Incremental):
         return self._learned(fitted)
 
     def predict(
-        self, horizon: int, context: Series | None = None, *, series: int | Sequence[int] | None = None
+        self, horizon: int, context: Series | None = None, *, series: int | str | Sequence[int | str] | None = None
     ) -> GaussianForecast | list[GaussianForecast]:
         """Forecast the steps that follow.
 
@@ -251,9 +251,9 @@ class AutoAR(Incremental):
             context: What is known, ``(T,)`` or ``(T, C)``, oldest first, or a list of such; None stands for the end
                 of the training data.
             series: Number of the training series that each context continues, whose mean, standard deviation and
-                residual scale then apply. Default: 0 if the model was fitted on one series with as many channels;
-                other contexts count as unseen, and their own observed values give these units. Changes nothing with
-                ``mode="zero-shot"``.
+                residual scale then apply; or its id, see `series_ids_`, where that is text. Default: 0 if the model was
+                fitted on one series with as many channels; other contexts count as unseen, and their own observed
+                values give these units. Changes nothing with ``mode="zero-shot"``.
 
         Returns:
             One forecast with arrays ``(horizon, C)``, or a list if a list was given or several series were fitted.
@@ -267,10 +267,13 @@ class AutoAR(Incremental):
             if series is not None:
                 raise InvalidArgumentError("series goes with context; without one, every training series is forecast")
             contexts, as_list = self._series().tails, self._series().is_list
-            numbers: list[int | None] = list(range(len(contexts)))
+            numbers: list[int | str | None] = list(range(len(contexts)))
         else:
             contexts, as_list = as_matrices(context, "context"), isinstance(context, list | tuple)
-            numbers = list(series) if isinstance(series, Sequence | np.ndarray) else [series] * len(contexts)
+            if isinstance(series, Sequence | np.ndarray) and not isinstance(series, str):
+                numbers = list(series)
+            else:
+                numbers = [series] * len(contexts)
             if len(numbers) != len(contexts):
                 raise InvalidArgumentError(
                     f"series has {len(numbers)} numbers for {len(contexts)} contexts; give one each"
@@ -295,7 +298,7 @@ class AutoAR(Incremental):
         y: ArrayLike,
         origins: ArrayLike,
         *,
-        series: int | None = None,
+        series: int | str | None = None,
         unseen: bool = False,
     ) -> GaussianForecast:
         """Forecast from many origins of one series, trained with one matrix product, zero-shot in bounded memory.
@@ -365,13 +368,15 @@ class AutoAR(Incremental):
             self._latest = (self.fitted, horizon, predictor)
         return self._latest[2]
 
-    def _training_series(self, number: int | None, channels: int) -> int | None:
-        """Check the number of a training series, or see whether the only one is meant."""
+    def _training_series(self, number: int | str | None, channels: int) -> int | None:
+        """Check the number or id of a training series, or see whether the only one is meant."""
         if number is None and self.config.is_zero_shot:
             return None
         widths = [tail.shape[1] for tail in self._series().tails]
         if number is None:
             return 0 if widths == [channels] else None
+        if isinstance(number, str):
+            number = self._number_of(number)
         if isinstance(number, bool) or not isinstance(number, Integral) or not 0 <= number < len(widths):
             raise InvalidArgumentError(
                 f"series is {number!r}, but the model was fitted on series 0 … {len(widths) - 1}"

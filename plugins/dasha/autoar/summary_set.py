@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ class SummarySet:
 
     series: dict[Hashable, SeriesSummary]
     freq: str | int | float | None = None
+
+    @cached_property
+    def numbers(self) -> dict[Hashable, int]:
+        """Number of every series, by id."""
+        return {series_id: number for number, series_id in enumerate(self.series)}
 
     def accumulator(self) -> SeriesAccumulator:
         """Takes rows that follow, and further series of the same window lengths."""
