@@ -176,6 +176,40 @@ def test_decimal_and_thousands_commas(write):
     assert thousands.values[-1, 0] == 30000
 
 
+@pytest.mark.parametrize(
+    ("mark", "decimal", "note"),
+    [
+        ("'", ".", "'v' has marks between thousands"),
+        ("\u2019", "", "'v' has marks between thousands"),
+        ("\u202f", ",", "'v' has marks between thousands and has decimal commas"),
+        ("\u00a0", ",", "'v' has marks between thousands and has decimal commas"),
+    ],
+)
+def test_marks_between_thousands(write, mark, decimal, note):
+    lines = [f"{time};{mark.join((str(1 + place), '234', '500'))}{decimal}" for place, time in enumerate(HOURS)]
+    lines[3] = f"{HOURS[3]};7{decimal and decimal + '5'}"
+    table = read_table(write("date;v\n" + "\n".join(lines)))
+    assert table.values[[0, 3, 29], 0].tolist() == [1_234_500, 7.5 if decimal else 7, 30_234_500]
+    assert table.notes == (note,)
+    with pytest.raises(InvalidTableError, match=r"'v' is not numeric \(data row 2 holds"):
+        read_table(write(f"date;v\n2020-01-01;1\n2020-01-02;1{mark}23\n"), targets=["v"])
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;;"])
+def test_the_separator_that_excel_is_told(write, first):
+    lines = [f"{time};{place},5" for place, time in enumerate(HOURS)]
+    table = read_table(write("\n".join([first, "date;a, b, c and d", *lines])))
+    assert (table.columns, table.values[3, 0]) == (("a, b, c and d",), 3.5)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_empty_rows_at_the_end_are_none(write, separator):
+    lines = [separator.join((str(time), str(place), "")) for place, time in enumerate(HOURS)]
+    rows = [separator.join(("date", "a", "b")), separator.join((str(HOURS[0]), "0", "1")), *lines[1:]]
+    table = read_table(write("\n".join([*rows, 2 * separator, f" {separator} {separator}", ""])))
+    assert (table.columns, len(table.index), table.missing) == (("a", "b"), 30, 29)
+
+
 def test_freq_fills_gaps_with_missing_values(write):
     data = frame().drop(index=[4, 5, 9])
     with pytest.raises(InvalidTableError, match=r"2020-01-01 06:00:00 follows 2020-01-01 03:00:00.*--freq h "):
@@ -197,6 +231,7 @@ def test_columns_that_are_no_numbers_are_left_out_unless_asked_for(write):
 
 BAD = {
     "empty": (b"", {}, "is empty"),
+    "separator only": ("sep=;\n\n", {}, "is empty"),
     "header only": ("date,a\n", {}, "no data rows"),
     "no numbers": (frame(a="x"), {}, "no numeric column"),
     "not text": (b"PK\0\0", {}, "not a text file"),

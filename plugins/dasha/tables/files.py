@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import re
+import string
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from dasha.errors import InvalidTableError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 _SEPARATORS = (",", ";", "\t", "|")
+# The line by which a table tells Excel its separator.
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*\n', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -134,9 +137,16 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
 
 def _csv(path: Path, content: bytes, digest: str, text_column: str | None) -> RawTable:
     text, notes = decode(path, content)
-    text = text.lstrip("\n").rstrip() + "\n"
+    text = text.lstrip("\n")
+    told = _SEPARATOR_LINE.match(text)
+    text = text[told.end() :].lstrip("\n") if told else text
+    if not text:
+        raise InvalidTableError(f"{path} is empty")
     first_line = text.partition("\n")[0]
-    separator = max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first_line).count)
+    separator = told[1] if told else max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first_line).count)
+    # Excel ends a sheet with rows of empty fields where there once were values.
+    body = text[len(first_line) :].rstrip(f"{separator}{string.whitespace}")
+    text = f"{first_line}{body}\n"
     header = next(csv.reader([first_line], delimiter=separator))
     names: list[str] | None = None
     if _looks_like_data(header):

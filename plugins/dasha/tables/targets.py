@@ -14,6 +14,8 @@ from dasha.types import FloatArray
 
 _THOUSANDS_COMMA = r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d*)?"
 _DECIMAL_COMMA = r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?"
+# Swiss and French thousands: apostrophes, and spaces at which no line breaks.
+_MARKED_THOUSANDS = re.compile("(?<!\\d)\\d{1,3}(?:['\u2019\u00a0\u202f]\\d{3})+(?!\\d)")
 _SHOWN = 10
 
 
@@ -94,13 +96,15 @@ def _as_numbers(column: pd.Series, separator: str) -> tuple[FloatArray | None, s
         return None, f"is of type {column.dtype}"
     text = column.astype("string").str.strip()
     text = text.mask(text == "")
-    values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = np.flatnonzero(np.isnan(values) & text.notna().to_numpy())
-    if bad.size == 0:
-        return values, ""
-    converted, how = _with_commas(text, separator)
-    if converted is not None:
-        return converted, how
+    unmarked = text.str.replace(_MARKED_THOUSANDS, lambda match: re.sub(r"\D", "", match[0]), regex=True)
+    for written, marks in ((text, ""), (unmarked, "has marks between thousands")):
+        values = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = np.flatnonzero(np.isnan(values) & written.notna().to_numpy())
+        if bad.size == 0:
+            return values, marks
+        converted, how = _with_commas(written, separator)
+        if converted is not None:
+            return converted, " and ".join(filter(None, (marks, how)))
     return None, f"is not numeric (data row {bad[0] + 1} holds {str(column.iloc[bad[0]])!r})"
 
 
