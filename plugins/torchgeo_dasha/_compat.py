@@ -1,9 +1,11 @@
-"""TorchGeo's tasks under one name each: 0.8 has them in ``trainers``, later versions in ``tasks``."""
+"""What differs between versions: TorchGeo 0.8 has its tasks in ``trainers``, later versions in ``tasks``."""
 
 from __future__ import annotations
 
 from importlib import import_module, util
 from typing import Any
+
+from lightning.pytorch import callbacks
 
 from dasha._optional import require
 
@@ -23,3 +25,7 @@ Regression = _host("Regression")
 PixelwiseRegression = _host("PixelwiseRegression")
 SemanticSegmentation = _host("SemanticSegmentation")
 ChangeDetection = _host("ChangeDetection")
+AVERAGING: tuple[type[callbacks.Callback], ...] = tuple(
+    getattr(callbacks, name) for name in ("StochasticWeightAveraging", "WeightAveraging") if hasattr(callbacks, name)
+)
+"""Callbacks of Lightning that keep a copy of the task; earlier versions have only the first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,12 +42,8 @@ class Prepare:
 
     def handed(self, batch: Any) -> Mapping[str, Any]:
         """The batch on the device, transformed by the hooks, as the trainer hands it to the task."""
-        state = self.trainer.state
-        before, state.stage = state.stage, self.stage
-        try:
+        with in_stage(self.trainer, self.stage):
             batch = self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
-        finally:
-            state.stage = before
         for key in ("image", self.target):
             if key not in batch:
                 raise InvalidArgumentError(
@@ -63,6 +60,16 @@ class Prepare:
         # Augmentation makes numbers of classes.
         targets = targets.long() if self.spec.has_classes else targets
         return {"image": image, "label": targets}
+
+
+@contextmanager
+def in_stage(trainer: Trainer, stage: RunningStage) -> Iterator[None]:
+    """Let the hooks of a datamodule take the trainer for one in this stage."""
+    before, trainer.state.stage = trainer.state.stage, stage
+    try:
+        yield
+    finally:
+        trainer.state.stage = before
 
 
 def splits_of(trainer: Trainer, spec: TaskSpec, target: str) -> tuple[LoaderSplit, LoaderSplit]:
@@ -123,6 +130,11 @@ def _split(loader: Any, name: str, limit: float | int, prepare: Prepare) -> Load
             "measured; give its data set a __len__"
         )
     wanted = int(batches * limit) if isinstance(limit, float) else min(limit, batches)
+    if limit == 0:
+        raise InvalidArgumentError(
+            f"limit_{name}_batches=0 leaves nothing of {name}_dataloader, but the search needs it; leave the limit "
+            "out, or set architecture= to a finished search, which trains without"
+        )
     if wanted < 1:
         raise InvalidArgumentError(
             f"{name}_dataloader gives {batches} batches and limit_{name}_batches={limit} leaves none, but the search "

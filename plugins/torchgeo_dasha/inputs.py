@@ -9,12 +9,16 @@ from typing import Any
 
 import torch
 from kornia.augmentation import Normalize
-from torch import nn
+from torch import Tensor, nn
 
 KEY = "torchgeo_dasha_inputs"
 """Where the state of a datamodule holds it."""
 NORMALIZATION_KEY = "torchgeo_dasha_normalization"
 """Where a checkpoint holds what any datamodule did to the bands."""
+UNKNOWN = "unknown"
+"""Where it says there why there is no more to hold."""
+SIZE_KEY = "torchgeo_dasha_image_size"
+"""Where a checkpoint holds height and width of the training images, if these have one target each."""
 CLASS_KEY = "_class_path"
 """Where the hyperparameters in a checkpoint hold the class of its task; the name is that of Lightning's own."""
 
@@ -88,6 +92,12 @@ class Normalization:
             return None
         mean, std = (torch.as_tensor(steps[0].flags[name]).double().flatten().tolist() for name in ("mean", "std"))
         return cls(tuple(mean), tuple(std))
+
+
+def size_of(batch: Any) -> list[int] | None:
+    """Height and width of the images in a batch; None if it has none."""
+    image = batch.get("image") if isinstance(batch, Mapping) else None
+    return list(image.shape[-2:]) if isinstance(image, Tensor) else None
 
 
 def plain_value(value: Any) -> Any:

@@ -30,8 +30,8 @@ from dasha.search.result import SearchResult
 from dasha.search.training import make_sgd, rate_factor
 from dasha.tasks import TaskSpec
 from torchgeo_dasha import _compat as host
-from torchgeo_dasha import batches, logged, matching, searching, specs, units
-from torchgeo_dasha.inputs import CLASS_KEY, NORMALIZATION_KEY, Normalization, plain_value
+from torchgeo_dasha import batches, logged, matching, normalizing, searching, specs, units
+from torchgeo_dasha.inputs import CLASS_KEY, NORMALIZATION_KEY, SIZE_KEY, plain_value, size_of
 from torchgeo_dasha.networks import (
     InSpreads,
     NotBuilt,
@@ -105,6 +105,8 @@ class Searched(host.BaseTask):
         self._is_for_data = False  # whether the network is in the units of the data that it is fitted to
         self.folder = None
         self._is_to_clear = False
+        self._image_size: list[int] | None = None
+        self._lr: float | None = None  # that the optimizer was made with
         super().__init__(model=model, lr=lr, patience=patience, **kwargs)
 
     def make_spec(self, given: Mapping[str, Any]) -> TaskSpec:
@@ -153,15 +155,11 @@ class Searched(host.BaseTask):
             return
         if (checkpoint := checkpoint_ahead(self.trainer)) is not None:
             self.on_load_checkpoint(checkpoint)
-            return
-        matching.check_classes(self.hparams, self.spec, self.trainer.datamodule)
-        if self.found is None:
-            self._search()
         else:
-            self._measure()
-        assert self.found is not None
-        units.say_scale(self.found.plan)
-        self._is_for_data = True
+            self._make_network()
+        for callback in self.trainer.callbacks:  # Lightning lets them copy the task before this
+            if isinstance(callback, host.AVERAGING):
+                callback.setup(self.trainer, self, stage)
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
         """Parameters of the network; before the search one that stands for them in the optimizer of a file."""
@@ -178,6 +176,19 @@ class Searched(host.BaseTask):
         if self._is_to_clear and self.folder is not None:
             clear(self.trainer, self.folder)
         self._is_to_clear = False
+
+    def on_train_start(self) -> None:
+        """Let the schedule begin with a rate that was set after it was made, as by a LearningRateFinder."""
+        super().on_train_start()
+        lr = self.hparams["lr"]
+        if self._lr is None or lr in (None, self._lr):
+            return
+        for schedule in (config.scheduler for config in self.trainer.lr_scheduler_configs):
+            if isinstance(schedule, LambdaLR):
+                schedule.base_lrs = [lr for _ in schedule.base_lrs]
+                for group, factor in zip(schedule.optimizer.param_groups, schedule.lr_lambdas, strict=True):
+                    group["initial_lr"], group["lr"] = lr, lr * factor(schedule.last_epoch)
+        self._lr = lr
 
     def on_train_epoch_start(self) -> None:
         """Forget what the metrics hold of an epoch that was ended early."""
@@ -196,9 +207,13 @@ class Searched(host.BaseTask):
         super().on_save_checkpoint(checkpoint)
         cls = type(self)
         checkpoint["hyper_parameters"].setdefault(CLASS_KEY, f"{cls.__module__}.{cls.__qualname__}")
-        normalization = Normalization.of_datamodule(getattr(self.trainer, "datamodule", None))
+        if (size := self._image_size) is not None and not self.spec.is_dense:
+            checkpoint[SIZE_KEY] = size
+        channels = self.hparams["in_channels"]
+        bands = (channels,) if self.spec.in_channels == channels else (self.spec.in_channels // channels, channels)
+        normalization = normalizing.checked(self.trainer, bands, target=self.target_key, size=size)
         if normalization is not None:
-            checkpoint[NORMALIZATION_KEY] = normalization.as_dict()
+            checkpoint[NORMALIZATION_KEY] = normalization
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint has the weights of.
@@ -220,6 +235,7 @@ class Searched(host.BaseTask):
             )
         if found != self.found:
             self._take(found, None)
+        self._image_size = checkpoint.get(SIZE_KEY)
         self._is_for_data = True
 
     def configure_optimizers(self) -> Any:
@@ -233,6 +249,7 @@ class Searched(host.BaseTask):
                 "value meant for AdamW may be far too small; delete lr to use what was found",
                 category=DashaWarning,
             )
+        self._lr = lr
         optimizer = make_sgd(self, lr=lr, momentum=best["momentum"], weight_decay=best["weight_decay"])
         if self.hparams["patience"] is not None:
             plateau = ReduceLROnPlateau(optimizer, patience=self.hparams["patience"])
@@ -255,6 +272,15 @@ class Searched(host.BaseTask):
             optimizer, gradient_clip_val=limit, gradient_clip_algorithm=gradient_clip_algorithm or "norm"
         )
 
+    def _apply_batch_transfer_handler(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        """Note the size of training images, before the datamodule crops or resizes them on their device.
+
+        Lightning warns about a hook of a task beside a datamodule; this is not one.
+        """
+        if self.trainer.training:
+            self._image_size = size_of(batch)
+        return super()._apply_batch_transfer_handler(batch, *args, **kwargs)
+
     @property
     def settings(self) -> searching.Settings:
         """What the task says about its search."""
@@ -264,6 +290,17 @@ class Searched(host.BaseTask):
     @property
     def _budget(self) -> Budget:
         return budget_of(self.settings.budget, 2).replaced(self.settings.overrides)
+
+    def _make_network(self) -> None:
+        """Search, or measure the data that a network is for."""
+        matching.check_classes(self.hparams, self.spec, self.trainer.datamodule)
+        if self.found is None:
+            self._search()
+        else:
+            self._measure()
+        assert self.found is not None
+        units.say_scale(self.found.plan)
+        self._is_for_data = True
 
     def _search(self) -> None:
         trainer, settings = self.trainer, self.settings

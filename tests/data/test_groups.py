@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dasha.data.groups import check_groups, draw_groups, group_function
-from dasha.data.image_files import Draw, split_images
+from dasha.data.image_files import Draw, find_images, split_images
 from dasha.data.moments import ChannelMoments
 from dasha.data.names import read_list
 from dasha.errors import InvalidArgumentError
@@ -107,6 +107,25 @@ def test_classes_with_names_of_parts(tmp_path):
     assert split_images(tmp_path, [".png"]).class_names == ("Bus", "Car", "Train", "Training")
 
 
+@pytest.mark.parametrize("parts", [("test",), ("Testing", "val"), ("train_old", "dev")])
+def test_parts_without_train_are_no_classes(tmp_path, parts):
+    touch(tmp_path, *(f"{part}/{name}/{number}.png" for part in parts for name in "ab" for number in range(3)))
+    named = ", ".join(part for part in parts if part != "train_old")
+    with pytest.raises(InvalidArgumentError, match=rf"has {named} with folders inside, which are parts .*; add these"):
+        split_images(tmp_path, [".png"])
+
+
+def test_images_in_linked_folders(tmp_path):
+    touch(tmp_path, *(f"images/{name}/{number}.png" for name in "ab" for number in range(3)), "far/in/4.png")
+    for link, place in {"a/more": "far", "a/back": "images", "b/self": "images/b", "c": "far"}.items():
+        (tmp_path / "images" / link).symlink_to(tmp_path / place)
+    (tmp_path / "far" / "in" / "loop").symlink_to(tmp_path / "far")
+    found = find_images(tmp_path / "images", [".png"])
+    counts = {name: sum(own == name for _, own in found) for name in "abc"}
+    assert counts == {"a": 4, "b": 3, "c": 1}
+    assert (tmp_path / "images" / "a" / "more" / "in" / "4.png", "a") in found
+
+
 def test_a_long_list_is_read_at_once(tmp_path):
     (tmp_path / "train.txt").write_text("".join(f"a/{number}.png\n" for number in range(30_000)))
     start = time.perf_counter()
@@ -143,8 +162,9 @@ def test_images_that_are_left_out_are_counted(tmp_path):
     (tmp_path / "c" / "1.webp").touch()
     with pytest.raises(InvalidArgumentError, match=r"1 folder has no images that are read \(\S+c\), .*convert some"):
         split_images(tmp_path, [".png"])
-    (tmp_path / "c" / "1.webp").rename(tmp_path / "c" / "notes.csv")  # a folder for something else
-    assert split_images(tmp_path, [".png"]).class_names == ("a", "b")
+    (tmp_path / "c" / "1.webp").rename(tmp_path / "c" / "1.npy")
+    with pytest.raises(InvalidArgumentError, match=r"1 folder has no images that are read \(\S+c\), .*or move or"):
+        split_images(tmp_path, [".png"])
 
 
 def test_shares_that_are_not_allowed():

@@ -139,7 +139,7 @@ def test_a_search_on_random_patches(trainer_of):
     ("options", "limits", "message"),
     [
         ({"batch_size": 64}, {}, r"train_dataloader gives 0 batches .* lower batch_size \(TorchGeo drops"),
-        ({}, {"limit_val_batches": 0}, r"val_dataloader gives 2 batches and limit_val_batches=0 leaves none"),
+        ({}, {"limit_val_batches": 0}, r"limit_val_batches=0 leaves nothing of val_d.*, or set architecture="),
         ({"target": "mask"}, {}, r"batches have 'image', 'mask', but this task needs 'image' and 'label'"),
     ],
 )

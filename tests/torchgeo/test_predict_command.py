@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -81,6 +82,18 @@ def test_patches_of_a_scene(patches, scene, tmp_path, read_tif, capsys):
     mean, std = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
     with torch.inference_mode():
         assert classes[0, 0, 0] == network(((pixels - mean) / std)[None]).argmax()
+
+
+def test_a_scene_in_an_archive(patches, scene, tmp_path, read_tif, capsys):
+    with ZipFile(tmp_path / "s.zip", "w") as archive:
+        archive.write(scene, "scene.tif")
+    out = tmp_path / "classes.tif"
+    predict_file(scene, out, patches)
+    expected = read_tif(out)[0]
+    for name in (f"/vsizip/{tmp_path}/s.zip/scene.tif", f"zip://{tmp_path}/s.zip!scene.tif"):
+        out.unlink()
+        assert main(["predict", name, "--checkpoint", str(patches), "--out", str(out)]) == 0, capsys.readouterr().err
+        np.testing.assert_array_equal(read_tif(out)[0], expected)
 
 
 def test_pixels_of_a_scene(tiles, tmp_path, write_tif, read_tif, capsys):
@@ -218,7 +231,7 @@ def test_numbers_of_a_scene_are_in_the_units_of_the_masks(data_of, trainer_of, t
 
 
 def test_the_normalisation_of_any_datamodule(data_of, trainer_of):
-    from kornia.augmentation import AugmentationSequential, Normalize
+    from kornia.augmentation import AugmentationSequential, Normalize, VideoSequential
 
     from torchgeo_dasha import DashaChangeDetectionTask
 
@@ -238,9 +251,50 @@ def test_the_normalisation_of_any_datamodule(data_of, trainer_of):
     trainer.fit(task, data)
     path = trainer.checkpoint_callback.best_model_path
     assert NORMALIZATION_KEY not in torch.load(path, weights_only=True)
-    data.aug = AugmentationSequential(Normalize([1.0, 2, 3, 4], [5.0]), data_keys=None)
+    data.aug = AugmentationSequential(VideoSequential(Normalize([1.0, 2, 3, 4], [5.0])), data_keys=None)
     trainer.save_checkpoint(path)
     assert load_trained(Path(path)).normalization == Normalization(given.mean * 2, given.std)  # of both images
+
+
+def scaled_in_a_hook(data):
+    data.on_after_batch_transfer = lambda batch, place: {**batch, "image": batch["image"] / 10_000}
+
+
+def scaled_before(data):
+    class Divide(torch.nn.Module):
+        def forward(self, batch):
+            return {**batch, "image": batch["image"] / 10_000}
+
+    data.aug = torch.nn.Sequential(Divide(), data.aug)
+
+
+def resized(data):
+    from kornia.augmentation import AugmentationSequential, Normalize, Resize
+
+    data.aug = AugmentationSequential(Normalize(0.0, 255.0), Resize((16, 16)), data_keys=None, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (scaled_in_a_hook, "since GeneratedDataModule does not just subtract 0 from images and divide them by 255:"),
+        (scaled_before, "does not just subtract 0 from images and divide them by 255"),
+        (resized, "resizes images of 8 × 8 pixels, or changes what is in them: pass mean and std"),
+    ],
+)
+def test_a_datamodule_that_does_more_than_normalise(change, told, data_of, tmp_path, write_tif):
+    from torchgeo_dasha import DashaClassificationTask
+
+    data, path = data_of(), tmp_path / "patches.ckpt"
+    change(data)
+    task = DashaClassificationTask(in_channels=4, num_classes=4, run_dir=str(tmp_path / "run"), **OPTIONS)
+    trained(task, data, path)
+    scene = write_tif(tmp_path / "scene.tif", np.ones((4, 8, 16), "float32"))
+    with pytest.raises(InvalidArgumentError, match=told):
+        predict_file(scene, tmp_path / "c.tif", path)
+    # By default, patches are as large as the images were.
+    done = predict_file(scene, tmp_path / "c.tif", path, mean=[0], std=[10_000])
+    assert (done.height, done.width, done.tile) == (1, 2, 8)
 
 
 @pytest.mark.parametrize("model", ["fcn", "fcsiamdiff", "dasha"])

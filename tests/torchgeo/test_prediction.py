@@ -275,6 +275,33 @@ def test_a_failure_leaves_an_earlier_file(scene_file, tmp_path, network):
         mapped(scene_file, out, network, tile=64)
 
 
+def test_polynomials_instead_of_a_transform(tmp_path, write_tif, network):
+    rasterio = pytest.importorskip("rasterio")
+    from rasterio.transform import RPCTransformer
+
+    line, sample, one = ([1.0 if place == at else 0.0 for place in range(20)] for at in (2, 1, 0))
+    ground = {
+        f"{axis}_{name}": value for axis in ("height", "lat", "long") for name, value in (("off", 0.0), ("scale", 1.0))
+    }
+    image = {"line_off": 20.0, "line_scale": 20.0, "samp_off": 24.0, "samp_scale": 24.0}
+    polynomials = rasterio.rpc.RPC(
+        line_num_coeff=line, line_den_coeff=one, samp_num_coeff=sample, samp_den_coeff=one, **ground, **image
+    )
+    path = write_tif(
+        tmp_path / "scene.tif", np.ones((2, 40, 48), "float32"), transform=None, crs=None, rpcs=polynomials
+    )
+    mapped(path, tmp_path / "pixels.tif", network, tile=8)
+    mapped(path, tmp_path / "patches.tif", lambda x: network(x).mean((2, 3)), tile=8)
+    with rasterio.open(path) as scene, rasterio.open(tmp_path / "pixels.tif") as pixels:
+        assert pixels.rpcs.to_gdal() == scene.rpcs.to_gdal()
+    with rasterio.open(tmp_path / "patches.tif") as patches:
+        found = patches.rpcs
+    assert (found.line_scale, found.samp_scale) == (2.5, 3.0)
+    with RPCTransformer(polynomials) as scene, RPCTransformer(found) as patches:
+        # the middle of the patch of rows 8 to 15, columns 16 to 23
+        np.testing.assert_allclose(patches.xy(1, 2), scene.xy(11.5, 19.5), rtol=1e-6)
+
+
 def test_points_instead_of_a_transform(tmp_path, write_tif, network, read_tif):
     rasterio = pytest.importorskip("rasterio")
     points = [rasterio.control.GroundControlPoint(row, col, 10 + col, 50 - row) for row in (0, 40) for col in (0, 40)]

@@ -15,6 +15,7 @@ import torchgeo_dasha
 from dasha.errors import DashaWarning, InvalidArgumentError, NotFittedError, StateFileError
 from tests.torchgeo.conftest import OPTIONS, OVERRIDES
 from torchgeo_dasha import ImageFolderDataModule, _compat
+from torchgeo_dasha.inputs import NORMALIZATION_KEY
 from torchgeo_dasha.networks import counted
 from torchgeo_dasha.searching import folder_of
 from torchgeo_dasha.units import plan_for_data
@@ -130,6 +131,8 @@ def test_change_detection_on_a_datamodule_of_torchgeo(trainer_of, tmp_path):
     trainer.fit(task, data)
     (result,) = trainer.test(task, data, verbose=False)
     assert result["test_loss"] > 0
+    content = torch.load(trainer.checkpoint_callback.best_model_path, weights_only=True)
+    assert set(content[NORMALIZATION_KEY]) == {"mean", "std"}  # crops of the images do not matter
     assert any("Accuracy" in name for name in result)  # the names of the others are of TorchGeo's versions
 
 
@@ -395,6 +398,44 @@ def test_a_learning_rate_and_patience_of_the_users_own(data_of, trainer_of):
         "val_loss",
         3,
     )
+
+
+def test_a_learning_rate_that_lightning_finds(data_of, trainer_of):
+    from lightning.pytorch.callbacks import LearningRateFinder
+
+    finder = LearningRateFinder(num_training_steps=30, early_stop_threshold=None)
+    task, trainer = task_of(), trainer_of(callbacks=[finder])
+    trainer.fit(task, data_of(count=160))
+    rate, schedule = task.hparams["lr"], trainer.lr_scheduler_configs[0].scheduler
+    assert rate not in (None, task.found.hyperparameters["lr"])
+    assert schedule.base_lrs == [rate]
+    (group,) = task.optimizers().param_groups
+    assert group["lr"] == pytest.approx(rate * schedule.lr_lambdas[0](schedule.last_epoch))
+
+
+@pytest.mark.parametrize("name", ["StochasticWeightAveraging", "EMAWeightAveraging"])
+def test_weights_are_averaged_from_a_search_and_from_what_it_found(name, data_of, trainer_of, tmp_path):
+    from lightning.pytorch import callbacks
+
+    if not hasattr(callbacks, name):
+        pytest.skip(f"this version of Lightning has no {name}")
+    options = {"swa_lrs": 0.01, "swa_epoch_start": 1} if name.startswith("Sto") else {}
+    for given in ({"run_dir": str(tmp_path / "run")}, {"architecture": str(tmp_path / "run")}):
+        task, averaging = task_of(**given), getattr(callbacks, name)(**options)
+        trainer_of(max_epochs=3, callbacks=[averaging], enable_checkpointing=False).fit(task, data_of())
+        kept = dict(averaging._average_model.named_parameters())
+        assert kept
+        assert all(
+            torch.isfinite(parameter).all() and kept.get(f"module.{name}", kept.get(name)).shape == parameter.shape
+            for name, parameter in task.named_parameters()
+        )
+
+
+def test_a_named_search_trains_without_validation(data_of, trainer_of, tmp_path):
+    trainer_of().fit(task_of(run_dir=str(tmp_path / "run")), data_of())
+    task, trainer = task_of(architecture=str(tmp_path / "run")), trainer_of(limit_val_batches=0)
+    trainer.fit(task, data_of())
+    assert trainer.global_step == 2
 
 
 @pytest.mark.parametrize(("precision", "is_fast"), [("bf16-mixed", True), ("32-true", False)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,8 @@ _FOLDERS = {
     "test": ("test", "testing"),
 }  # names that the folder of a part may have, in small or capital letters, if none has the first
 _ENDINGS = (
-    *(".avif", ".bmp", ".gif", ".heic", ".img", ".j2k", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tga", ".tif", ".tiff", ".vrt", ".webp"),
+    *(".avif", ".bmp", ".gif", ".heic", ".img", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png"),
+    *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".vrt", ".webp"),
 )  # of what looks like an image, read or not
 
 Files = list[tuple[Path, str]]
@@ -106,14 +106,14 @@ def split_images(
         group_of: Group of a path inside the folder; no group is in two parts.
 
     Raises:
-        InvalidArgumentError: If a part or a listed image is missing, the folder of a class is empty, train lacks a
+        InvalidArgumentError: If a part or a listed image is missing, the folder of a class has no image, train lacks a
             class, or an image or a group is in two parts.
     """
     draw = draw or Draw()
     lists = {name: folder / f"{name}.txt" for name in PARTS}
     named = [name for name, path in lists.items() if path.is_file()]
     if "train" in named:
-        _refuse_empty(folder, _ENDINGS)
+        _refuse_empty(folder)
         parts = {name: _listed(folder, lists[name]) for name in named}
         rule = f"by the lists {', '.join(f'{name}.txt' for name in named)}"
     elif "train" in (inside := split_folders(folder)):
@@ -121,12 +121,11 @@ def split_images(
         rule = f"by the folders {', '.join(path.name for path in inside.values())}"
         others = [path.name for path in _folders(folder) if path not in inside.values()]
         rule += f", without {some(others)}" if others else ""
-    elif group_of is not None:
-        parts = _drawn_by_group(folder, find_images(folder, suffixes), draw, group_of)
-        rule = f"by group {draw.describe('every class')}"
     else:
-        parts = _drawn(find_images(folder, suffixes), draw)
-        rule = draw.describe("every class")
+        _refuse_parts(folder)
+        found = find_images(folder, suffixes)
+        parts = _drawn(found, draw) if group_of is None else _drawn_by_group(folder, found, draw, group_of)
+        rule = ("" if group_of is None else "by group ") + draw.describe("every class")
     rule += _left_out(folder, parts, suffixes)
     require_validation(parts, folder, rule)
     check_groups({part: [str(path) for path, _ in files] for part, files in parts.items()}, what="images")
@@ -171,7 +170,7 @@ def find_images(folder: Path, suffixes: Sequence[str]) -> Files:
     """All images of a folder with a folder for every class.
 
     Raises:
-        InvalidArgumentError: If there are none, or the folder of a class is empty or has a name that is no text.
+        InvalidArgumentError: If there are none, or the folder of a class has none or a name that is no text.
     """
     found = [
         (path, place.name)
@@ -195,9 +194,12 @@ def unread(paths: Iterable[Path], suffixes: Sequence[str]) -> str:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder that are not hidden; a link that leads nowhere is one that cannot be read."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() or (path.is_symlink() and not path.exists()))
-    return [path for path in paths if not any(map(_is_hidden, path.relative_to(folder).parts))]
+    """All files below a folder that are not hidden, those in linked folders, too.
+
+    A link that leads nowhere is a file that cannot be read; one that leads back to a folder that it is in is left out.
+    """
+    real = folder.resolve()
+    return sorted(_walk(folder, (real, *real.parents)))
 
 
 def check_classes(parts: Iterable[Files], names: Sequence[str]) -> None:
@@ -205,6 +207,18 @@ def check_classes(parts: Iterable[Files], names: Sequence[str]) -> None:
     unknown = sorted({name for part in parts for _, name in part} - set(names))
     if unknown:
         raise InvalidArgumentError(f"there are images of class {some(unknown)}, but none to train on; add some")
+
+
+def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Files of a folder and of those inside, which are not among the real paths ``above``."""
+    for path in folder.iterdir():
+        if _is_hidden(path.name):
+            continue
+        if path.is_dir():
+            if (real := path.resolve()) not in above:
+                yield from _walk(path, (*above, real))
+        elif path.is_file() or (path.is_symlink() and not path.exists()):
+            yield path
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -230,14 +244,29 @@ def _refuse_unreadable_names(folder: Path, names: Iterable[str]) -> None:
         )
 
 
-def _refuse_empty(folder: Path, suffixes: Sequence[str]) -> None:
-    """Refuse folders with nothing, or nothing but images that are not read; others are there for something else."""
-    empty = [str(place) for place in _folders(folder) if all(_is_unread(path, suffixes) for path in files_below(place))]
+def _refuse_empty(folder: Path, suffixes: Sequence[str] | None = None) -> None:
+    """Refuse folders without images that are read; where lists say what is read, those without files."""
+    empty = [
+        str(place)
+        for place in _folders(folder)
+        if not any(suffixes is None or path.suffix.lower() in suffixes for path in files_below(place))
+    ]
     if empty:
         are = "1 folder has" if len(empty) == 1 else f"{len(empty)} folders have"
         raise InvalidArgumentError(
-            f"{are} no images that are read ({some(empty)}), which those of classes need; add or convert some, or "
-            "delete what is no class"
+            f"{are} no images that are read ({some(empty)}), which those of classes need; add or convert some, or move "
+            "or delete what is no class"
+        )
+
+
+def _refuse_parts(folder: Path) -> None:
+    """Refuse folders of parts, which have folders inside, as classes."""
+    usual = {name for names in _FOLDERS.values() for name in names}
+    parts = [place.name for place in _folders(folder) if place.name.lower() in usual and _folders(place)]
+    if parts:
+        raise InvalidArgumentError(
+            f"{folder} has {', '.join(parts)} with folders inside, which are parts and no classes, but not both train "
+            "and val, which say what the classes are; add these, or move the folders of the classes to the top"
         )
 
 

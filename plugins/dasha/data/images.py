@@ -14,7 +14,7 @@ from dasha.data.names import some
 from dasha.data.sources import Pair, SourceData
 from dasha.errors import InvalidArgumentError
 
-_SUFFIXES = (".png", ".jpg", ".jpeg")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif")
 _MODES = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
 
 

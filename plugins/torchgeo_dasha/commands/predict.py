@@ -12,7 +12,12 @@ Number = TypeVar("Number", int, float)
 
 
 def predict(
-    scene: Annotated[Path, typer.Argument(help="GeoTIFF, or any other raster that GDAL reads.", show_default=False)],
+    scene: Annotated[
+        str,
+        typer.Argument(
+            help="GeoTIFF, or any other raster that GDAL reads, such as https://… or /vsizip/….", show_default=False
+        ),
+    ],
     checkpoint: Annotated[
         Path,
         typer.Option(help="Lightning .ckpt of a TorchGeo task, or run folder of dasha.", show_default=False),

@@ -20,7 +20,7 @@ from dasha.data.names import some
 from dasha.errors import InvalidArgumentError
 from torchgeo_dasha.inputs import plain_value
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff")
 # How content begins decides, not the suffix; anything else, such as a virtual raster, could lead to any other file.
 _DRIVERS = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"II": "GTiff", b"MM": "GTiff"}
 _REAL = "convert them to bands of real numbers, such as amplitude and phase"

@@ -16,7 +16,7 @@ from dasha.errors import InvalidArgumentError
 from dasha.metrics import prediction_of
 from dasha.tasks import TaskSpec
 from torchgeo_dasha._compat import ChangeDetection, Regression
-from torchgeo_dasha.inputs import CLASS_KEY, KEY, NORMALIZATION_KEY, InputSpec, Normalization
+from torchgeo_dasha.inputs import CLASS_KEY, KEY, NORMALIZATION_KEY, SIZE_KEY, UNKNOWN, InputSpec, Normalization
 from torchgeo_dasha.specs import OWN_NETWORK
 from torchgeo_dasha.timm_models import register_network  # and with it dasha_wrn and dasha_unet
 
@@ -36,6 +36,8 @@ class Trained:
         class_names: Of the outputs; may be empty.
         inputs: How its inputs were made, if the file says so.
         normalization: How their bands were normalised, likewise.
+        why_unknown: Why the file does not say the latter, if it says this.
+        image_size: Height and width of the images trained on, if the file says so and each has one target.
         normalizes: Whether the network normalises its inputs itself.
         fill: What it takes for no data, for every band, if it normalises.
         is_number: Whether outputs are numbers in the units of the targets.
@@ -47,6 +49,8 @@ class Trained:
     class_names: tuple[str, ...] = ()
     inputs: InputSpec | None = None
     normalization: Normalization | None = None
+    why_unknown: str = ""
+    image_size: tuple[int, int] | None = None
     normalizes: bool = False
     fill: tuple[float, ...] = ()
     is_number: bool = False
@@ -134,7 +138,18 @@ def load_trained(
             network = OneBehindOther(module)
     is_sigmoid = hyperparameters.get("task") in ("binary", "multilabel")
     names = _names_of_outputs(inputs.class_names if inputs else (), hyperparameters)
-    return Trained(network.eval(), channels, is_sigmoid, names, inputs, normalization, is_number=is_number)
+    size = content.get(SIZE_KEY)
+    return Trained(
+        network.eval(),
+        channels,
+        is_sigmoid,
+        names,
+        inputs,
+        normalization,
+        why_unknown="" if inputs else content.get(NORMALIZATION_KEY, {}).get(UNKNOWN, ""),
+        image_size=size and (size[0], size[1]),
+        is_number=is_number,
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -191,7 +206,7 @@ def _normalization(content: Mapping[str, Any], inputs: InputSpec | None) -> Norm
     if inputs is not None:
         return Normalization(inputs.mean, inputs.std)
     stored = content.get(NORMALIZATION_KEY)
-    return None if stored is None else Normalization.of_dict(stored)
+    return None if stored is None or UNKNOWN in stored else Normalization.of_dict(stored)
 
 
 def _of_both(normalization: Normalization | None) -> Normalization | None:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.errors import RasterioError
+from rasterio.rpc import RPC
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
@@ -101,7 +103,7 @@ def write_raster(
     """
     target = Path(path).resolve()
     check_target(path)
-    if target == scene.path.resolve():
+    if target == Path(scene.path).resolve():
         raise InvalidArgumentError(f"out={str(path)!r} is the scene itself; choose another file")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}-", suffix=".tif", dir=target.parent)
@@ -150,15 +152,29 @@ def _replace(working: Path, target: Path) -> None:
 
 
 def _position(scene: Scene, stride: int) -> dict[str, Any]:
-    """Where the file lies on Earth: by a transform, or by ground control points."""
+    """Where the file lies on Earth: by a transform or ground control points, and by rational polynomials."""
+    polynomials = _scaled(scene.opened.rpcs, stride)
     points, system = scene.opened.gcps
     if points:
         scaled = [
             GroundControlPoint(point.row / stride, point.col / stride, point.x, point.y, point.z) for point in points
         ]
-        return {"gcps": scaled, "crs": system}
+        return {"gcps": scaled, "crs": system, **polynomials}
     a, b, c, d, e, f = scene.opened.transform[:6]
-    return {"crs": scene.opened.crs, "transform": Affine(a * stride, b * stride, c, d * stride, e * stride, f)}
+    scaled_transform = Affine(a * stride, b * stride, c, d * stride, e * stride, f)
+    return {"crs": scene.opened.crs, "transform": scaled_transform, **polynomials}
+
+
+def _scaled(polynomials: RPC | None, stride: int) -> dict[str, RPC]:
+    """Rational polynomials for larger pixels; they count lines and samples from the middle of the first."""
+    if polynomials is None:
+        return {}
+    scaled = copy(polynomials)
+    scaled.line_off, scaled.samp_off = (
+        (offset + 0.5) / stride - 0.5 for offset in (polynomials.line_off, polynomials.samp_off)
+    )
+    scaled.line_scale, scaled.samp_scale = polynomials.line_scale / stride, polynomials.samp_scale / stride
+    return {"rpcs": scaled}
 
 
 def _umask() -> int:

@@ -121,7 +121,7 @@ def map_scene(
 
 
 def predict_file(
-    source: Path,
+    source: str | Path,
     out: Path,
     checkpoint: Path,
     *,
@@ -137,7 +137,7 @@ def predict_file(
     """Write classes or numbers of a scene in a file, by a checkpoint.
 
     Args:
-        source: Any raster that rasterio reads.
+        source: Any raster that rasterio reads; see `open_scene`.
         out: GeoTIFF that is written.
         checkpoint: See `load_trained`.
         task: See there.
@@ -176,7 +176,7 @@ def predict_file(
         )
 
 
-def _trained_bands(trained: Trained, source: Path) -> tuple[int, ...] | None:
+def _trained_bands(trained: Trained, source: str | Path) -> tuple[int, ...] | None:
     """Bands that the network was trained with, which are those of the scene only if it has as many in all."""
     if trained.inputs is None:
         return None
@@ -193,7 +193,7 @@ def _trained_bands(trained: Trained, source: Path) -> tuple[int, ...] | None:
 def _tile(trained: Trained, scene: Scene, tile: int | None, *, overlap: int) -> int:
     """Height and width of tiles: those trained on; or as asked for, but not beyond all that covers the scene."""
     inputs = trained.inputs
-    size = ((inputs.file_size or inputs.image_size) if inputs else None) or (_TILE, _TILE)
+    size = ((inputs.file_size or inputs.image_size) if inputs else trained.image_size) or (_TILE, _TILE)
     if tile is not None:
         unit = math.lcm(*size)  # what suits the network, so do its multiples
         return min(tile, unit * math.ceil(max(scene.height, scene.width, overlap + 1) / unit))
@@ -228,6 +228,11 @@ def _normalization(
     if mean is None and std is None and trained.normalization is not None:
         mean, std = trained.normalization.mean, trained.normalization.std
     if mean is None and std is None:
+        if trained.why_unknown:
+            raise InvalidArgumentError(
+                f"{path} does not say how inputs were normalised, since {trained.why_unknown}: pass mean and std "
+                "that do the same to pixels, and a scene of the resolution that the network knows"
+            )
         raise InvalidArgumentError(
             f"{path} does not say how inputs were normalised: pass mean and std of the datamodule it was trained with, "
             "which are 0 and 255 for one of TorchGeo without its own; 0 and 1 leave pixels as they are"

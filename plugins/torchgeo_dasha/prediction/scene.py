@@ -27,12 +27,12 @@ class Scene:
 
     Attributes:
         opened: Of rasterio.
-        path: Its file.
+        path: Its file, or another name that GDAL knows, as it was given.
         bands: Numbers of the bands that are read, from 1.
     """
 
     opened: Any
-    path: Path
+    path: str | Path
     bands: tuple[int, ...]
 
     @property
@@ -68,11 +68,11 @@ class Scene:
 
 
 @contextmanager
-def open_scene(path: Path, bands: Sequence[int] | None) -> Iterator[Scene]:
+def open_scene(path: str | Path, bands: Sequence[int] | None) -> Iterator[Scene]:
     """Open a scene.
 
     Args:
-        path: Any file that rasterio reads.
+        path: Any file that rasterio reads; names of other kinds, such as ``https://…`` or ``/vsizip/…``, as text.
         bands: Numbers of bands to read, from 1; by default all, without transparency.
 
     Raises:
