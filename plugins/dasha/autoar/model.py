@@ -372,10 +372,11 @@ class AutoAR(Incremental):
         """Check the number or id of a training series, or see whether the only one is meant."""
         if number is None and self.config.is_zero_shot:
             return None
-        widths = [tail.shape[1] for tail in self._series().tails]
+        known = self._series()
+        widths = [tail.shape[1] for tail in known.tails]
         if number is None:
             return 0 if widths == [channels] else None
-        if isinstance(number, str):
+        if isinstance(number, str) and isinstance(known, FittedAR) and known.summaries is not None:
             number = self._number_of(number)
         if isinstance(number, bool) or not isinstance(number, Integral) or not 0 <= number < len(widths):
             raise InvalidArgumentError(
