@@ -180,6 +180,15 @@ def test_autocast_of_the_caller_changes_nothing(finished, tmp_path):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_every_step_in_bfloat16_has_the_weights_of_its_own(is_inside):
+    overrides = {**FEW, "precision": "bfloat16", "retrain.epochs": 12}
+    with torch.autocast("cpu", enabled=is_inside):
+        losses = run_of(overrides=overrides, seed=1).fit(TRAIN, VALIDATION).result.curves[0]["losses"]
+    single = run_of(overrides={**overrides, "precision": "float32"}, seed=1).fit(TRAIN, VALIDATION)
+    assert losses == pytest.approx(single.result.curves[0]["losses"], abs=0.05)
+
+
 def test_several_seeds_have_an_interval(finished):
     run, path = finished
     evaluation = run.evaluate(TEST)

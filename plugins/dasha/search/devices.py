@@ -65,11 +65,20 @@ def deterministic(is_wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
+def own_precision(device: torch.device) -> torch.autocast:
+    """Whatever a caller's autocast says, compute in the types that tensors have, or in those of an autocast inside.
+
+    Autocast keeps the weights that it has cast until the outermost one ends, here after many steps: it is told to keep
+    none.
+    """
+    return torch.autocast(device.type, enabled=False, cache_enabled=False)
+
+
 @contextmanager
 def evaluating(network: nn.Module, device: torch.device) -> Iterator[nn.Module]:
     """A network in evaluation mode where it computes, in its own precision; afterwards it is back on the CPU."""
     try:
-        with torch.autocast(device.type, enabled=False):
+        with own_precision(device):
             yield network.to(device).eval()
     finally:
         network.cpu()

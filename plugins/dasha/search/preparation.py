@@ -14,7 +14,7 @@ from dasha.data.inspection import DataSummary, check_pair, inspect
 from dasha.data.split import Counted, Split, as_split, form_of
 from dasha.search.budgets import budget_of
 from dasha.search.config import RunConfig, claim, config_dict, stored_precision
-from dasha.search.devices import deterministic, precision_of
+from dasha.search.devices import deterministic, own_precision, precision_of
 from dasha.search.found import load_search
 from dasha.search.networks import BackboneArgument, NetworkSource, network_sources
 from dasha.search.outputs import check_outputs
@@ -84,7 +84,7 @@ def begun(setup: Setup, train: Any, validation: Any) -> Iterator[tuple[Run, list
             folder belongs to other data, settings, networks or functions.
     """
     # Whatever the caller is in the middle of, networks are trained, and in the precision of the run.
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(setup.device.type, enabled=False):
+    with torch.inference_mode(False), torch.enable_grad(), own_precision(setup.device):
         run, sources, data = _prepared(setup, train, validation)
         about = {"task": asdict(setup.task), "settings": config_dict(setup.config), "budget": run.budget.as_dict()}
         with run.folder.locked(), deterministic(setup.config.is_deterministic):
