@@ -143,11 +143,8 @@ def local_recursive_maps(
     Returns:
         ``weights (C, H, K)`` and ``bias (C, H)``.
     """
-    intercepts, coefficients = nested_regression(moments).all_coefficients()
-    channel = torch.arange(len(lookbacks), device=lookbacks.device)
-    return _recursive_maps(
-        coefficients[channel, lookbacks], intercepts[channel, lookbacks], diff_order, horizon, context
-    )
+    intercepts, coefficients = nested_regression(moments).coefficients_at(lookbacks)
+    return _recursive_maps(coefficients, intercepts, diff_order, horizon, context)
 
 
 def _recursive_maps(

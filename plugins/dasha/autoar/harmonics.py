@@ -47,9 +47,8 @@ def harmonic_maps(levels: ChannelMoments, season: int, horizon: int, *, criterio
     remainder = ChannelMoments(levels.count, torch.zeros_like(sums), sums[:, (apart[:, None] - apart).abs()])
     regression = nested_regression(remainder)
     lookbacks = information_criterion(criterion, regression.rss, regression.count).argmin(-1)
-    _, coefficients = regression.all_coefficients()
-    chosen = coefficients[torch.arange(len(lookbacks), device=lookbacks.device), lookbacks]
-    weights, bias, _ = forecast_maps(chosen, torch.zeros_like(levels.count), horizon)
+    _, coefficients = regression.coefficients_at(lookbacks)
+    weights, bias, _ = forecast_maps(coefficients, torch.zeros_like(levels.count), horizon)
     return pad(weights, (0, context - lags)) + (ahead - weights @ inside[:lags]) @ solver, bias
 
 

@@ -61,6 +61,12 @@ class NestedRegression:
         solutions = (inverse * self.factor[..., -1, :size, None]).cumsum(-2)
         return solutions[..., 0], solutions[..., 1:]
 
+    def coefficients_at(self, lookbacks: Tensor) -> tuple[Tensor, Tensor]:
+        """Intercepts ``(C,)`` and lag coefficients ``(C, P)`` of regressions, each at a lookback of its own."""
+        intercepts, coefficients = self.all_coefficients()
+        row = torch.arange(len(lookbacks), device=lookbacks.device)
+        return intercepts[row, lookbacks], coefficients[row, lookbacks]
+
 
 def nested_regression(moments: WindowMoments | ChannelMoments) -> NestedRegression:
     """Factor the moments of windows ``[target, lag 1 … lag P]`` once for all lookbacks ``0 … P``.
