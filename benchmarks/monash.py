@@ -30,6 +30,7 @@ from dasha.bench.files import load_all
 from dasha.bench.output import write_json
 from dasha.bench.store import Store
 from dasha.cli._progress import progress_bar
+from dasha.tables.tsf import SUFFIXES
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_common_arguments(parser)
     add_store_arguments(parser, tuple(METHODS))
     parser.set_defaults(threads=1)
-    parser.add_argument("--datasets", nargs="+", default=NAMES, metavar="NAME", help="files without .tsf")
+    files = f"files ({', '.join(SUFFIXES)}), without the ending"
+    parser.add_argument("--datasets", nargs="+", default=NAMES, metavar="NAME", help=files)
     parser.add_argument(
         "--methods", nargs="+", default=tuple(METHODS), choices=METHODS, metavar="NAME", help=", ".join(METHODS)
     )

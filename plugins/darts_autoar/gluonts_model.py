@@ -19,11 +19,13 @@ from gluonts.pydantic import root_validator
 
 from darts_autoar.gluonts_forecast import AutoARForecast
 from darts_autoar.gluonts_series import EntrySeries, KnownSeries, continuations, period_freq, training_ends
+from darts_autoar.gluonts_update import updated
 from darts_autoar.learned import Learned
 from dasha._engine_options import DEFAULT_CRITERION, engine_options
 from dasha.autoar import AutoAR
 from dasha.autoar.config import AutoARConfig, whole_number
 from dasha.autoar.state import from_plain, to_plain
+from dasha.autoar.summary_set import require_summable
 from dasha.errors import (
     DashaWarning,
     InvalidArgumentError,
@@ -82,6 +84,8 @@ class AutoAREstimator(Estimator):
         device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``. Prediction, one series at a time,
             runs on the CPU.
         seed: Seed of the sample paths.
+        keep_summaries: Keep in the predictor what `train_from` needs, see `dasha.autoar.AutoAR.fit`. Goes with the
+            paper's strategy, and without validation data.
 
     Raises:
         ValueError: If an argument is not one of the values above.
@@ -114,6 +118,7 @@ class AutoAREstimator(Estimator):
         mode: str = "trained",
         device: str = "auto",
         seed: int = 0,
+        keep_summaries: bool = False,
     ) -> None:
         self.prediction_length = whole_number("prediction_length", prediction_length, minimum=1)
         super().__init__(lead_time=whole_number("lead_time", lead_time, minimum=0))
@@ -137,6 +142,9 @@ class AutoAREstimator(Estimator):
             )
         self.config = AutoARConfig(**options)
         self.context_length = self.config.max_lookback
+        self.keep_summaries = keep_summaries
+        if keep_summaries:
+            require_summable(self.config, has_validation=False)
 
     def train(
         self, training_data: Iterable[Mapping[str, Any]], validation_data: Iterable[Mapping[str, Any]] | None = None
@@ -160,23 +168,81 @@ class AutoAREstimator(Estimator):
             InvalidSeriesError: If an entry cannot be used, or no series holds any value (in zero-shot mode, which does
                 without, if there is no series).
         """
+        self._refuse_validation_data(validation_data)
         series = _read(training_data, "training_data", self.freq)
         if self.config.is_zero_shot:
             return self._predictor(AutoAR(**asdict(self.config)), [])
         following: list[FloatArray] | None = None
         if validation_data is not None:
-            following = continuations(series, _read(validation_data, "validation_data", self.freq))
+            following = continuations(
+                series, _read(validation_data, "validation_data", self.freq), name="validation_data"
+            )
+            if all(np.isnan(rows).all() for rows in following):
+                raise InvalidSeriesError(
+                    f"validation_data holds no value after the end of training_data ({series[0].name} ends before "
+                    f"{series[0].end}); pass series that reach further, or leave out validation_data"
+                )
         usable = [number for number, one in enumerate(series) if one.has_values()]
         if not usable:
             raise InvalidSeriesError("training_data holds no value at all, only missing ones; check how it was read")
         train = [series[number].values for number in usable]
         later = None if following is None else [following[number] for number in usable]
-        engine = _fit(self.config, train, later)
+        engine = _fit(self.config, train, later, keep_summaries=self.keep_summaries)
         lengths = {number: len(values) for number, values in zip(usable, train, strict=True)}
         if later is not None:
             lengths = {number: lengths[number] + len(rows) for number, rows in zip(usable, later, strict=True)}
         _warn_of_short(engine, series, lengths)
         return self._predictor(engine, [series[number] for number in usable])
+
+    def train_from(
+        self,
+        predictor: "AutoARPredictor",
+        training_data: Iterable[Mapping[str, Any]],
+        validation_data: Iterable[Mapping[str, Any]] | None = None,
+    ) -> "AutoARPredictor":
+        """Learn from what came after the training of a predictor, without the old data.
+
+        The result is what `train` gives on everything so far and the new rows together: differencing, lookback,
+        coefficients and units are found anew, from sums that `train` kept with ``keep_summaries=True``.
+
+        Args:
+            predictor: Trained with ``keep_summaries=True`` and the settings of this estimator; stays as it is.
+            training_data: Entries that continue the training series, by item id, or by position where there are no ids,
+                with or without the old rows in front, which do not count again; steps between are missing. A series
+                that has ended may have no entry, and other item ids begin new series.
+            validation_data: Not supported.
+
+        Returns:
+            A further predictor, which can go on in the same way.
+
+        Raises:
+            InvalidArgumentError: If the predictor kept no sums, or was trained with other settings.
+            InvalidSeriesError: If an entry cannot be used or does not continue its series, or nothing is new.
+
+        Examples:
+            >>> import numpy as np, pandas as pd
+            >>> from darts_autoar import AutoAREstimator
+            >>> y = np.sin(np.arange(120) * np.pi / 6)
+            >>> estimator = AutoAREstimator(prediction_length=12, keep_summaries=True)
+            >>> entry = {"start": pd.Period("2020-01-01", freq="h"), "target": y}
+            >>> predictor = estimator.train([{**entry, "target": y[:90]}])
+            >>> predictor = estimator.train_from(predictor, [{"start": entry["start"] + 90, "target": y[90:]}])
+        """
+        require_summable(self.config, has_validation=False)
+        self._refuse_validation_data(validation_data)
+        if not isinstance(predictor, AutoARPredictor):
+            raise InvalidArgumentError(
+                f"predictor is a {type(predictor).__name__}, but must be what AutoAREstimator.train returned"
+            )
+        entries = _read(training_data, "training_data", self.freq)
+        ends = [] if predictor._known is None else predictor._known.ends()
+        return self._predictor(*updated(predictor.engine, self.config, ends, entries))
+
+    def _refuse_validation_data(self, validation_data: object) -> None:
+        if self.keep_summaries and validation_data is not None:
+            raise InvalidArgumentError(
+                "keep_summaries=True goes without validation_data; make its rows part of training_data"
+            )
 
     def _predictor(self, engine: AutoAR, series: list[EntrySeries]) -> "AutoARPredictor":
         predictor: AutoARPredictor = AutoARPredictor(
@@ -299,10 +365,12 @@ def _read(dataset: Iterable[Mapping[str, Any]], name: str, freq: str | None) -> 
     return series
 
 
-def _fit(config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] | None) -> AutoAR:
+def _fit(
+    config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] | None, *, keep_summaries: bool
+) -> AutoAR:
     """Fit what was asked for, or the nearest that the data can carry."""
     try:
-        return AutoAR(**asdict(config)).fit(train, validation=later)
+        return AutoAR(**asdict(config)).fit(train, validation=later, keep_summaries=keep_summaries)
     except ValidationTooShortError as error:
         assert later is not None
         try:
@@ -317,10 +385,10 @@ def _fit(config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] 
     *simpler, simplest = _simpler(config)
     for candidate in simpler:
         with contextlib.suppress(SeriesTooShortError):
-            engine = AutoAR(**asdict(candidate)).fit(train, validation=later)
+            engine = AutoAR(**asdict(candidate)).fit(train, validation=later, keep_summaries=keep_summaries)
             break
     else:
-        engine = AutoAR(**asdict(simplest)).fit(train, validation=later)
+        engine = AutoAR(**asdict(simplest)).fit(train, validation=later, keep_summaries=keep_summaries)
     warnings.warn(
         f"training_data is too short for what was asked ({reason}); trained {engine!r} instead",
         DashaWarning,

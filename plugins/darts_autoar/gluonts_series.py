@@ -48,7 +48,7 @@ class EntrySeries:
             InvalidSeriesError: If a field is missing or cannot be used.
         """
         item_id = None if entry.get("item_id") is None else str(entry["item_id"])
-        name = f"series number {number}" if item_id is None else f"series {item_id!r}"
+        name = _name_of(item_id, number)
         for field in ("start", "target"):
             if field not in entry:
                 raise InvalidSeriesError(f"{name} has no field {field!r}; build the dataset with PandasDataset")
@@ -84,16 +84,20 @@ class EntrySeries:
         """Tell whether anything was observed."""
         return not bool(np.isnan(self.values).all())
 
-    def steps_after(self, end: pd.Period) -> FloatArray:
+    def steps_after(self, end: pd.Period, name: str) -> FloatArray:
         """Rows from the period ``end`` on, NaN for steps between the two, shape ``(N, C)``; ``N`` may be 0."""
         known = self.position(end.ordinal) if end.freqstr == self.start.freqstr else None
         if known is None:
             raise InvalidSeriesError(
-                f"validation_data of {self.name} starts at {self.start} with frequency {self.start.freqstr!r}, which "
-                f"does not continue training_data, whose next step is {end} with frequency {end.freqstr!r}"
+                f"{name} of {self.name} starts at {self.start} with frequency {self.start.freqstr!r}, which does not "
+                f"continue the training series, whose next step is {end} with frequency {end.freqstr!r}"
             )
         between = np.full((max(0, -known), self.values.shape[1]), np.nan)
         return np.vstack([between, self.values[max(0, known) :]])
+
+
+def _name_of(item_id: str | None, number: int) -> str:
+    return f"series number {number}" if item_id is None else f"series {item_id!r}"
 
 
 def period_freq(freq: str) -> str:
@@ -127,59 +131,51 @@ def _has_freq(start: pd.Period, freq: str) -> bool:
     return bool(start.freqstr == freq or start.freq == pd.Period("2000-01-01", freq=freq).freq)
 
 
-def continuations(train: Sequence[EntrySeries], validation: Sequence[EntrySeries]) -> list[FloatArray]:
+def continuations(train: Sequence[EntrySeries], later: Sequence[EntrySeries], *, name: str) -> list[FloatArray]:
     """Rows that follow each training series.
 
     Series are paired by item id, and by position where there are no ids, or the same one twice.
 
     Args:
-        train: Training series.
-        validation: Their continuations, with or without the training rows in front, which do not count again.
+        train: Training series, or their last rows.
+        later: Their continuations, with or without the training rows in front, which do not count again.
+        name: How messages call ``later``.
 
     Returns:
-        One array ``(N, C)`` per training series, a single missing row where nothing follows.
+        One array ``(N, C)`` per training series; ``N`` is 0 where nothing follows.
 
     Raises:
-        InvalidSeriesError: If the two do not belong together, or nothing follows any series.
+        InvalidSeriesError: If the two do not belong together.
     """
-    partners = _partners(train, validation)
     following = []
-    for one, later in zip(train, partners, strict=True):
+    for one, partner in zip(train, _partners(train, later, name), strict=True):
         channels = one.values.shape[1]
-        if later is not None and later.values.shape[1] != channels:
+        if partner is not None and partner.values.shape[1] != channels:
             raise InvalidSeriesError(
-                f"validation_data of {one.name} has {later.values.shape[1]} channels, but training_data has {channels}"
+                f"{name} of {one.name} has {partner.values.shape[1]} channels, but the training series has {channels}"
             )
-        rows = np.empty((0, channels)) if later is None else later.steps_after(one.end)
-        following.append(rows if len(rows) else np.full((1, channels), np.nan))
-    if all(np.isnan(rows).all() for rows in following):
-        raise InvalidSeriesError(
-            f"validation_data holds no value after the end of training_data ({train[0].name} ends before "
-            f"{train[0].end}); pass series that reach further, or leave out validation_data"
-        )
+        following.append(np.empty((0, channels)) if partner is None else partner.steps_after(one.end, name))
     return following
 
 
-def _partners(train: Sequence[EntrySeries], validation: Sequence[EntrySeries]) -> list[EntrySeries | None]:
-    names = [{one.item_id for one in part} for part in (train, validation)]
-    has_ids = all(
-        None not in ids and len(ids) == len(part) for ids, part in zip(names, (train, validation), strict=True)
-    )
+def _partners(train: Sequence[EntrySeries], later: Sequence[EntrySeries], name: str) -> list[EntrySeries | None]:
+    names = [{one.item_id for one in part} for part in (train, later)]
+    has_ids = all(None not in ids and len(ids) == len(part) for ids, part in zip(names, (train, later), strict=True))
     if has_ids:
         unknown = sorted(str(item_id) for item_id in names[1] - names[0])
         if unknown:
             raise InvalidSeriesError(
-                f"validation_data holds {len(unknown)} series that training_data does not (the first is "
-                f"{unknown[0]!r}); pass the continuation of training series only"
+                f"{name} holds {len(unknown)} series that were not trained on (the first is {unknown[0]!r}); pass the "
+                "continuation of training series only"
             )
-        by_id = {one.item_id: one for one in validation}
+        by_id = {one.item_id: one for one in later}
         return [by_id.get(one.item_id) for one in train]
-    if [one.item_id for one in train] != [one.item_id for one in validation]:
+    if [one.item_id for one in train] != [one.item_id for one in later]:
         raise InvalidSeriesError(
-            f"validation_data has {len(validation)} series and training_data {len(train)}, without item ids that say "
-            "which belong together; pass one for each, in the same order, or give every series its own item_id"
+            f"{name} has {len(later)} series, and {len(train)} were trained on, without item ids that say which belong "
+            "together; pass one for each, in the same order, or give every series its own item_id"
         )
-    return list(validation)
+    return list(later)
 
 
 class KnownSeries:
@@ -196,10 +192,20 @@ class KnownSeries:
         self._probes = [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
         self._candidates: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         self._ordinals: dict[tuple[Any, ...], set[int]] = defaultdict(set)
-        kinds = zip(ends["item_ids"], ends["freqs"], shapes[:, 1].tolist(), strict=True)
-        for number, (kind, ordinal) in enumerate(zip(kinds, ends["ordinals"].tolist(), strict=True)):
+        self._kinds = list(zip(ends["item_ids"], ends["freqs"], shapes[:, 1].tolist(), strict=True))
+        self._last = ends["ordinals"].tolist()
+        for number, (kind, ordinal) in enumerate(zip(self._kinds, self._last, strict=True)):
             self._ordinals[kind].add(ordinal)
             self._candidates[(kind, ordinal, self._probes[number][-1].tobytes())].append(number)
+
+    def ends(self) -> list[EntrySeries]:
+        """The last rows of every training series, at their times, in the order of the training series."""
+        ends = []
+        for number, ((item_id, freq, width), ordinal) in enumerate(zip(self._kinds, self._last, strict=True)):
+            rows = self._probes[number]
+            start = pd.Period(ordinal=ordinal, freq=freq) - (len(rows) - 1)
+            ends.append(EntrySeries(_name_of(item_id, number), item_id, start, rows, width == 1))
+        return ends
 
     def find(self, series: EntrySeries) -> int | None:
         """Number of the training series that this one continues; None if there is none."""

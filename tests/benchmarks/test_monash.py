@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +227,22 @@ def test_lags_of_the_linear_regression(horizon, season, shortest, lags):
     assert methods.linear_lags(Setting(horizon, season, shortest)) == lags
 
 
+@pytest.mark.parametrize("ending", [".zip", ".tsf.gz"])
+def test_files_may_be_compressed(run, folder, ending):
+    plain = folder / "data" / "tiny_dataset.tsf"
+    whole, _, _ = run("--methods", "naive")
+    if ending == ".zip":
+        with zipfile.ZipFile(folder / "data" / "tiny_dataset.zip", "w") as archive:
+            archive.write(plain, plain.name)
+    else:
+        (folder / "data" / "tiny_dataset.tsf.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    content, _, _ = run("--methods", "naive")
+    scores = [[one["mase"] for one in found["results"]] for found in (whole, content)]
+    assert len(scores[0]) == 1
+    assert scores[0] == scores[1]
+
+
 def test_presets_may_name_the_horizon(monkeypatch):
     monkeypatch.setitem(methods.AUTO_AR, "autoar-x", {"criterion": "horizon_bic", "horizon": methods.HORIZON})
     described = methods.auto_ar("autoar-x").describe(Setting(7, 12, 50))
@@ -234,7 +252,7 @@ def test_presets_may_name_the_horizon(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "line", "reason"),
     [
-        ("absent", "", "no absent.tsf under"),
+        ("absent", "", "no absent.tsf or absent.tsf.gz or absent.zip under"),
         ("broken", "@data", "no series after '@data'"),
         ("endless", "@data\na:1,2\n", "declares 0"),
         ("unknown", "@attribute series_name string\n@data\na:1,2", "states no horizon; pass --horizon"),

@@ -19,9 +19,11 @@ from gluonts.dataset.split import split
 from gluonts.ev import metrics
 from gluonts.evaluation import Evaluator, MultivariateEvaluator, make_evaluation_predictions
 from gluonts.model import evaluate_model
+from gluonts.model.estimator import IncrementallyTrainable
 from gluonts.model.predictor import Localizer, ParallelizedPredictor, Predictor
+from gluonts.model.seasonal_naive import SeasonalNaivePredictor
 from gluonts.shell.env import TrainEnv
-from gluonts.shell.train import run_train_and_test
+from gluonts.shell.train import run_train, run_train_and_test
 from gluonts.shell.util import forecaster_type_by_name
 
 from darts_autoar import AutoAREstimator, AutoARPredictor
@@ -149,7 +151,7 @@ class TestUnits:
         earlier = pd.Period(ordinal=data[0]["start"].ordinal - 5, freq="15min")
         self.check(predictor, engine, {**data[0], "start": earlier}, None)
         shifted = {**data[0], "start": earlier, "target": np.append(data[0]["target"], 1.0)}
-        with pytest.raises(InvalidSeriesError, match=r"series 'a' starts at .* does not continue training_data"):
+        with pytest.raises(InvalidSeriesError, match=r"series 'a' starts at .* does not continue the training series"):
             trained(data[:1], [shifted])
 
     def test_of_a_single_training_series(self):
@@ -205,7 +207,7 @@ class TestValidation:
     def test_a_series_without_a_continuation(self, univariate):
         data = [cut(entry, stop=100) for entry in univariate]
         predictor = trained(data, univariate[1:])
-        rows = [[np.nan], *(entry["target"][100:] for entry in univariate[1:])]
+        rows = [np.empty((0, 1)), *(entry["target"][100:] for entry in univariate[1:])]
         np.testing.assert_array_equal(predictor.coefficients_, self.expected(data, rows).coefficients_)
 
     @pytest.mark.parametrize("strategy", ["direct", "auto"])
@@ -229,16 +231,16 @@ class TestValidation:
         ("change", "message"),
         [
             (lambda data: [cut(entry, stop=100) for entry in data], "no value after the end of training_data"),
-            (lambda data: [{**data[0], "item_id": "new"}], "1 series that training_data does not .* 'new'"),
-            (lambda data: [{**data[0], "item_id": None}], "1 series and training_data 4, without item ids"),
-            (lambda data: [make_entry(300, 2, item_id="s0")], "series 's0' has 2 channels, but training_data has 1"),
+            (lambda data: [{**data[0], "item_id": "new"}], "1 series that were not trained on .* 'new'"),
+            (lambda data: [{**data[0], "item_id": None}], "1 series, and 4 were trained on, without item ids"),
+            (lambda data: [make_entry(300, 2, item_id="s0")], "series 's0' has 2 channels, but the training .* has 1"),
             (
                 lambda data: [{**data[0], "start": pd.Period("2020-01-01", "D")}],
                 "series 's0' starts at 2020-01-01 with",
             ),
             (
                 lambda data: [{**data[0], "start": pd.Period("2020-01-01 00:30", "15min")}],
-                "starts at 2020-01-01 00:30 with frequency '15min', which does not continue training_data",
+                "starts at 2020-01-01 00:30 with frequency '15min', which does not continue the training series",
             ),
             (lambda data: [], "validation_data is empty"),
         ],
@@ -247,6 +249,107 @@ class TestValidation:
         data = [cut(entry, stop=100) for entry in univariate]
         with pytest.raises(InvalidSeriesError, match=message):
             trained(data, change(univariate))
+
+
+class TestTrainFrom:
+    """New observations without the old data."""
+
+    @staticmethod
+    def estimator(**kwargs):
+        return AutoAREstimator(**{"prediction_length": STEPS, **SMALL, "keep_summaries": True, **kwargs})
+
+    @staticmethod
+    def check_same(continued, whole, entries):
+        assert (continued.lookback_, continued.diff_order_) == (whole.lookback_, whole.diff_order_)
+        np.testing.assert_allclose(continued.coefficients_, whole.coefficients_, rtol=1e-9)
+        for ours, theirs in zip(continued.predict(entries), whole.predict(entries), strict=True):
+            np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-9)
+            np.testing.assert_allclose(ours.quantile(0.9), theirs.quantile(0.9), rtol=1e-9)
+
+    @pytest.mark.parametrize("overlap", [0, 30, None])
+    @pytest.mark.parametrize("kind", ["univariate", "multivariate"])
+    def test_equals_training_on_everything(self, kind, overlap, request):
+        data = request.getfixturevalue(kind)
+        start = None if overlap is None else 100 - overlap
+        before = self.estimator().train([cut(entry, stop=100) for entry in data])
+        after = self.estimator().train_from(before, [cut(entry, start) for entry in data])
+        self.check_same(after, trained(data), data)
+        self.check_same(before, trained([cut(entry, stop=100) for entry in data]), data)
+
+    def test_in_steps_through_a_file(self, univariate, tmp_path):
+        estimator = self.estimator()
+        predictor = estimator.train([cut(entry, stop=100) for entry in univariate])
+        for start, stop in [(100, 103), (103, 140), (140, None)]:
+            predictor.serialize(tmp_path)
+            read = Predictor.deserialize(tmp_path)
+            predictor = estimator.train_from(read, [cut(entry, start, stop) for entry in reversed(univariate)])
+        self.check_same(predictor, trained(univariate), univariate)
+
+    def test_series_end_begin_and_pause(self, univariate):
+        first, second, third, fourth = univariate
+        before = self.estimator().train([cut(first, stop=100), second, cut(third, stop=100)])
+        after = self.estimator().train_from(before, [cut(third, 110), fourth, cut(first, 90)])
+        paused = {**third, "target": third["target"].copy()}
+        paused["target"][100:110] = np.nan
+        self.check_same(after, trained([first, second, paused, fourth]), [first, second, third, fourth])
+
+    def test_without_item_ids_by_position(self, univariate):
+        data = [{name: value for name, value in entry.items() if name != "item_id"} for entry in univariate]
+        before = self.estimator().train([cut(entry, stop=100) for entry in data])
+        self.check_same(self.estimator().train_from(before, [cut(entry, 100) for entry in data]), trained(data), data)
+        with pytest.raises(InvalidSeriesError, match="training_data has 1 series, and 4 were trained on, without item"):
+            self.estimator().train_from(before, data[:1])
+
+    def test_steps_of_several_minutes(self):
+        entry = make_entry(freq="15min")
+        before = self.estimator().train([cut(entry, stop=150)])
+        self.check_same(self.estimator().train_from(before, [cut(entry, 150)]), trained([entry]), [entry])
+
+    def test_new_series_without_a_value_are_left_out(self, univariate):
+        before = self.estimator().train(univariate[:2])
+        empty = {**make_entry(50, item_id="empty"), "target": np.full(50, np.nan)}
+        with pytest.warns(DashaWarning, match="1 of 3 new series are left out, because they hold no value"):
+            after = self.estimator().train_from(before, [*univariate[2:], empty])
+        self.check_same(after, trained(univariate), univariate)
+
+    def test_what_cannot_be_continued(self, univariate):
+        before = self.estimator().train([cut(entry, stop=100) for entry in univariate])
+        with pytest.raises(InvalidSeriesError, match=r"no value after the end of .* trained on \(series 's0' ends"):
+            self.estimator().train_from(before, [cut(entry, stop=100) for entry in univariate])
+        with pytest.raises(InvalidSeriesError, match=r"training_data of series 's0' starts at .* does not continue"):
+            self.estimator().train_from(before, [{**univariate[0], "start": pd.Period("2020-01-05", "D")}])
+        with pytest.raises(InvalidArgumentError, match="with max_lookback=30, but the estimator has max_lookback=20"):
+            self.estimator(max_lookback=20).train_from(before, univariate)
+        with pytest.raises(InvalidArgumentError, match=r"kept no summaries .* keep_summaries=True"):
+            self.estimator().train_from(trained(univariate), [make_entry(300, item_id="s0")])
+        with pytest.raises(InvalidArgumentError, match="keep_summaries=True goes without validation_data; make its"):
+            self.estimator().train_from(before, univariate, univariate)
+        with pytest.raises(InvalidArgumentError, match="keep_summaries=True goes without validation_data; make its"):
+            self.estimator().train(univariate, univariate)
+        with pytest.raises(InvalidArgumentError, match=r"mode='zero-shot', but the estimator has .*mode='trained'"):
+            self.estimator().train_from(
+                AutoAREstimator(STEPS, max_lookback=30, mode="zero-shot").train(univariate), univariate
+            )
+        with pytest.raises(InvalidArgumentError, match="predictor is a SeasonalNaivePredictor, but must be what"):
+            self.estimator().train_from(SeasonalNaivePredictor(STEPS, 12), univariate)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"strategy": "auto"}, "strategy='auto' with pooling='both' needs the rows themselves"),
+            ({"mode": "zero-shot"}, "mode='zero-shot' learns nothing"),
+            ({"criterion": "validation"}, "criterion='validation' has no validation rows"),
+        ],
+    )
+    def test_settings_that_need_the_rows(self, arguments, message):
+        with pytest.raises(InvalidArgumentError, match=message):
+            AutoAREstimator(**{"prediction_length": STEPS, "keep_summaries": True, **arguments})
+
+    def test_from_the_shell(self, univariate, tmp_path):
+        predictor = self.estimator().train([cut(entry, stop=100) for entry in univariate])
+        assert isinstance(self.estimator(), IncrementallyTrainable)
+        after = run_train(self.estimator(), univariate, {}, None, predictor)
+        self.check_same(after, trained(univariate), univariate)
 
 
 class TestMissingAndShort:

@@ -75,7 +75,8 @@ def monash(
     datasets: Annotated[
         str | None,
         typer.Option(
-            help="Files without .tsf. [default: those of hospital, tourism_monthly and m4_hourly that are there]",
+            help="Files (.tsf, .tsf.gz, or .zip with one), without the ending. [default: those of hospital, "
+            "tourism_monthly and m4_hourly that are there]",
             show_default=False,
         ),
     ] = None,

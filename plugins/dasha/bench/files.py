@@ -11,18 +11,21 @@ from dasha.errors import DashaError, InvalidTableError
 T = TypeVar("T")
 
 
-def find(file: str, data_dir: Path | None) -> Path:
-    """Return the file with this name below a folder; the first by path if there are several.
+def find(name: str, endings: Sequence[str], data_dir: Path | None) -> Path:
+    """Return the file with this name and one of these endings below a folder.
+
+    Of several, it is that of the first ending, and of these the first by path.
 
     Raises:
         InvalidTableError: If there is no folder or no such file.
     """
     if data_dir is None:
         raise InvalidTableError("no folder given; pass --data-dir or set DASHA_DATA")
-    found = sorted(Path(data_dir).rglob(file))
-    if not found:
-        raise InvalidTableError(f"no {file} under {data_dir}")
-    return found[0]
+    for ending in endings:
+        found = sorted(Path(data_dir).rglob(f"{name}{ending}"))
+        if found:
+            return found[0]
+    raise InvalidTableError(f"no {' or '.join(name + ending for ending in endings)} under {data_dir}")
 
 
 def find_folder(name: str, data_dir: Path | None) -> Path:
@@ -46,34 +49,37 @@ def folders_of(data_dir: Path | None, pattern: str) -> list[str]:
     return sorted({path.name for path in _checked(data_dir).rglob(pattern) if path.is_dir()})
 
 
-def files_of(data_dir: Path | None, suffix: str) -> list[str]:
-    """Return the names, without their ending, of all files below a folder that have it.
+def files_of(data_dir: Path | None, endings: Sequence[str]) -> list[str]:
+    """Return the names, without their ending, of all files below a folder that have one of these endings.
 
     Raises:
         InvalidTableError: If the folder is not given or is none.
     """
-    return sorted({path.name.removesuffix(suffix) for path in _checked(data_dir).rglob(f"*{suffix}")})
+    folder = _checked(data_dir)
+    return sorted({path.name.removesuffix(ending) for ending in endings for path in folder.rglob(f"*{ending}")})
 
 
-def those_there(named: Sequence[str], usual: Sequence[str], data_dir: Path | None, suffix: str) -> Sequence[str]:
+def those_there(
+    named: Sequence[str], usual: Sequence[str], data_dir: Path | None, endings: Sequence[str]
+) -> Sequence[str]:
     """Return the data sets to read: all that were named, or those of the usual ones whose files are there.
 
     Args:
         named: What was asked for by name; empty for the usual ones.
         usual: What is wanted otherwise.
         data_dir: Folder that holds the files, perhaps further down.
-        suffix: Ending of the files.
+        endings: What the files end with, one of these.
 
     Raises:
         InvalidTableError: If a file that was asked for is missing, or all of the usual ones are.
     """
-    there = files_of(data_dir, suffix)
+    there = files_of(data_dir, endings)
     for name in named:
         if name not in there:
-            refuse(name, f"there is no {name}{suffix} under {data_dir}")
+            refuse(name, f"there is no {name}{endings[0]} under {data_dir}")
     found = named or [name for name in usual if name in there]
     if not found:
-        wanted = ", ".join(f"{name}{suffix}" for name in usual)
+        wanted = ", ".join(f"{name}{endings[0]}" for name in usual)
         raise InvalidTableError(
             f"--data-dir {str(data_dir)!r} has none of the files {wanted}; put one there, or give the folder that "
             "holds them"

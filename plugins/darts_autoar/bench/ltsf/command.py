@@ -42,7 +42,7 @@ def bench_ltsf(request: Request, *, preset: str, horizons: str | None) -> dict[s
     }
     again = choose("--rerun", "preset", request.rerun, presets)
     plan = Plan(presets, choose_horizons(horizons), again, request.only_report)
-    names = those_there(named, NAMES, request.data_dir, ".csv")
+    names = those_there(named, NAMES, request.data_dir, [".csv"])
     folder = OutputFolder(request.out, "ltsf")
     command = request.command("ltsf", preset=preset, horizons=horizons)
     measurements: list[Measurement] = []

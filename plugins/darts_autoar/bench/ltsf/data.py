@@ -69,7 +69,7 @@ def load(name: str, data_dir: Path | None) -> Dataset:
     Raises:
         InvalidTableError: If there is no such file, or it is no table of numbers, or shorter than its published split.
     """
-    path = find(f"{name}.csv", data_dir)
+    path = find(name, [".csv"], data_dir)
     content = path.read_bytes()
     try:
         # weather.csv has a degree sign in latin-1; its -9999 sentinels stay as every public copy has them.

@@ -25,6 +25,7 @@ from dasha.cli._progress import progress_bar
 from dasha.cli.forecast import split_names
 from dasha.errors import OptionalDependencyError
 from dasha.report.page import render_page
+from dasha.tables.tsf import SUFFIXES
 
 _ENDING = "_dataset"
 
@@ -53,7 +54,7 @@ def bench_monash(
     chosen = choose("--methods", "method", methods, METHODS) or list(METHODS)
     again = choose("--rerun", "method", request.rerun, chosen)
     check_installed(chosen)
-    names = those_there(named, NAMES, request.data_dir, ".tsf")
+    names = those_there(named, NAMES, request.data_dir, SUFFIXES)
     skipped: dict[str, str] = {}
     read = partial(load, data_dir=request.data_dir, horizon=horizon, max_series=max_series, device=request.device)
     cases = list(load_all(names, read, refuse if named else skipped.__setitem__))
@@ -107,7 +108,7 @@ def _named(request: Request) -> list[str]:
     """Data sets asked for; those of the archive may be named without their common ending."""
     if request.datasets is None:
         return []
-    known = sorted({*NAMES, *files_of(request.data_dir, ".tsf")})
+    known = sorted({*NAMES, *files_of(request.data_dir, SUFFIXES)})
     given = [
         f"{name}{_ENDING}" if name not in known and f"{name}{_ENDING}" in known else name
         for name in split_names(request.datasets) or []

@@ -10,7 +10,7 @@ import numpy as np
 from darts_autoar.bench.monash.prediction import Setting
 from dasha.bench.files import find
 from dasha.errors import InvalidTableError
-from dasha.tables.tsf import TsfSeries, read_tsf
+from dasha.tables.tsf import SUFFIXES, TsfSeries, read_tsf
 from dasha.types import FloatArray
 
 NAMES = ("hospital_dataset", "tourism_monthly_dataset", "m4_hourly_dataset")
@@ -72,7 +72,7 @@ def load(
     Raises:
         InvalidTableError: If there is no such file, it cannot be read, or there is nothing to hold out.
     """
-    path = find(f"{name}.tsf", data_dir)
+    path = find(name, SUFFIXES, data_dir)
     data = read_tsf(path)
     steps = data.horizon or HORIZONS.get(name) or horizon
     if steps is None:
