@@ -45,6 +45,7 @@ FILES = {
     "hard spaces.csv": ROWS.replace("ACGT", "\xa0ACGT\xa0").replace("acgn,", "acgn\u3000,\xa0"),
     "rows of separators.csv": ROWS + ",\n,\n",
     "hint.csv": "sep=;\n" + ROWS.replace(",", ";").replace("\nacgn", "\n;\nacgn"),
+    "quoted hint.csv": '"SEP=;";;\n' + ROWS.replace(",", ";"),
     "spaces.csv": "sequence , label\n ACGT, 1\nacgn ,0 \nTTTT,1\n",
     "quoted.csv": 'id,label,sequence\n"a,b",1,"ACGT"\nc,0,"acgn"\nd,1,TTTT\n',
     'it\'s a; "name" ä.csv': ROWS,
@@ -57,7 +58,7 @@ def test_text_files(name, tmp_path):
     assert decode(data.codes) == ["ACGT", "ACGN", "TTTT"]
     assert data.labels.tolist() == [1, 0, 1]
     assert data.labels.dtype == np.int64
-    expected = {"blanks.csv": [3, 5, 6], "hint.csv": [3, 5, 6]}.get(name, [2, 3, 4])
+    expected = {"blanks.csv": [3, 5, 6], "hint.csv": [3, 5, 6], "quoted hint.csv": [3, 4, 5]}.get(name, [2, 3, 4])
     assert data.source.numbers.tolist() == expected
     assert str(data.source) == str(tmp_path / name)
 
@@ -220,11 +221,12 @@ def test_what_is_wrong_is_said_with_its_line(content, message, tmp_path):
         ("a.csv", ROWS + "ACGT,1,2\n", r"a\.csv, line 5 has 3 fields, but the header has 2"),
         ("a.csv", ROWS + "ACGT\n", r"a\.csv, line 5 has 1 fields, but the header has 2"),
         ("a.csv", "", r"a\.csv is empty"),
+        ("a.csv", "sep=;\n\n", r"a\.csv has no column 'sequence'"),
         ("a.docx", "x", r"ends in '\.docx', but must end in \.csv, \.tsv"),
         ("a.parquet", "not parquet", r"a\.parquet cannot be read as Parquet"),
         ("a.csv", b"PK\0\0", r"a\.csv is not a text file"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_files_that_are_no_table(name, content, message, tmp_path):
     with pytest.raises(InvalidTableError, match=message):

@@ -128,9 +128,9 @@ def test_an_unknown_budget_names_the_known_ones():
 
 
 def test_kernels_that_no_input_can_tell_apart_are_left_out():
-    search = Budget().fitted_to((8, 6)).search
+    search = Budget().fitted_to((8, 6), 99).search
     assert (search.kernel_sizes, search.dilations) == ((3, 5), (1, 3))
-    tiny = Budget().fitted_to((1,)).search
+    tiny = Budget().fitted_to((1,), 99).search
     assert (tiny.kernel_sizes, tiny.dilations) == ((3,), (1,))
 
 
@@ -147,10 +147,23 @@ def test_kernels_that_no_input_can_tell_apart_are_left_out():
     ],
 )
 def test_large_inputs_go_in_as_patches(sizes, is_dense, patch_size):
-    assert budget_of("quick", len(sizes)).fitted_to(sizes, is_dense=is_dense).patch_size == patch_size
-    assert budget_of("paper", len(sizes)).fitted_to(sizes).patch_size == 1
+    assert budget_of("quick", len(sizes)).fitted_to(sizes, 99, is_dense=is_dense).patch_size == patch_size
+    assert budget_of("paper", len(sizes)).fitted_to(sizes, 99).patch_size == 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "is_dense", "batch_size"),
+    [(1024, False, 32), (1023, False, 16), (512, False, 16), (511, False, 8), (9, False, 8), (10**6, True, 8)],
+)
+def test_batches_leave_an_epoch_its_steps(samples, is_dense, batch_size):
+    fitted = budget_of("quick", 2).fitted_to((64, 64), samples, is_dense=is_dense)
+    assert (fitted.batch_size, fitted.search.batch_size) == (batch_size, batch_size)
+    asked = budget_of("quick", 2).replaced({"batch_size": 100, "least_batch_size": 30}).fitted_to((64, 64), samples)
+    assert asked.batch_size == {1024: 30, 1023: 30, 512: 30, 511: 30, 9: 30, 10**6: 100}[samples]
+    assert budget_of("quick", 2).replaced({"batch_size": 4}).fitted_to((64, 64), samples).batch_size == 4
+    assert budget_of("paper", 2).fitted_to((64, 64), samples, is_dense=is_dense).batch_size == 16
 
 
 def test_kernels_are_those_that_patches_leave_room_for():
-    search = Budget(max_positions=64).fitted_to((16, 16)).search
+    search = Budget(max_positions=64).fitted_to((16, 16), 99).search
     assert (search.kernel_sizes, search.dilations) == ((3, 5, 7), (1, 3, 7))

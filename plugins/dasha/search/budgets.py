@@ -27,6 +27,7 @@ from dasha.search.settings import (
 
 _STAGES = ("search", "tune", "retrain")
 _LARGEST_PATCH = {False: 4, True: 2}
+_LEAST_STEPS = 32
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Budget:
         backbone_options: Further options of the backbone, such as its depth; those of a budget itself are for backbones
             that have them.
         batch_size: Samples per step of tuning and retraining.
+        least_batch_size: Batches, those of the kernel search too, are halved down to this size where an epoch has fewer
+            than 32 of them, and have it where every position has an output; None leaves them as they are.
         accumulate: Batches per optimiser step.
         precision: Of all training but that of the kernel search; ``"auto"`` is ``"bfloat16"`` where the device computes
             in it, and ``"float32"`` elsewhere.
@@ -60,6 +63,7 @@ class Budget:
     width: int = 8
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 16
+    least_batch_size: int | None = None
     accumulate: int = 1
     precision: PrecisionChoice = "float32"
     label_smoothing: float = 0.0
@@ -72,6 +76,8 @@ class Budget:
         make_plain(self)
         whole(self, "", width=1, batch_size=1, accumulate=1, selection_epochs=1, patch_size=1)
         positive_or_none(self, "", "max_positions")
+        if self.least_batch_size is not None:
+            whole(self, "", least_batch_size=1)
         one_of(self, "", "precision", get_args(PrecisionChoice))
         number(self, "", label_smoothing=FROM_0_BELOW_1)
 
@@ -101,13 +107,15 @@ class Budget:
         own = by_stage.pop("", {})
         return replace(self, **own, **{stage: replace(getattr(self, stage), **new) for stage, new in by_stage.items()})
 
-    def fitted_to(self, sizes: Sequence[int], *, is_dense: bool = False) -> Budget:
-        """The budget with patches for large inputs, and without kernels that no input can tell apart.
+    def fitted_to(self, sizes: Sequence[int], samples: int, *, is_dense: bool = False) -> Budget:
+        """The budget with patches for large inputs, smaller batches, and without kernels that no input can tell apart.
 
         A kernel longer than the input, or a dilation that leaves only the centre inside, adds cost and nothing else.
+        An epoch of few batches has few steps, and a sample with an output at every position says much by itself.
 
         Args:
             sizes: Spatial sizes of an input.
+            samples: Of the training data.
             is_dense: Whether every position has an output.
         """
         patch_size = self.patch_size if self.max_positions is None else self._patch_size(sizes, is_dense)
@@ -118,8 +126,16 @@ class Budget:
             self.search,
             kernel_sizes=kernel_sizes or self.search.kernel_sizes[:1],
             dilations=dilations or self.search.dilations[:1],
+            batch_size=self._batch_size(self.search.batch_size, samples, is_dense),
         )
-        return replace(self, search=search, patch_size=patch_size)
+        batch_size = self._batch_size(self.batch_size, samples, is_dense)
+        return replace(self, search=search, patch_size=patch_size, batch_size=batch_size)
+
+    def _batch_size(self, size: int, samples: int, is_dense: bool) -> int:
+        least = size if self.least_batch_size is None else self.least_batch_size
+        while size > least and (is_dense or samples < _LEAST_STEPS * size):
+            size = max(least, size // 2)
+        return size
 
     def _patch_size(self, sizes: Sequence[int], is_dense: bool) -> int:
         excess = math.prod(sizes) / (self.max_positions or 1)
@@ -199,6 +215,7 @@ _QUICK: dict[str, Any] = {
     "retrain.max_cost": 50.0,
     "max_positions": 1024,
     "batch_size": 32,
+    "least_batch_size": 8,
     "width": 2,
     "label_smoothing": 0.1,
     "selection_epochs": 6,

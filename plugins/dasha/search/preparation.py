@@ -107,7 +107,7 @@ def _prepared(setup: Setup, train: Any, validation: Any) -> tuple[Run, list[Netw
     shape = summaries["train"].shape
     ndim = len(shape) - 1
     budget = budget_of(config.budget, ndim).replaced(config.overrides)
-    budget = budget.fitted_to(shape[1:], is_dense=task.is_dense).replaced(config.overrides)
+    budget = budget.fitted_to(shape[1:], summaries["train"].count, is_dense=task.is_dense).replaced(config.overrides)
     folder = RunFolder(setup.path)
     # On another machine a run goes on in the precision that it was begun in.
     precision = stored_precision(folder) or precision_of(budget.precision, setup.device)

@@ -19,8 +19,8 @@ from dasha.errors import InvalidTableError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 _SEPARATORS = (",", ";", "\t", "|")
-# The line by which a table tells Excel its separator.
-_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*\n', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'\n*(?P<line>"?sep=(?P<separator>[,;\t|])"?[,;\t| ]*)\n', re.IGNORECASE)
+"""The line above the header by which a table tells Excel its separator."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,12 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
 
 def _csv(path: Path, content: bytes, digest: str, text_column: str | None) -> RawTable:
     text, notes = decode(path, content)
-    text = text.lstrip("\n")
-    told = _SEPARATOR_LINE.match(text)
-    text = text[told.end() :].lstrip("\n") if told else text
+    told = SEPARATOR_LINE.match(text)
+    text = text[told.end() if told else 0 :].lstrip("\n")
     if not text:
         raise InvalidTableError(f"{path} is empty")
     first_line = text.partition("\n")[0]
-    separator = told[1] if told else max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first_line).count)
+    separator = told["separator"] if told else max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", first_line).count)
     # Excel ends a sheet with rows of empty fields where there once were values.
     body = text[len(first_line) :].rstrip(f"{separator}{string.whitespace}")
     text = f"{first_line}{body}\n"

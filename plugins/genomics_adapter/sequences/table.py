@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from dasha.errors import InvalidArgumentError, InvalidTableError
-from dasha.tables.files import decode, read_content
+from dasha.tables.files import SEPARATOR_LINE, decode, read_content
 from genomics_adapter.encoding import Crop
 from genomics_adapter.sequences.data import SequenceData, Source, from_texts
 from genomics_adapter.sequences.labels import parse_labels
@@ -25,7 +25,6 @@ from genomics_adapter.sequences.words import chromosomes_of, names_of
 _PACKED = ("", ".gz", ".bgz")
 _TEXT = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("csv", "tsv", "txt"))
 _TABS = tuple(f".tsv{packed}" for packed in _PACKED)
-_HINT = re.compile(r"\n*(sep=(?P<separator>.))\n+.")  # Excel's, above the header
 _PARQUET = tuple(f".{kind}{packed}" for packed in _PACKED for kind in ("parquet", "pq"))
 SUFFIXES = (*_TEXT, *_PARQUET)
 """Endings of the files that can be read."""
@@ -133,11 +132,11 @@ def _with_plain_texts(table: pa.Table) -> pa.Table:
 
 
 def _read_text(path: Path, text: str, wanted: Sequence[str]) -> tuple[pa.Table, Source]:
-    hint = _HINT.match(text)
-    if hint:
-        text = text[: hint.start(1)] + text[hint.end(1) :]
+    told = SEPARATOR_LINE.match(text)
+    if told:
+        text = text[: told.start("line")] + text[told.end("line") :]  # the line stays, so that numbers of lines do
     first = text.lstrip("\n").partition("\n")[0]
-    separator = hint["separator"] if hint else _separator(path, first)
+    separator = told["separator"] if told else _separator(path, first)
     every = re.escape(separator)
     text = re.sub(rf"\n{every}[{every} ]*(?=\n|\Z)", "\n", text)
     content = text.encode()
