@@ -12,7 +12,7 @@ from dasha.search.model import read_plan
 from dasha.search.units import TargetScale
 
 TINY = {
-    **{"search.epochs": 1, "search.kernel_sizes": (3, 5), "search.dilations": (1,), "width": 1},
+    **{"precision": "float32", "search.epochs": 1, "search.kernel_sizes": (3, 5), "search.dilations": (1,), "width": 1},
     **{"tune.trials": 1, "tune.max_resource": 1, "tune.lr": (0.001, 0.01), "retrain.epochs": 4},
 }
 RNG = np.random.default_rng(0)
