@@ -222,6 +222,7 @@ BAD = {
     "broken date": ([*HEADER, "T2:2000-13-41 00:00:00:1"], r"line 10 .*'2000-13-41 00:00:00', but must be a date"),
     "text for a date": ([*HEADER, "T2:yesterday:1"], r"line 10 .*'yesterday', but must be a date"),
     "bad attribute": (["@attribute size numeric", "@data", "big:1"], r"line 3 .*'size' is 'big', but must be a number"),
+    "bad digits": (["@attribute size numeric", "@data", "1_5:1"], r"line 3 .*'size' is '1_5', but must be a number"),
 }
 
 

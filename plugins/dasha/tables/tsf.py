@@ -265,7 +265,7 @@ def _attribute_value(path: Path, number: int, name: str, kind: str, text: str) -
         return text
     if kind == "numeric":
         try:
-            return float(text)
+            return _number(text)
         except ValueError:
             raise _error(path, number, f"attribute {name!r} is {text!r}, but must be a number") from None
     day, _, clock = text.replace("T", " ").partition(" ")
@@ -306,10 +306,20 @@ def _value(text: str) -> float:
     if text == "?":
         return math.nan
     try:
-        # Python also reads 1_5 and the digits of other scripts.
-        return float(text) if text.isascii() and "_" not in text else math.inf
+        return _number(text)
     except ValueError:
         return math.inf
+
+
+def _number(text: str) -> float:
+    """A number; Python would also read 1_5 and the digits of other scripts.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
 
 
 def _unknown_frequency(frequency: str) -> str:
