@@ -17,9 +17,10 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.predictor import RepresentablePredictor
 from gluonts.pydantic import root_validator
 
+from darts_autoar.gluonts_fit import fit_rows, fit_sums
 from darts_autoar.gluonts_forecast import AutoARForecast
 from darts_autoar.gluonts_series import EntrySeries, KnownSeries, continuations, period_freq, training_ends
-from darts_autoar.gluonts_update import updated
+from darts_autoar.gluonts_update import require_ids, require_same, summaries_of, updated
 from darts_autoar.learned import Learned
 from dasha._engine_options import DEFAULT_CRITERION, engine_options
 from dasha.autoar import AutoAR
@@ -30,8 +31,6 @@ from dasha.errors import (
     DashaWarning,
     InvalidArgumentError,
     InvalidSeriesError,
-    SeriesTooShortError,
-    ValidationTooShortError,
 )
 from dasha.types import FloatArray
 
@@ -166,7 +165,7 @@ class AutoAREstimator(Estimator):
 
         Raises:
             InvalidSeriesError: If an entry cannot be used, or no series holds any value (in zero-shot mode, which does
-                without, if there is no series).
+                without, if there is no series), or `train_from` could not tell the series apart.
         """
         self._refuse_validation_data(validation_data)
         series = _read(training_data, "training_data", self.freq)
@@ -185,9 +184,11 @@ class AutoAREstimator(Estimator):
         usable = [number for number, one in enumerate(series) if one.has_values()]
         if not usable:
             raise InvalidSeriesError("training_data holds no value at all, only missing ones; check how it was read")
+        if self.keep_summaries and len(usable) < len(series):
+            require_ids(series)
         train = [series[number].values for number in usable]
         later = None if following is None else [following[number] for number in usable]
-        engine = _fit(self.config, train, later, keep_summaries=self.keep_summaries)
+        engine = fit_sums(self.config, train) if self.keep_summaries else fit_rows(self.config, train, later)
         lengths = {number: len(values) for number, values in zip(usable, train, strict=True)}
         if later is not None:
             lengths = {number: lengths[number] + len(rows) for number, rows in zip(usable, later, strict=True)}
@@ -234,9 +235,11 @@ class AutoAREstimator(Estimator):
             raise InvalidArgumentError(
                 f"predictor is a {type(predictor).__name__}, but must be what AutoAREstimator.train returned"
             )
+        require_same(predictor.engine.config, self.config)
+        kept = summaries_of(predictor.engine)
+        assert predictor._known is not None  # zero-shot predictors have other settings
         entries = _read(training_data, "training_data", self.freq)
-        ends = [] if predictor._known is None else predictor._known.ends()
-        return self._predictor(*updated(predictor.engine, self.config, ends, entries))
+        return self._predictor(*updated(kept, self.config, predictor._known.ends(), entries))
 
     def _refuse_validation_data(self, validation_data: object) -> None:
         if self.keep_summaries and validation_data is not None:
@@ -363,60 +366,6 @@ def _read(dataset: Iterable[Mapping[str, Any]], name: str, freq: str | None) -> 
     if not series:
         raise InvalidSeriesError(f"{name} is empty; pass at least one series")
     return series
-
-
-def _fit(
-    config: AutoARConfig, train: list[FloatArray], later: list[FloatArray] | None, *, keep_summaries: bool
-) -> AutoAR:
-    """Fit what was asked for, or the nearest that the data can carry."""
-    try:
-        return AutoAR(**asdict(config)).fit(train, validation=later, keep_summaries=keep_summaries)
-    except ValidationTooShortError as error:
-        assert later is not None
-        try:
-            engine = AutoAR(**asdict(config)).fit([np.vstack(pair) for pair in zip(train, later, strict=True)])
-        except SeriesTooShortError as without:
-            reason = without
-        else:
-            _warn_of_few(config, error.rows)
-            return engine
-    except SeriesTooShortError as error:
-        reason = error
-    *simpler, simplest = _simpler(config)
-    for candidate in simpler:
-        with contextlib.suppress(SeriesTooShortError):
-            engine = AutoAR(**asdict(candidate)).fit(train, validation=later, keep_summaries=keep_summaries)
-            break
-    else:
-        engine = AutoAR(**asdict(simplest)).fit(train, validation=later, keep_summaries=keep_summaries)
-    warnings.warn(
-        f"training_data is too short for what was asked ({reason}); trained {engine!r} instead",
-        DashaWarning,
-        stacklevel=3,
-    )
-    return engine
-
-
-def _warn_of_few(config: AutoARConfig, rows: int) -> None:
-    warnings.warn(
-        f"validation_data reaches {rows} steps at most past training_data, but strategy={config.strategy!r} is weighed "
-        f"on at least {config.horizon}; trained as if all of it were training_data, of which the last "
-        f"validation_fraction={config.validation_fraction:g} is held out",
-        DashaWarning,
-        stacklevel=4,
-    )
-
-
-def _simpler(config: AutoARConfig) -> Iterator[AutoARConfig]:
-    """What to train instead, the nearest first; the last of them takes any series with a value."""
-    plain = replace(config, strategy="recursive", pooling=None)
-    if config.needs_maps:
-        yield plain
-    bound = config.max_lookback
-    if config.lookback is not None:
-        bound = max(1, config.lookback, config.diff_order if isinstance(config.diff_order, int) else 0)
-    yield replace(plain, criterion="bic", lookback=None, max_lookback=bound)
-    yield replace(plain, lookback=0, diff_order=0)
 
 
 def _warn_of_short(engine: AutoAR, series: list[EntrySeries], lengths: Mapping[int, int]) -> None:

@@ -16,6 +16,9 @@ from dasha.autoar.matrices import as_array, as_matrix
 from dasha.errors import InvalidArgumentError, InvalidSeriesError
 from dasha.types import FloatArray
 
+# Steps that may be missing between training data and what follows; more would be a mistaken start.
+_LONGEST_GAP = 10_000_000
+
 
 @dataclass(frozen=True)
 class EntrySeries:
@@ -92,6 +95,11 @@ class EntrySeries:
                 f"{name} of {self.name} starts at {self.start} with frequency {self.start.freqstr!r}, which does not "
                 f"continue the training series, whose next step is {end} with frequency {end.freqstr!r}"
             )
+        if -known > _LONGEST_GAP:
+            raise InvalidSeriesError(
+                f"{name} of {self.name} starts at {self.start}, {-known:,} steps after the training series, whose next "
+                f"step is {end}; check its start, or train on it alone"
+            )
         between = np.full((max(0, -known), self.values.shape[1]), np.nan)
         return np.vstack([between, self.values[max(0, known) :]])
 
@@ -158,11 +166,16 @@ def continuations(train: Sequence[EntrySeries], later: Sequence[EntrySeries], *,
     return following
 
 
+def has_ids(series: Sequence[EntrySeries]) -> bool:
+    """Tell whether every series has an item id of its own."""
+    ids = {one.item_id for one in series}
+    return None not in ids and len(ids) == len(series)
+
+
 def _partners(train: Sequence[EntrySeries], later: Sequence[EntrySeries], name: str) -> list[EntrySeries | None]:
-    names = [{one.item_id for one in part} for part in (train, later)]
-    has_ids = all(None not in ids and len(ids) == len(part) for ids, part in zip(names, (train, later), strict=True))
-    if has_ids:
-        unknown = sorted(str(item_id) for item_id in names[1] - names[0])
+    if has_ids(train) and has_ids(later):
+        known = {one.item_id for one in train}
+        unknown = sorted(str(one.item_id) for one in later if one.item_id not in known)
         if unknown:
             raise InvalidSeriesError(
                 f"{name} holds {len(unknown)} series that were not trained on (the first is {unknown[0]!r}); pass the "
@@ -172,8 +185,8 @@ def _partners(train: Sequence[EntrySeries], later: Sequence[EntrySeries], name: 
         return [by_id.get(one.item_id) for one in train]
     if [one.item_id for one in train] != [one.item_id for one in later]:
         raise InvalidSeriesError(
-            f"{name} has {len(later)} series, and {len(train)} were trained on, without item ids that say which belong "
-            "together; pass one for each, in the same order, or give every series its own item_id"
+            f"{name} has {len(later)} series and {len(train)} were trained on, not all with an item_id of their own "
+            "that says which belong together; pass one for each, in the same order and with the same ids"
         )
     return list(later)
 

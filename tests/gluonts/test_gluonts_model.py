@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -232,7 +233,7 @@ class TestValidation:
         [
             (lambda data: [cut(entry, stop=100) for entry in data], "no value after the end of training_data"),
             (lambda data: [{**data[0], "item_id": "new"}], "1 series that were not trained on .* 'new'"),
-            (lambda data: [{**data[0], "item_id": None}], "1 series, and 4 were trained on, without item ids"),
+            (lambda data: [{**data[0], "item_id": None}], "1 series and 4 were trained on, not all with an item_id"),
             (lambda data: [make_entry(300, 2, item_id="s0")], "series 's0' has 2 channels, but the training .* has 1"),
             (
                 lambda data: [{**data[0], "start": pd.Period("2020-01-01", "D")}],
@@ -297,7 +298,7 @@ class TestTrainFrom:
         data = [{name: value for name, value in entry.items() if name != "item_id"} for entry in univariate]
         before = self.estimator().train([cut(entry, stop=100) for entry in data])
         self.check_same(self.estimator().train_from(before, [cut(entry, 100) for entry in data]), trained(data), data)
-        with pytest.raises(InvalidSeriesError, match="training_data has 1 series, and 4 were trained on, without item"):
+        with pytest.raises(InvalidSeriesError, match="training_data has 1 series and 4 were trained on, not all"):
             self.estimator().train_from(before, data[:1])
 
     def test_steps_of_several_minutes(self):
@@ -312,6 +313,52 @@ class TestTrainFrom:
             after = self.estimator().train_from(before, [*univariate[2:], empty])
         self.check_same(after, trained(univariate), univariate)
 
+    @pytest.mark.parametrize(("first", "options"), [(1, {}), (2, {}), (3, {}), (8, {"lookback": 10, "diff_order": 1})])
+    @pytest.mark.filterwarnings("ignore:training_data is too short for what was asked")
+    def test_from_too_little_data_to_enough(self, first, options):
+        entry = make_entry(100)
+        options = {"criterion": "horizon_bic", **options}
+        predictor = self.estimator(**options).train([cut(entry, stop=first)])
+        is_simpler = replace(predictor.engine.config, device="auto") != self.estimator(**options).config
+        assert is_simpler == (first > 1)  # a single value is a constant series
+        predictor = self.estimator(**options).train_from(predictor, [cut(entry, first, first + 1)])
+        self.check_same(predictor, trained([cut(entry, stop=first + 1)], **options), [cut(entry, stop=first + 1)])
+        predictor = self.estimator(**options).train_from(predictor, [cut(entry, first + 1)])
+        self.check_same(predictor, trained([entry], **options), [entry])
+
+    def test_a_long_pause_takes_no_room(self, tmp_path):
+        entry = make_entry(freq="s")
+        predictor = self.estimator().train([cut(entry, stop=150)])
+        later = {**cut(entry, 150), "start": entry["start"] + 100_000}
+        after = self.estimator().train_from(predictor, [later])
+        after.serialize(tmp_path)
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1e6
+        moved = {**entry, "start": entry["start"] + 30_000_000}
+        with pytest.raises(InvalidSeriesError, match=r"29,999,850 steps after the training series, .* check its start"):
+            self.estimator().train_from(predictor, [moved])
+
+    def test_what_ids_do_not_tell(self, univariate):
+        first, second = ({**entry, "item_id": None} for entry in univariate[:2])
+        empty = {**second, "target": np.full(50, np.nan)}
+        with pytest.raises(InvalidSeriesError, match="number 1 holds no value, so that keep_summaries=True would"):
+            self.estimator().train([first, empty])
+        with_ids = self.estimator().train(univariate[:2])
+        with pytest.raises(InvalidSeriesError, match="series number 0 has no item_id, but those that the predictor"):
+            self.estimator().train_from(with_ids, [first])
+        with pytest.raises(InvalidSeriesError, match="training_data holds series 'b' 2 times; pass all rows of"):
+            self.estimator().train_from(with_ids, [make_entry(item_id="b"), make_entry(item_id="b")])
+        without = self.estimator().train([first])
+        with pytest.raises(InvalidSeriesError, match="training_data has 1 series and 1 were trained on, not all with"):
+            self.estimator().train_from(without, univariate[:1])
+
+    def test_the_horizon_counts_where_it_decides(self, univariate):
+        before = self.estimator().train([cut(entry, stop=100) for entry in univariate])
+        longer = self.estimator(prediction_length=9).train_from(before, univariate)
+        self.check_same(longer, trained(univariate, prediction_length=9), univariate)
+        before = self.estimator(criterion="horizon_bic").train([cut(entry, stop=100) for entry in univariate])
+        with pytest.raises(InvalidArgumentError, match="trained with horizon=6, but the estimator has horizon=9"):
+            self.estimator(criterion="horizon_bic", prediction_length=9).train_from(before, univariate)
+
     def test_what_cannot_be_continued(self, univariate):
         before = self.estimator().train([cut(entry, stop=100) for entry in univariate])
         with pytest.raises(InvalidSeriesError, match=r"no value after the end of .* trained on \(series 's0' ends"):
@@ -320,7 +367,7 @@ class TestTrainFrom:
             self.estimator().train_from(before, [{**univariate[0], "start": pd.Period("2020-01-05", "D")}])
         with pytest.raises(InvalidArgumentError, match="with max_lookback=30, but the estimator has max_lookback=20"):
             self.estimator(max_lookback=20).train_from(before, univariate)
-        with pytest.raises(InvalidArgumentError, match=r"kept no summaries .* keep_summaries=True"):
+        with pytest.raises(InvalidArgumentError, match=r"kept no sums of .*keep_summaries=True"):
             self.estimator().train_from(trained(univariate), [make_entry(300, item_id="s0")])
         with pytest.raises(InvalidArgumentError, match="keep_summaries=True goes without validation_data; make its"):
             self.estimator().train_from(before, univariate, univariate)

@@ -42,8 +42,9 @@ class Budget:
         backbone_options: Further options of the backbone, such as its depth; those of a budget itself are for backbones
             that have them.
         batch_size: Samples per step of tuning and retraining.
-        least_batch_size: Batches, those of the kernel search too, are halved down to this size where an epoch has fewer
-            than 32 of them, and have it where every position has an output; None leaves them as they are.
+        least_batch_size: Batches, those of the kernel search too, are halved down to this size where the training data
+            makes fewer than 32 of them, and have it where every position has an output; None leaves them as they are.
+            Sizes that are asked for by name, and batches of loaders, stay.
         accumulate: Batches per optimiser step.
         precision: Of all training but that of the kernel search; ``"auto"`` is ``"bfloat16"`` where the device computes
             in it, and ``"float32"`` elsewhere.
