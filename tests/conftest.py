@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+# Threads that wait for the next of thousands of small operations let others compute meanwhile: beside one other process
+# on two cores, tests of networks took twice as long. Read when PyTorch is imported, in the tests' own processes, too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture
 def install_plugin(tmp_path, monkeypatch):
