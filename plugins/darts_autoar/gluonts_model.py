@@ -6,7 +6,7 @@ import contextlib
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.predictor import RepresentablePredictor
 from gluonts.pydantic import root_validator
 
-from darts_autoar.gluonts_fit import fit_rows, fit_sums
+from darts_autoar.gluonts_fit import engine_of, fit_rows, fit_sums
 from darts_autoar.gluonts_forecast import AutoARForecast
 from darts_autoar.gluonts_series import EntrySeries, KnownSeries, continuations, period_freq, training_ends
 from darts_autoar.gluonts_update import require_ids, require_same, summaries_of, updated
@@ -170,7 +170,7 @@ class AutoAREstimator(Estimator):
         self._refuse_validation_data(validation_data)
         series = _read(training_data, "training_data", self.freq)
         if self.config.is_zero_shot:
-            return self._predictor(AutoAR(**asdict(self.config)), [])
+            return self._predictor(engine_of(self.config), [])
         following: list[FloatArray] | None = None
         if validation_data is not None:
             following = continuations(
@@ -391,7 +391,7 @@ def _state(engine: AutoAR, series: list[EntrySeries]) -> dict[str, Any]:
     """What a predictor needs, in plain numbers and arrays."""
     config = replace(engine.config, device="cpu")  # workers are forked, and a GPU does not survive that
     if config.is_zero_shot:
-        values, arrays = to_plain(AutoAR(**asdict(config)))
+        values, arrays = to_plain(engine_of(config))
         return {"model": values, "arrays": arrays, "ends": None}
     # GluonTS always gives the past with the question, so the ends kept to forecast from would only fill the file.
     tails = [np.empty((0, one.values.shape[1])) for one in series]
